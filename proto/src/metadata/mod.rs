@@ -1,0 +1,214 @@
+//! TUF metadata as data (TUF 1.0.34, section 4): parsed, not yet believed.
+//!
+//! What is read here becomes believed only in [`crate::trust`]. Unknown fields are kept, so that
+//! a file that is read and written again still says all that its maker signed.
+
+mod root;
+mod snapshot;
+mod targets;
+mod timestamp;
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::{String, ToString as _};
+use alloc::vec::Vec;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+pub use root::{Root, RootRoles};
+pub use snapshot::Snapshot;
+pub use targets::{DelegatedRole, Delegations, Target, Targets};
+pub use timestamp::Timestamp;
+
+use crate::digest::{Digest, to_hex};
+use crate::key::{KeyId, PublicKey, RoleKeys, Signature, SigningKey, signers};
+use crate::model::Model;
+use crate::{canonical, limits, time};
+
+/// The TUF version that we write.
+pub const SPEC_VERSION: &str = "1.0.34";
+
+/// What the four top-level roles have in common.
+pub trait Role: DeserializeOwned + Serialize {
+    /// The value of `_type`.
+    const TYPE: &'static str;
+    /// The most bytes that such a file may have.
+    const BYTES_MAX: u64;
+    /// The fields that every role has.
+    fn head(&self) -> &Head;
+}
+
+/// The fields that every role has.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Head {
+    /// The role's type.
+    #[serde(rename = "_type")]
+    pub kind: String,
+    /// The TUF version that the file follows.
+    pub spec_version: String,
+    /// Grows with every change.
+    pub version: u64,
+    /// From this instant on the file is no longer to be believed.
+    pub expires: time::Timestamp,
+    /// The model that the file is for: a field of ours, which other TUF clients keep and ignore.
+    #[serde(rename = "x_tenure_model")]
+    pub model: Model,
+}
+
+impl Head {
+    /// Starts version `version` of a role of model `model`.
+    pub fn new<T: Role>(model: &Model, version: u64, expires: time::Timestamp) -> Self {
+        let (kind, spec_version) = (T::TYPE.to_string(), SPEC_VERSION.to_string());
+        Self { kind, spec_version, version, expires, model: model.clone() }
+    }
+}
+
+/// A listed metadata file: its version and, if given, its length and digest.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct MetaFile {
+    /// The version it has.
+    pub version: u64,
+    /// Its length in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub length: Option<u64>,
+    /// Its digests by algorithm.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hashes: Option<Hashes>,
+    /// Fields of other makers, kept.
+    #[serde(flatten)]
+    pub extra: BTreeMap<String, Value>,
+}
+
+/// Digests by algorithm; `sha256` is the one we check.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Hashes {
+    /// SHA-256.
+    pub sha256: Digest,
+    /// Digests of other kinds, kept.
+    #[serde(flatten)]
+    pub extra: BTreeMap<String, Value>,
+}
+
+impl MetaFile {
+    /// Describes `bytes`, which are version `version`.
+    pub fn of(version: u64, bytes: &[u8]) -> Self {
+        let hashes = Some(Hashes { sha256: Digest::of(bytes), extra: BTreeMap::new() });
+        Self { version, length: Some(bytes.len() as u64), hashes, extra: BTreeMap::new() }
+    }
+}
+
+/// Why bytes are no metadata file.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum Error {
+    /// Longer than the role may be.
+    #[error("the file has more than {max} bytes")]
+    TooLong {
+        /// The bound.
+        max: u64,
+    },
+    /// Not JSON of the role's shape.
+    #[error("the file is no {role} metadata: {reason}")]
+    Shape {
+        /// Which role was expected.
+        role: &'static str,
+        /// What the parser says.
+        reason: String,
+    },
+    /// No canonical form.
+    #[error("the file has no canonical form")]
+    Canonical(#[from] canonical::Error),
+    /// `_type` names another role.
+    #[error("the file says it is {found} metadata, not {role}")]
+    Type {
+        /// Which role was expected.
+        role: &'static str,
+        /// What the file says.
+        found: String,
+    },
+    /// Another major version of TUF.
+    #[error("the file follows TUF {found}, and we read 1.x")]
+    SpecVersion {
+        /// What the file says.
+        found: String,
+    },
+    /// A number that the format does not allow.
+    #[error("the file has {what}")]
+    Value {
+        /// Which.
+        what: &'static str,
+    },
+}
+
+/// A parsed file: what was signed, by whom, and the exact bytes that they signed.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Signed<T> {
+    /// The role.
+    pub signed: T,
+    /// Who signed it.
+    pub signatures: Vec<Signature>,
+    canonical: Vec<u8>,
+}
+
+#[derive(Deserialize)]
+struct Envelope {
+    signatures: Vec<Signature>,
+    signed: Value,
+}
+
+impl<T: Role> Signed<T> {
+    /// Reads a file. Nothing in it is believed yet.
+    pub fn parse(bytes: &[u8]) -> Result<Self, Error> {
+        if bytes.len() as u64 > T::BYTES_MAX {
+            return Err(Error::TooLong { max: T::BYTES_MAX });
+        }
+        let shape = |error: serde_json::Error| Error::Shape { role: T::TYPE, reason: error.to_string() };
+        let Envelope { signatures, signed } = serde_json::from_slice(bytes).map_err(shape)?;
+        let canonical = canonical::encode(&signed)?;
+        let kind = signed.get("_type").and_then(Value::as_str).unwrap_or_default();
+        if kind != T::TYPE {
+            return Err(Error::Type { role: T::TYPE, found: kind.to_string() });
+        }
+        let signed: T = serde_json::from_value(signed).map_err(shape)?;
+        check_head(signed.head())?;
+        check_signatures(&signatures)?;
+        Ok(Self { signed, signatures, canonical })
+    }
+
+    /// How many distinct keys of `role` have signed the file.
+    pub fn signers(&self, role: &RoleKeys, keys: &BTreeMap<KeyId, PublicKey>) -> usize {
+        signers(role, keys, &self.signatures, &self.canonical)
+    }
+}
+
+fn check_head(head: &Head) -> Result<(), Error> {
+    if !head.spec_version.starts_with("1.") {
+        return Err(Error::SpecVersion { found: head.spec_version.clone() });
+    }
+    if head.version == 0 {
+        return Err(Error::Value { what: "version 0, and versions start at 1" });
+    }
+    Ok(())
+}
+
+fn check_signatures(signatures: &[Signature]) -> Result<(), Error> {
+    if signatures.len() > limits::SIGNATURES_MAX {
+        return Err(Error::Value { what: "too many signatures" });
+    }
+    let names: BTreeSet<_> = signatures.iter().map(|signature| &signature.keyid).collect();
+    // TUF 1.0.34, 4.2.1: a client must see to it that no keyid appears more than once.
+    if names.len() < signatures.len() {
+        return Err(Error::Value { what: "two signatures under one keyid" });
+    }
+    Ok(())
+}
+
+/// Writes `signed` with the signatures of `keys`: the bytes of the file.
+pub fn sign<T: Role>(signed: &T, keys: &[SigningKey]) -> Result<Vec<u8>, Error> {
+    let shape = |error: serde_json::Error| Error::Shape { role: T::TYPE, reason: error.to_string() };
+    let signed = serde_json::to_value(signed).map_err(shape)?;
+    let message = canonical::encode(&signed)?;
+    let signature = |key: &SigningKey| json!({"keyid": key.public().id(), "sig": to_hex(&key.sign(&message))});
+    let signatures: Vec<_> = keys.iter().map(signature).collect();
+    Ok(canonical::encode(&json!({"signatures": signatures, "signed": signed}))?)
+}

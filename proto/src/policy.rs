@@ -1,0 +1,178 @@
+//! What a device may do now: stateless, without a clock, the same question always with the same
+//! answer.
+
+use alloc::vec::Vec;
+
+use crate::digest::Digest;
+use crate::limits;
+use crate::release::{Release, Summary};
+use crate::time::Timestamp;
+use crate::version::Version;
+
+/// A signed release that a device could take.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Candidate {
+    /// What the list of targets says of it.
+    pub summary: Summary,
+    /// The digest of its manifest, which is its name on the deny-list.
+    pub digest: Digest,
+}
+
+/// What the server says about releases.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Offer {
+    /// It assigns this release.
+    Release(Version),
+    /// It assigns none now.
+    Nothing,
+    /// There is none: a plain file server.
+    NoServer,
+}
+
+/// Why a release is to be taken.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Why {
+    /// The server assigned it.
+    Offered,
+    /// The deadline that the manufacturer signed into it is past.
+    Overdue,
+    /// It is the newest, and nobody assigns.
+    Newest,
+}
+
+/// Chooses the release to take, if any.
+///
+/// A server chooses among what offline keys signed; it cannot bring a device back to an older
+/// version, and cannot hold back a security release past its deadline. `now` is the floor of the
+/// device's time, so that a wrong clock hurries nothing.
+pub fn choose(
+    running: &Version,
+    candidates: &[Candidate],
+    offer: &Offer,
+    denied: &[Digest],
+    now: Timestamp,
+) -> Option<(Candidate, Why)> {
+    let possible = |candidate: &&Candidate| candidate.summary.version > *running && !denied.contains(&candidate.digest);
+    let possible: Vec<_> = candidates.iter().filter(possible).collect();
+    let newest = |wanted: &dyn Fn(&Candidate) -> bool| {
+        let wanted = possible.iter().filter(|candidate| wanted(candidate));
+        wanted.max_by(|a, b| a.summary.version.cmp(&b.summary.version)).map(|found| (*found).clone())
+    };
+    let offered = match offer {
+        Offer::Release(version) => newest(&|candidate| candidate.summary.version == *version).map(|found| (found, Why::Offered)),
+        Offer::NoServer => newest(&|_| true).map(|found| (found, Why::Newest)),
+        Offer::Nothing => None,
+    };
+    let overdue = || newest(&|candidate| candidate.summary.deadline.is_some_and(|deadline| deadline <= now));
+    offered.or_else(|| overdue().map(|found| (found, Why::Overdue)))
+}
+
+/// Why a release cannot be installed on this device.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum Unfit {
+    /// An older version would be installed.
+    #[error("version {offered} is not newer than version {running}, which runs")]
+    NotNewer {
+        /// The version that runs.
+        running: Version,
+        /// The version that was offered.
+        offered: Version,
+    },
+    /// It needs a version in between.
+    #[error("version {offered} needs at least version {minimum}, and version {running} runs")]
+    NeedsVersion {
+        /// The version that runs.
+        running: Version,
+        /// The version that was offered.
+        offered: Version,
+        /// The oldest version it can be installed on.
+        minimum: Version,
+    },
+    /// It failed here before.
+    #[error("version {offered} failed on this device before")]
+    Denied {
+        /// The version that was offered.
+        offered: Version,
+    },
+}
+
+/// Checks a verified release against the device. The installer asks this again, on its own.
+pub fn check_fit(running: &Version, release: &Release, digest: Digest, denied: &[Digest]) -> Result<(), Unfit> {
+    let (running, offered) = (running.clone(), release.version.clone());
+    if offered <= running {
+        return Err(Unfit::NotNewer { running, offered });
+    }
+    if denied.contains(&digest) {
+        return Err(Unfit::Denied { offered });
+    }
+    match &release.minimum_version {
+        Some(minimum) if running < *minimum => Err(Unfit::NeedsVersion { running, offered, minimum: minimum.clone() }),
+        _ => Ok(()),
+    }
+}
+
+/// How long to wait before the next check-in, in seconds.
+///
+/// After `failures` failures in a row the wait doubles up to [`limits::BACKOFF_S_MAX`]; without
+/// any it is `interval_s`. `jitter` (a random number) moves it: by a tenth either way when all is
+/// well, and anywhere in the upper half when not, so that a fleet that lost its server together
+/// does not come back together.
+pub fn next_poll_s(interval_s: u64, failures: u32, jitter: u16) -> u64 {
+    let interval_s = interval_s.clamp(limits::POLL_INTERVAL_S_MIN, limits::POLL_INTERVAL_S_MAX);
+    let share = |range_s: u64| range_s * u64::from(jitter) / u64::from(u16::MAX);
+    if failures == 0 {
+        return (interval_s - interval_s / 10 + share(interval_s / 5)).max(1);
+    }
+    let doubled = interval_s.min(30).saturating_mul(1 << failures.min(20)).min(limits::BACKOFF_S_MAX);
+    (doubled / 2 + share(doubled - doubled / 2)).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::release::Kind;
+    use proptest::prelude::*;
+
+    fn candidate(version: &str, deadline: Option<&str>) -> Candidate {
+        let deadline = deadline.map(|at| at.parse().unwrap());
+        let summary = Summary { version: version.parse().unwrap(), kind: Kind::Security, deadline };
+        Candidate { summary, digest: Digest::of(version.as_bytes()) }
+    }
+
+    fn choice(offer: &Offer, denied: &[&str]) -> Option<(alloc::string::String, Why)> {
+        let candidates = [candidate("1.1", None), candidate("1.2", Some("2027-01-01T00:00:00Z")), candidate("1.3", None), candidate("0.9", Some("2020-01-01T00:00:00Z"))];
+        let denied: Vec<_> = denied.iter().map(|version| Digest::of(version.as_bytes())).collect();
+        let now = "2027-01-01T00:00:00Z".parse().unwrap();
+        choose(&"1.0".parse().unwrap(), &candidates, offer, &denied, now)
+            .map(|(candidate, why)| (alloc::string::ToString::to_string(&candidate.summary.version), why))
+    }
+
+    #[test]
+    fn a_server_chooses_but_cannot_hold_back_or_go_back() {
+        let release = |version: &str| Offer::Release(version.parse().unwrap());
+        let found = |version: &str, why| Some((version.into(), why));
+        assert_eq!(choice(&release("1.1"), &[]), found("1.1", Why::Offered));
+        assert_eq!(choice(&Offer::NoServer, &[]), found("1.3", Why::Newest));
+        // Held back, invented, older: the overdue security release is taken all the same.
+        assert_eq!(choice(&Offer::Nothing, &[]), found("1.2", Why::Overdue));
+        assert_eq!(choice(&release("7.7"), &[]), found("1.2", Why::Overdue));
+        assert_eq!(choice(&release("0.9"), &[]), found("1.2", Why::Overdue));
+        // What failed here is not taken again, on anybody's word.
+        assert_eq!(choice(&release("1.1"), &["1.1", "1.2"]), None);
+    }
+
+    #[test]
+    fn a_failing_server_is_asked_ever_more_rarely_up_to_a_bound() {
+        let waits: Vec<_> = (0..8).map(|failures| next_poll_s(3600, failures, u16::MAX)).collect();
+        assert_eq!(waits, [3960, 60, 120, 240, 480, 960, 1920, 3840]);
+        assert_eq!(next_poll_s(3600, u32::MAX, u16::MAX), limits::BACKOFF_S_MAX);
+    }
+
+    proptest! {
+        #[test]
+        fn a_wait_stays_in_its_bounds(interval_s in any::<u64>(), failures in any::<u32>(), jitter in any::<u16>()) {
+            let wait = next_poll_s(interval_s, failures, jitter);
+            prop_assert!((1..=limits::POLL_INTERVAL_S_MAX + limits::POLL_INTERVAL_S_MAX / 10).contains(&wait));
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! What a device reports: how an update ended, and what it refused.
+
+use alloc::string::String;
+
+use serde::{Deserialize, Serialize};
+
+use crate::digest::Digest;
+use crate::dsse::Message;
+use crate::lifecycle::Outcome;
+use crate::limits;
+use crate::model::Model;
+use crate::time::{Day, Proof, Timestamp};
+use crate::version::Version;
+
+/// A report. It is sent again until a server has it; its `id` makes that harmless.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Report {
+    /// A name of the device's choosing, never used twice: 32 hexadecimal digits.
+    pub id: String,
+    /// The model.
+    pub model: Model,
+    /// When it happened.
+    pub at: Timestamp,
+    /// What `at` is worth.
+    pub clock: Proof,
+    /// What happened.
+    #[serde(flatten)]
+    pub event: ReportEvent,
+}
+
+/// What happened.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum ReportEvent {
+    /// An update ended.
+    UpdateEnded {
+        /// The version that ran before.
+        from: Version,
+        /// The version that was installed.
+        version: Version,
+        /// The digest of its manifest.
+        manifest_sha256: Digest,
+        /// How it ended.
+        outcome: Outcome,
+        /// Why, if it did not end well.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+    /// A declaration that would shorten the support period was refused; both texts are kept.
+    ShorteningRefused {
+        /// The digest of the declaration that is held.
+        held_sha256: Digest,
+        /// Its last day.
+        held_ends: Day,
+        /// The digest of the declaration that was refused.
+        offered_sha256: Digest,
+        /// Its last day.
+        offered_ends: Day,
+    },
+    /// Something else from the server was refused: metadata, a manifest, a payload.
+    Refused {
+        /// What, and why.
+        reason: String,
+    },
+}
+
+/// Cuts a reason to the length that a report carries.
+pub fn reason(text: &str) -> String {
+    text.chars().take(limits::REASON_CHARS_MAX).collect()
+}
+
+impl Message for Report {
+    const TYPE: &'static str = "application/vnd.tenure.report.v1+json";
+}

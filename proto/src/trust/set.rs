@@ -1,0 +1,86 @@
+//! What a finished refresh trusts.
+
+use alloc::collections::BTreeMap;
+use alloc::string::{String, ToString as _};
+use core::fmt;
+
+use super::{Error, Verified, check_bytes};
+use crate::metadata::{Root, Signed, Snapshot, Target, Targets, Timestamp};
+use crate::model::Model;
+use crate::support::DECLARATION_PATH;
+
+/// A target file that can be read: a release manifest, a declaration.
+pub trait TargetFile: Sized {
+    /// Why bytes are no such file.
+    type Error: fmt::Display;
+    /// Reads and checks the bytes.
+    fn parse(bytes: &[u8]) -> Result<Self, Self::Error>;
+    /// The model that the file names.
+    fn model(&self) -> &Model;
+}
+
+/// The metadata that one refresh ended with.
+#[derive(Clone, Debug)]
+pub struct TrustedSet {
+    pub(super) model: Model,
+    pub(super) root: Signed<Root>,
+    pub(super) timestamp: Signed<Timestamp>,
+    pub(super) snapshot: Signed<Snapshot>,
+    pub(super) targets: Signed<Targets>,
+    pub(super) delegated: BTreeMap<String, Signed<Targets>>,
+}
+
+impl TrustedSet {
+    /// The root.
+    pub fn root(&self) -> &Root {
+        &self.root.signed
+    }
+
+    /// The timestamp.
+    pub fn timestamp(&self) -> &Timestamp {
+        &self.timestamp.signed
+    }
+
+    /// The snapshot.
+    pub fn snapshot(&self) -> &Snapshot {
+        &self.snapshot.signed
+    }
+
+    /// The top-level targets.
+    pub fn targets(&self) -> &Targets {
+        &self.targets.signed
+    }
+
+    /// The targets of the delegated role `name`, if the refresh needed them.
+    pub fn delegated(&self, name: &str) -> Option<&Targets> {
+        self.delegated.get(name).map(|role| &role.signed)
+    }
+
+    /// What was signed of `path`. A declaration comes from the role `support` and no other.
+    pub fn target(&self, path: &str) -> Result<&Target, Error> {
+        let role = if path == DECLARATION_PATH { self.delegated("support") } else { Some(self.targets()) };
+        let target = role.and_then(|role| role.targets.get(path));
+        target.ok_or_else(|| Error::Unlisted { name: path.to_string() })
+    }
+
+    /// The name that the file at `path` has in a repository with consistent snapshots (6.2).
+    pub fn file_name(&self, path: &str) -> Result<String, Error> {
+        let digest = self.target(path)?.hashes.sha256;
+        Ok(match path.rsplit_once('/') {
+            Some((folder, name)) => alloc::format!("{folder}/{digest}.{name}"),
+            None => alloc::format!("{digest}.{path}"),
+        })
+    }
+
+    /// Checks `bytes` against what was signed of `path` and reads them (5.7).
+    pub fn open<T: TargetFile>(&self, path: &str, bytes: &[u8]) -> Result<Verified<T>, Error> {
+        check_bytes(path, self.target(path)?, bytes)?;
+        let unreadable = |reason: String| Error::TargetUnreadable { path: path.to_string(), reason };
+        let file = T::parse(bytes).map_err(|error| unreadable(error.to_string()))?;
+        if *file.model() != self.model {
+            let (expected, found) = (self.model.clone(), file.model().clone());
+            return Err(Error::WrongModel { role: path.to_string(), expected, found });
+        }
+        Ok(Verified(file))
+    }
+}
