@@ -1,0 +1,306 @@
+//! The channel between `fetchd`, which touches the network, and `installd`, which writes slots.
+//!
+//! A Unix socket carries messages: two lengths (header, body; 32 bits, big endian), a JSON header
+//! and raw bytes. `fetchd` asks, `installd` answers each question once and in order; `fetchd` may
+//! send the next frame before it has read the answer to the one before. `installd` believes none
+//! of the bytes. Wire form: `docs/wire.md`, "install channel".
+
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use tenure_proto::digest::Digest;
+use tenure_proto::lifecycle::State;
+use tenure_proto::limits;
+use tenure_proto::model::{Model, Name};
+use tenure_proto::report::ReportEvent;
+use tenure_proto::support::Declaration;
+use tenure_proto::time::{Day, Proof, Timestamp};
+use tenure_proto::version::Version;
+
+/// A question. The comment says what the body is and which [`Reply`] comes back.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(tag = "ask", rename_all = "snake_case")]
+pub(crate) enum Request {
+    /// What is so? [`Reply::Status`].
+    Status,
+    /// Start the TUF workflow. [`Reply::Want`].
+    Refresh,
+    /// Body: the metadata file last wanted, if `present`. [`Reply::Want`].
+    Metadata {
+        /// Whether the repository has the file.
+        present: bool,
+    },
+    /// After the workflow: which declaration is signed? [`Reply::Target`]; `None` if it is held.
+    Declaration,
+    /// Body: the declaration. [`Reply::Done`], or [`Reply::Refused`] if it breaks the promise.
+    DeclarationBytes,
+    /// After the workflow: which release is to be installed? [`Reply::Target`]; `None` for none.
+    Choose {
+        /// What the server said.
+        offer: Offered,
+    },
+    /// Body: the manifest last named. [`Reply::Plan`].
+    Manifest,
+    /// Body: the frame index of the artifact of this number. [`Reply::Frames`].
+    Index {
+        /// Its place in the plan.
+        artifact: usize,
+    },
+    /// Body: the next frame. [`Reply::Written`].
+    Frame,
+    /// `fetchd` gives the update up. [`Reply::Done`].
+    GiveUp {
+        /// Why.
+        reason: String,
+    },
+    /// All artifacts are written: try the new slot. [`Reply::Done`], then the device restarts.
+    Restart,
+    /// Which events wait to be reported? [`Reply::Events`].
+    Events,
+    /// The events up to this number are spooled. [`Reply::Done`].
+    EventsKept {
+        /// The last one's number.
+        up_to: u64,
+    },
+    /// A person confirms the slot that is being tried. [`Reply::Done`].
+    Confirm,
+    /// A person goes back to the slot that ran before. [`Reply::Done`].
+    RollBack,
+}
+
+/// What the server said about releases.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Offered {
+    /// It assigns this release.
+    Release(Version),
+    /// It assigns none.
+    Nothing,
+    /// It is a plain file server.
+    NoServer,
+}
+
+/// An answer.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(tag = "reply", rename_all = "snake_case")]
+pub(crate) enum Reply {
+    /// What is so.
+    Status(Box<Status>),
+    /// The metadata file to bring next; none when the workflow is done.
+    Want {
+        /// Which.
+        want: Option<WantedFile>,
+    },
+    /// The target file to bring; none if there is nothing to bring.
+    Target {
+        /// Which.
+        target: Option<WantedFile>,
+    },
+    /// What is to be written.
+    Plan {
+        /// The version of the release.
+        version: Version,
+        /// In the order of writing.
+        artifacts: Vec<PlannedArtifact>,
+    },
+    /// From which frame on bytes are wanted.
+    Frames {
+        /// The first frame that is not in the slot yet; the number of frames if all are.
+        from: u32,
+    },
+    /// The frame is in the slot.
+    Written {
+        /// Bytes of the image that are in the slot.
+        image_bytes: u64,
+    },
+    /// Events that wait to be reported.
+    Events {
+        /// In the order they happened.
+        events: Vec<NumberedEvent>,
+    },
+    /// It is done.
+    Done,
+    /// It is refused, and nothing changed.
+    Refused {
+        /// The whole chain of causes.
+        reason: String,
+        /// Whether the same may be tried again.
+        retry: Retry,
+    },
+}
+
+/// Whether trying again can help.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Retry {
+    /// At once.
+    Now,
+    /// After a while.
+    Later,
+    /// Not with the same input.
+    Never,
+}
+
+/// A file to bring: its name below `metadata/` or `targets/`.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub(crate) struct WantedFile {
+    /// The name in the repository.
+    pub(crate) file: String,
+    /// More bytes than this need not be read.
+    pub(crate) bytes_max: u64,
+    /// Whether it is no error if it does not exist.
+    pub(crate) may_be_absent: bool,
+}
+
+/// An artifact that is to be written.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub(crate) struct PlannedArtifact {
+    /// The class of slots that it is for.
+    pub(crate) slot_class: Name,
+    /// The length of the image.
+    pub(crate) image_bytes: u64,
+    /// The frame index below `targets/`.
+    pub(crate) index: WantedFile,
+    /// The payload below `targets/`.
+    pub(crate) payload_file: String,
+}
+
+/// An event that waits to be reported.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub(crate) struct NumberedEvent {
+    /// Grows by one with each event.
+    pub(crate) number: u64,
+    /// When it happened.
+    pub(crate) at: Timestamp,
+    /// What `at` is worth.
+    pub(crate) clock: Proof,
+    /// What happened.
+    pub(crate) event: ReportEvent,
+}
+
+/// What is so on this device, as the installer knows it.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub(crate) struct Status {
+    /// The model.
+    pub(crate) model: Model,
+    /// The slot that runs.
+    pub(crate) slot: String,
+    /// The version that runs.
+    pub(crate) version: Version,
+    /// Where an update is.
+    pub(crate) state: State,
+    /// The version that is being installed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) installing: Option<Version>,
+    /// Bytes of the image that are in the slot, of how many.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) progress_bytes: Option<(u64, u64)>,
+    /// The best knowledge of the time.
+    pub(crate) now: Timestamp,
+    /// The lower bound of the time, which only grows.
+    pub(crate) floor: Timestamp,
+    /// What `now` is worth.
+    pub(crate) clock: Proof,
+    /// The version of each trusted metadata file, by name.
+    pub(crate) metadata: std::collections::BTreeMap<String, u64>,
+    /// The promise that is held.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) declaration: Option<Declaration>,
+    /// The promises that were refused.
+    pub(crate) refused: Vec<RefusedDeclaration>,
+    /// Releases that failed here, by the digest of their manifest.
+    pub(crate) denied: Vec<Digest>,
+    /// How the last update ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) last_update: Option<LastUpdate>,
+}
+
+/// A declaration that was refused, and where both texts are.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub(crate) struct RefusedDeclaration {
+    /// When it came.
+    pub(crate) at: Timestamp,
+    /// The last day that is held.
+    pub(crate) held_ends: Day,
+    /// The last day that was offered.
+    pub(crate) offered_ends: Day,
+    /// The folder with both texts and the metadata that vouches for them.
+    pub(crate) evidence: String,
+}
+
+/// How the last update ended.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub(crate) struct LastUpdate {
+    /// The version that was installed.
+    pub(crate) version: Version,
+    /// How it ended.
+    pub(crate) outcome: tenure_proto::lifecycle::Outcome,
+    /// When.
+    pub(crate) at: Timestamp,
+    /// Why, if it did not end well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) reason: Option<String>,
+}
+
+/// Why a message could not be passed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// The other side is gone, or too slow.
+    #[error("cannot talk over the install socket")]
+    Io(#[from] std::io::Error),
+    /// The header is not what was expected.
+    #[error("the install socket carries a message that is not understood")]
+    Header(#[from] serde_json::Error),
+    /// A message above its bound.
+    #[error("a message of {bytes} bytes on the install socket is above its bound")]
+    TooLong {
+        /// Its length.
+        bytes: u64,
+    },
+}
+
+/// The most bytes of a body: a frame index is the largest.
+const BODY_BYTES_MAX: u64 = limits::FRAME_INDEX_BYTES_MAX;
+
+/// Sends one message.
+pub(crate) fn send<T: Serialize>(mut stream: &UnixStream, header: &T, body: &[u8]) -> Result<(), Error> {
+    let header = serde_json::to_vec(header)?;
+    let mut head = Vec::with_capacity(8 + header.len());
+    for part in [header.len(), body.len()] {
+        let length = u32::try_from(part).map_err(|_| Error::TooLong { bytes: part as u64 })?;
+        head.extend_from_slice(&length.to_be_bytes());
+    }
+    head.extend_from_slice(&header);
+    stream.write_all(&head)?;
+    stream.write_all(body)?;
+    Ok(())
+}
+
+/// Receives one message, its body into `body`; `None` when the other side has hung up.
+pub(crate) fn receive<T: DeserializeOwned>(mut stream: &UnixStream, body: &mut Vec<u8>) -> Result<Option<T>, Error> {
+    let mut lengths = [0; 8];
+    match stream.read_exact(&mut lengths) {
+        Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(None),
+        other => other?,
+    }
+    let (header_bytes, body_bytes) = split_lengths(lengths);
+    if header_bytes > limits::STATE_BYTES_MAX || body_bytes > BODY_BYTES_MAX {
+        return Err(Error::TooLong { bytes: header_bytes.max(body_bytes) });
+    }
+    let mut header = Vec::new();
+    read_exactly(stream, header_bytes, &mut header)?;
+    body.clear();
+    read_exactly(stream, body_bytes, body)?;
+    Ok(Some(serde_json::from_slice(&header)?))
+}
+
+fn split_lengths([a, b, c, d, e, f, g, h]: [u8; 8]) -> (u64, u64) {
+    (u32::from_be_bytes([a, b, c, d]).into(), u32::from_be_bytes([e, f, g, h]).into())
+}
+
+fn read_exactly(stream: &UnixStream, bytes: u64, into: &mut Vec<u8>) -> Result<(), Error> {
+    let read = stream.take(bytes).read_to_end(into)?;
+    if read as u64 == bytes { Ok(()) } else { Err(std::io::Error::from(std::io::ErrorKind::UnexpectedEof).into()) }
+}
