@@ -38,7 +38,9 @@ fn write(value: &Value, depth: usize, out: &mut Vec<u8>) -> Result<(), Error> {
         Value::Number(number) if number.is_f64() => return Err(Error::Float),
         Value::Number(number) => out.extend_from_slice(alloc::format!("{number}").as_bytes()),
         Value::String(text) => write_string(text, out),
-        Value::Array(items) => write_list(b'[', items, b']', out, |item, out| write(item, depth + 1, out))?,
+        Value::Array(items) => {
+            write_list(b'[', items, b']', out, |item, out| write(item, depth + 1, out))?;
+        }
         // `serde_json::Map` is a `BTreeMap` here: keys come in the order of their UTF-8 bytes,
         // which is the order of code points.
         Value::Object(fields) => write_list(b'{', fields, b'}', out, |(key, item), out| {

@@ -145,7 +145,11 @@ mod tests {
     use alloc::vec;
 
     fn signature(name: &str, key: &SigningKey, message: &[u8]) -> Signature {
-        Signature { keyid: KeyId(name.to_string()), sig: to_hex(&key.sign(message)), extra: BTreeMap::new() }
+        Signature {
+            keyid: KeyId(name.to_string()),
+            sig: to_hex(&key.sign(message)),
+            extra: BTreeMap::new(),
+        }
     }
 
     #[test]

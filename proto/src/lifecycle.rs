@@ -110,6 +110,7 @@ pub struct Refused {
 }
 
 /// Steps the life of an update: one row for each legal pair, and nothing else.
+#[expect(clippy::match_same_arms, reason = "a row stands where a reader of the story looks for it")]
 pub fn step(state: State, event: Event) -> Result<(State, Action), Refused> {
     use {Action as A, Event as E, State as S};
     let ended = |outcome| (S::Ended { ended: outcome }, A::Report(outcome));
@@ -122,7 +123,9 @@ pub fn step(state: State, event: Event) -> Result<(State, Action), Refused> {
 
         // What the bootloader says at boot. Until it was told, the old slot is all there is.
         (S::Idle, E::NotArmed | E::Pending | E::FellBack | E::BootedNew) => (S::Idle, A::Rest),
-        (S::Writing, E::NotArmed) => (S::Writing, A::Write),
+        (S::Writing, E::NotArmed | E::Pending | E::FellBack) => (S::Writing, A::Write),
+        // The slot that was to be overwritten runs: the old one did not boot any more.
+        (S::Writing, E::BootedNew) => ended(Outcome::Failed),
         (S::Staged, E::NotArmed) => (S::Staged, A::AwaitRestart),
         (S::Armed, E::NotArmed) => (S::Armed, A::TryOnce),
         // The cut came between the bootloader's write and ours, or before the restart.
@@ -131,13 +134,17 @@ pub fn step(state: State, event: Event) -> Result<(State, Action), Refused> {
         (S::Confirming, E::BootedNew) => (S::Confirming, A::Confirm),
         (S::FallingBack, E::BootedNew) => (S::FallingBack, A::FallBack),
         (S::Staged | S::Armed | S::Trying | S::Confirming | S::FallingBack, E::FellBack)
-        | (S::Trying | S::Confirming | S::FallingBack, E::NotArmed | E::Pending) => ended(Outcome::FellBack),
+        | (S::Trying | S::Confirming | S::FallingBack, E::NotArmed | E::Pending) => {
+            ended(Outcome::FellBack)
+        }
 
         (S::Trying, E::Healthy) => (S::Confirming, A::Confirm),
         (S::Trying, E::Unhealthy | E::RollBack) => (S::FallingBack, A::FallBack),
         (S::Confirming, E::Committed) => ended(Outcome::Confirmed),
 
-        (S::Ended { ended: outcome }, E::NotArmed | E::Pending | E::FellBack | E::BootedNew) => ended(outcome),
+        (S::Ended { ended: outcome }, E::NotArmed | E::Pending | E::FellBack | E::BootedNew) => {
+            ended(outcome)
+        }
         (S::Ended { .. }, E::Reported) => (S::Idle, A::Rest),
         (state, event) => return Err(Refused { state, event }),
     })
@@ -213,19 +220,26 @@ mod tests {
     /// The table in docs/architecture.md, between its markers: `state | event | next | action`.
     fn documented() -> Vec<String> {
         let text = include_str!("../../docs/architecture.md");
-        let table = text.split("<!-- lifecycle -->").nth(1).expect("docs/architecture.md has the table");
-        let row = |line: &str| line.trim_matches(['|', ' ']).split('|').map(str::trim).collect::<Vec<_>>().join(" ");
-        let mut rows: Vec<_> = table.lines().filter(|line| line.starts_with('|')).skip(2).map(row).collect();
+        let table =
+            text.split("<!-- lifecycle -->").nth(1).expect("docs/architecture.md has the table");
+        let row = |line: &str| {
+            line.trim_matches(['|', ' ']).split('|').map(str::trim).collect::<Vec<_>>().join(" ")
+        };
+        let mut rows: Vec<_> =
+            table.lines().filter(|line| line.starts_with('|')).skip(2).map(row).collect();
         rows.sort();
         rows
     }
 
     #[test]
     fn every_pair_of_state_and_event_is_as_documented() {
-        let pairs = State::ALL.iter().flat_map(|state| Event::ALL.iter().map(move |event| (*state, *event)));
+        let pairs = State::ALL
+            .iter()
+            .flat_map(|state| Event::ALL.iter().map(move |event| (*state, *event)));
         let legal = pairs.filter_map(|(state, event)| {
             let (next, action) = step(state, event).ok()?;
-            let action = match action { Action::Report(_) => String::from("Report"), other => format!("{other:?}") };
+            let word = format!("{action:?}");
+            let action = word.split('(').next()?;
             Some(format!("{} {event:?} {} {action}", state.word(), next.word()))
         });
         let mut legal: Vec<_> = legal.collect();
@@ -238,7 +252,10 @@ mod tests {
         for state in State::ALL {
             for event in Event::ALL {
                 if let Ok((_, Action::Confirm)) = step(state, event) {
-                    assert!(matches!((state, event), (State::Trying, Event::Healthy) | (State::Confirming, Event::BootedNew)));
+                    assert!(matches!(
+                        (state, event),
+                        (State::Trying, Event::Healthy) | (State::Confirming, Event::BootedNew)
+                    ));
                 }
             }
         }
@@ -247,10 +264,9 @@ mod tests {
     #[test]
     fn what_the_bootloader_says_is_never_refused() {
         for state in State::ALL {
-            let said = [Event::NotArmed, Event::Pending, Event::FellBack, Event::BootedNew];
-            let refused: Vec<_> = said.iter().filter(|event| step(state, **event).is_err()).collect();
-            let possible = if state == State::Writing { 1 } else { 4 };
-            assert_eq!(said.len() - refused.len(), possible, "{state:?} refuses {refused:?}");
+            for said in [Event::NotArmed, Event::Pending, Event::FellBack, Event::BootedNew] {
+                assert!(step(state, said).is_ok(), "{state:?} {said:?}");
+            }
         }
     }
 

@@ -35,8 +35,15 @@ pub enum Stage {
 
 impl Stage {
     /// Every stage, in the order of life.
-    pub const ALL: [Self; 7] =
-        [Self::SetUp, Self::Days365, Self::Days180, Self::Days90, Self::Days30, Self::Ended, Self::After30];
+    pub const ALL: [Self; 7] = [
+        Self::SetUp,
+        Self::Days365,
+        Self::Days180,
+        Self::Days90,
+        Self::Days30,
+        Self::Ended,
+        Self::After30,
+    ];
 
     fn is_reached(self, declaration: &Declaration, now: Timestamp) -> bool {
         let days_left = declaration.ends.days_since(now.day());
@@ -133,7 +140,8 @@ impl Ledger {
         if !covered && !self.notices.iter().any(said) {
             due.extend(reached.map(Subject::Stage));
         }
-        let fresh: Vec<_> = due.into_iter().map(|subject| Notice::new(subject, declaration, now)).collect();
+        let fresh: Vec<_> =
+            due.into_iter().map(|subject| Notice::new(subject, declaration, now)).collect();
         self.notices.extend(fresh.iter().cloned());
         fresh
     }
@@ -164,7 +172,17 @@ impl Notice {
         };
         let (fact, consequence, action) = words(subject, declaration);
         let contact = format!("Questions: {}", declaration.contact.url);
-        Self { id, subject, ends: declaration.ends, fact, consequence, action, contact, shown_at, acknowledged_at: None }
+        Self {
+            id,
+            subject,
+            ends: declaration.ends,
+            fact,
+            consequence,
+            action,
+            contact,
+            shown_at,
+            acknowledged_at: None,
+        }
     }
 
     /// The notice as lines of plain text.
@@ -192,13 +210,19 @@ fn words(subject: Subject, declaration: &Declaration) -> (String, String, String
     let (name, day) = (&declaration.designation, declaration.ends.in_words());
     match subject {
         Subject::Extended { from } => (
-            format!("Good news: security updates for {name} now continue until {day}. Before, it was {}.", from.in_words()),
+            format!(
+                "Good news: security updates for {name} now continue until {day}. Before, it was {}.",
+                from.in_words()
+            ),
             "Until then, newly found security holes will be fixed.".into(),
             "You need to do nothing.".into(),
         ),
         Subject::Stage(Stage::SetUp) => (
             format!("{name} gets security updates until {day}."),
-            format!("Until then, newly found security holes will be fixed. After that: {}", declaration.after_end),
+            format!(
+                "Until then, newly found security holes will be fixed. After that: {}",
+                declaration.after_end
+            ),
             "You need to do nothing: updates are installed by themselves.".into(),
         ),
         Subject::Stage(Stage::Ended | Stage::After30) => (
@@ -208,7 +232,10 @@ fn words(subject: Subject, declaration: &Declaration) -> (String, String, String
         ),
         Subject::Stage(Stage::Days365 | Stage::Days180 | Stage::Days90 | Stage::Days30) => (
             format!("Security updates for {name} end on {day}."),
-            format!("After that, newly found security holes will not be fixed. {}", declaration.after_end),
+            format!(
+                "After that, newly found security holes will not be fixed. {}",
+                declaration.after_end
+            ),
             declaration.advice.clone(),
         ),
     }

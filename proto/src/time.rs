@@ -75,7 +75,8 @@ impl Timestamp {
     #[must_use]
     pub fn plus_s(self, seconds: u64) -> Self {
         let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);
-        Self::from_unix_s(self.unix_s().saturating_add(seconds)).unwrap_or(Self(jiff::Timestamp::MAX))
+        Self::from_unix_s(self.unix_s().saturating_add(seconds))
+            .unwrap_or(Self(jiff::Timestamp::MAX))
     }
 
     /// The day in UTC.
@@ -155,7 +156,11 @@ impl FromStr for Timestamp {
         let instant: jiff::Timestamp = text.parse().map_err(|_| Error::Timestamp)?;
         // One form only, so that what is signed has one reading.
         if instant.to_string() == text { Ok(Self(instant)) } else { Err(Error::Timestamp) }
-            .and_then(|at: Self| if at.0.subsec_nanosecond() == 0 { Ok(at) } else { Err(Error::Timestamp) })
+            .and_then(
+                |at: Self| {
+                    if at.0.subsec_nanosecond() == 0 { Ok(at) } else { Err(Error::Timestamp) }
+                },
+            )
     }
 }
 
@@ -202,14 +207,32 @@ mod tests {
         let at: Timestamp = "2026-11-22T09:30:00Z".parse().unwrap();
         assert_eq!(at.to_string(), "2026-11-22T09:30:00Z");
         assert_eq!(at.unix_s(), 1_795_339_800);
-        for text in ["", "2026-11-22", "2026-11-22T09:30:00+00:00", "2026-11-22t09:30:00z", "2026-11-22T09:30:00.5Z"] {
+        for text in [
+            "",
+            "2026-11-22",
+            "2026-11-22T09:30:00+00:00",
+            "2026-11-22t09:30:00z",
+            "2026-11-22T09:30:00.5Z",
+        ] {
             assert_eq!(text.parse::<Timestamp>(), Err(Error::Timestamp), "{text}");
         }
     }
 
     #[test]
     fn a_period_without_a_date_is_refused() {
-        for text in ["2 years", "lifetime", "tba", "2033", "2033-12", "2033-02-30", "2033-1-1", "31/12/2033", "", "2033-12-31T00:00:00Z", "+002033-12-31"] {
+        for text in [
+            "2 years",
+            "lifetime",
+            "tba",
+            "2033",
+            "2033-12",
+            "2033-02-30",
+            "2033-1-1",
+            "31/12/2033",
+            "",
+            "2033-12-31T00:00:00Z",
+            "+002033-12-31",
+        ] {
             assert_eq!(text.parse::<Day>(), Err(Error::Day), "{text}");
         }
     }
@@ -227,6 +250,8 @@ mod tests {
     fn the_end_of_time_does_not_overflow() {
         let at: Timestamp = "9999-12-30T00:00:00Z".parse().unwrap();
         assert!(at.plus_s(u64::MAX) > at);
-        assert!(Day::new(9999, 12, 31).unwrap().plus_days(i64::MAX) >= Day::new(9999, 12, 31).unwrap());
+        assert!(
+            Day::new(9999, 12, 31).unwrap().plus_days(i64::MAX) >= Day::new(9999, 12, 31).unwrap()
+        );
     }
 }

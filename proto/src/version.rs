@@ -11,10 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// A release's version: one to six whole numbers joined by dots (`1.4.2`). Missing numbers are
 /// zero, so `1.4` equals `1.4.0`. There are no pre-release tags: what is published is a release.
 #[derive(Clone, Debug)]
-pub struct Version {
-    text: String,
-    parts: [u64; Self::PARTS],
-}
+pub struct Version(String);
 
 /// Text that is no [`Version`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -26,7 +23,16 @@ impl Version {
 
     /// The text as it was written.
     pub fn as_str(&self) -> &str {
-        &self.text
+        &self.0
+    }
+
+    /// The numbers, missing ones as zero.
+    fn parts(&self) -> [u64; Self::PARTS] {
+        let mut parts = [0; Self::PARTS];
+        for (slot, part) in parts.iter_mut().zip(self.0.split('.')) {
+            *slot = part.parse().unwrap_or(u64::MAX);
+        }
+        parts
     }
 }
 
@@ -34,21 +40,21 @@ impl FromStr for Version {
     type Err = NotAVersion;
 
     fn from_str(text: &str) -> Result<Self, NotAVersion> {
-        let mut parts = [0; Self::PARTS];
-        let mut slots = parts.iter_mut();
-        for part in text.split('.') {
-            let whole = !part.is_empty() && part.len() <= 18 && part.bytes().all(|byte| byte.is_ascii_digit());
+        let whole = |part: &str| {
             let padded = part.len() > 1 && part.starts_with('0');
-            let slot = slots.next().ok_or(NotAVersion)?;
-            *slot = part.parse().ok().filter(|_| whole && !padded).ok_or(NotAVersion)?;
-        }
-        Ok(Self { text: text.to_owned(), parts })
+            // Eighteen digits fit into a u64.
+            (1..=18).contains(&part.len())
+                && !padded
+                && part.bytes().all(|byte| byte.is_ascii_digit())
+        };
+        let few = text.split('.').count() <= Self::PARTS;
+        if few && text.split('.').all(whole) { Ok(Self(text.to_owned())) } else { Err(NotAVersion) }
     }
 }
 
 impl PartialEq for Version {
     fn eq(&self, other: &Self) -> bool {
-        self.parts == other.parts
+        self.parts() == other.parts()
     }
 }
 
@@ -62,19 +68,19 @@ impl PartialOrd for Version {
 
 impl Ord for Version {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.parts.cmp(&other.parts)
+        self.parts().cmp(&other.parts())
     }
 }
 
 impl fmt::Display for Version {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+        f.write_str(&self.0)
     }
 }
 
 impl Serialize for Version {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.text)
+        serializer.serialize_str(&self.0)
     }
 }
 
@@ -98,7 +104,18 @@ mod tests {
 
     #[test]
     fn what_is_no_version_is_refused() {
-        for text in ["", ".", "1.", "v1", "1.0-rc1", "1.-2", "+1", "01.2", "1.2.3.4.5.6.7", "9999999999999999999"] {
+        for text in [
+            "",
+            ".",
+            "1.",
+            "v1",
+            "1.0-rc1",
+            "1.-2",
+            "+1",
+            "01.2",
+            "1.2.3.4.5.6.7",
+            "9999999999999999999",
+        ] {
             assert_eq!(text.parse::<Version>(), Err(NotAVersion), "{text}");
         }
     }

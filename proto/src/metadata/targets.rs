@@ -112,7 +112,9 @@ fn matches_part(pattern: &[u8], part: &[u8]) -> bool {
                 star = Some((at, seen));
                 at += 1;
             }
-            Some(byte) if *byte == b'?' || part.get(seen) == Some(byte) => (at, seen) = (at + 1, seen + 1),
+            Some(byte) if *byte == b'?' || part.get(seen) == Some(byte) => {
+                (at, seen) = (at + 1, seen + 1);
+            }
             _ => {
                 let Some((star_at, from)) = star else { return false };
                 star = Some((star_at, from + 1));

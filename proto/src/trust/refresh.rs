@@ -88,7 +88,8 @@ impl Refresh {
 
     /// The file to bring next; `None` when the refresh is done.
     pub fn want(&self) -> Option<Want> {
-        let want = |file: String, bytes_max: u64| Some(Want { file, bytes_max, may_be_absent: false });
+        let want =
+            |file: String, bytes_max: u64| Some(Want { file, bytes_max, may_be_absent: false });
         match &self.stage {
             Stage::Root { .. } => {
                 let file = format!("{}.root.json", self.root.signed.head.version + 1);
@@ -110,14 +111,19 @@ impl Refresh {
     }
 
     fn versioned(&self, role: &str, version: u64) -> String {
-        if self.root.signed.consistent_snapshot { format!("{version}.{role}.json") } else { format!("{role}.json") }
+        if self.root.signed.consistent_snapshot {
+            format!("{version}.{role}.json")
+        } else {
+            format!("{role}.json")
+        }
     }
 
     /// Takes the bytes of the wanted file; `None` if the repository does not have it.
     ///
     /// The changes are to be made durable before the next call.
     pub fn supply(&mut self, bytes: Option<&[u8]>) -> Result<Vec<Change>, Error> {
-        let absent = || Error::Absent { name: self.want().map(|want| want.file).unwrap_or_default() };
+        let absent =
+            || Error::Absent { name: self.want().map(|want| want.file).unwrap_or_default() };
         match (&self.stage, bytes) {
             (Stage::Root { .. }, None) => self.end_of_roots(),
             (Stage::Root { followed }, Some(bytes)) => self.take_root(*followed, bytes),
@@ -162,7 +168,10 @@ impl Refresh {
         let same = keys(old, &old.roles.timestamp) == keys(new, &new.roles.timestamp)
             && keys(old, &old.roles.snapshot) == keys(new, &new.roles.snapshot);
         let names = ["timestamp.json", "snapshot.json"].into_iter().filter(|_| !same);
-        names.filter(|name| self.held.files.remove(*name).is_some()).map(|name| Change::Remove(name.into())).collect()
+        names
+            .filter(|name| self.held.files.remove(*name).is_some())
+            .map(|name| Change::Remove(name.into()))
+            .collect()
     }
 
     /// 5.3.10: expiry is judged at the end of the chain only.
@@ -180,27 +189,21 @@ impl Refresh {
         let Some(offered_snapshot) = listed(&new.signed) else {
             return Err(Error::Unlisted { name: "snapshot.json".into() });
         };
-        let mut changes = Vec::new();
-        match self.held_signed::<Timestamp>("timestamp", &roles.timestamp) {
-            Some(old) => {
-                let (have, offered) = (old.signed.head.version, new.signed.head.version);
-                // 5.4.3.1: an older version is a rollback; the same one brings nothing new.
-                check_not_older("timestamp", have, offered)?;
-                // 5.4.3.2: nor may the snapshot that it names be older.
-                check_not_older("snapshot", listed(&old.signed).unwrap_or(0), offered_snapshot)?;
-                let kept = if offered == have { old } else { new };
-                self.check_expiry("timestamp", &kept)?;
-                if offered != have {
-                    changes.push(Change::Store("timestamp.json".into()));
-                }
-                self.timestamp = Some(kept);
-            }
-            None => {
-                self.check_expiry("timestamp", &new)?;
-                changes.push(Change::Store("timestamp.json".into()));
-                self.timestamp = Some(new);
+        let mut kept = new;
+        let mut changes = alloc::vec![Change::Store("timestamp.json".into())];
+        if let Some(old) = self.held_signed::<Timestamp>("timestamp", &roles.timestamp) {
+            let (have, offered) = (old.signed.head.version, kept.signed.head.version);
+            // 5.4.3.1: an older version is a rollback; the same one brings nothing new.
+            check_not_older("timestamp", have, offered)?;
+            // 5.4.3.2: nor may the snapshot that it names be older.
+            check_not_older("snapshot", listed(&old.signed).unwrap_or(0), offered_snapshot)?;
+            if offered == have {
+                kept = old;
+                changes.clear();
             }
         }
+        self.check_expiry("timestamp", &kept)?;
+        self.timestamp = Some(kept);
         self.stage = Stage::Snapshot;
         self.use_held()?;
         Ok(changes)
@@ -215,7 +218,11 @@ impl Refresh {
         // 5.5.5: no file that was listed may vanish or fall back.
         if let Some(old) = self.held_signed::<Snapshot>("snapshot", keys) {
             for (name, meta) in &old.signed.meta {
-                let listed = new.signed.meta.get(name).ok_or_else(|| Error::Vanished { name: name.clone() })?;
+                let listed = new
+                    .signed
+                    .meta
+                    .get(name)
+                    .ok_or_else(|| Error::Vanished { name: name.clone() })?;
                 check_not_older(name.trim_end_matches(".json"), meta.version, listed.version)?;
             }
         }
@@ -229,7 +236,8 @@ impl Refresh {
     /// 5.6: the top-level targets.
     fn take_targets(&mut self, bytes: &[u8]) -> Result<Vec<Change>, Error> {
         self.check_listed("targets", bytes)?;
-        let new: Signed<Targets> = self.parse_signed("targets", bytes, &self.root.signed.roles.targets)?;
+        let new: Signed<Targets> =
+            self.parse_signed("targets", bytes, &self.root.signed.roles.targets)?;
         self.check_version("targets", &new)?;
         self.check_expiry("targets", &new)?;
         self.queue_delegations(&new);
@@ -265,7 +273,8 @@ impl Refresh {
     fn queue_delegations(&mut self, role: &Signed<Targets>) {
         let Some(delegations) = &role.signed.delegations else { return };
         let on_the_way = delegations.roles.iter().filter(|role| role.covers(DECLARATION_PATH));
-        let edges = on_the_way.map(|role| Edge { role: role.clone(), keys: delegations.keys.clone() });
+        let edges =
+            on_the_way.map(|role| Edge { role: role.clone(), keys: delegations.keys.clone() });
         self.waiting.extend(edges.collect::<Vec<_>>().into_iter().rev());
     }
 
@@ -298,7 +307,9 @@ impl Refresh {
     fn use_held(&mut self) -> Result<(), Error> {
         let Some(role) = self.role().map(str::to_string) else { return Ok(()) };
         let listed = self.listing(&role)?.hashes.as_ref().map(|hashes| hashes.sha256);
-        let Some(bytes) = self.held.files.get(&format!("{role}.json")).cloned() else { return Ok(()) };
+        let Some(bytes) = self.held.files.get(&format!("{role}.json")).cloned() else {
+            return Ok(());
+        };
         if listed != Some(Digest::of(&bytes)) {
             return Ok(());
         }
@@ -345,10 +356,19 @@ impl Refresh {
     /// 5.3.10, 5.4.4, 5.5.6, 5.6.5: past its date at the start of the refresh.
     fn check_expiry<T: Role>(&self, role: &str, file: &Signed<T>) -> Result<(), Error> {
         let (expires, now) = (file.signed.head().expires, self.now);
-        if expires > now { Ok(()) } else { Err(Error::Expired { role: role.to_string(), expires, now }) }
+        if expires > now {
+            Ok(())
+        } else {
+            Err(Error::Expired { role: role.to_string(), expires, now })
+        }
     }
 
-    fn parse_signed<T: Role>(&self, role: &str, bytes: &[u8], keys: &RoleKeys) -> Result<Signed<T>, Error> {
+    fn parse_signed<T: Role>(
+        &self,
+        role: &str,
+        bytes: &[u8],
+        keys: &RoleKeys,
+    ) -> Result<Signed<T>, Error> {
         let file = parse(role, bytes, &self.model)?;
         check_threshold(role, &file, keys, &self.root.signed.keys)?;
         Ok(file)
@@ -391,9 +411,17 @@ fn check_threshold<T: Role>(
 ) -> Result<(), Error> {
     let (have, need) = (file.signers(keys, all), keys.threshold);
     // A threshold of none would believe anybody.
-    if need >= 1 && have >= need as usize { Ok(()) } else { Err(Error::Threshold { role: role.to_string(), have, need }) }
+    if need >= 1 && have >= need as usize {
+        Ok(())
+    } else {
+        Err(Error::Threshold { role: role.to_string(), have, need })
+    }
 }
 
 fn check_not_older(role: &str, have: u64, offered: u64) -> Result<(), Error> {
-    if offered >= have { Ok(()) } else { Err(Error::Rollback { role: role.to_string(), have, offered }) }
+    if offered >= have {
+        Ok(())
+    } else {
+        Err(Error::Rollback { role: role.to_string(), have, offered })
+    }
 }
