@@ -240,3 +240,147 @@ fn words(subject: Subject, declaration: &Declaration) -> (String, String, String
         ),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::support::{Contact, TYPE};
+    use alloc::collections::BTreeMap;
+    use alloc::vec;
+    use proptest::prelude::*;
+
+    fn declaration(ends: &str) -> Declaration {
+        let text = |text: &str| text.to_string();
+        Declaration {
+            kind_of_file: text(TYPE),
+            model: "acme-gw1".parse().unwrap(),
+            designation: text("ACME Gateway 1"),
+            manufacturer: text("ACME Ltd"),
+            sequence: 1,
+            previous_sha256: None,
+            declared_at: "2026-11-22T00:00:00Z".parse().unwrap(),
+            ends: ends.parse().unwrap(),
+            components: vec![text("device")],
+            basis: text("expected use"),
+            contact: Contact {
+                url: text("https://acme.example/security"),
+                acknowledge_within_days: 5,
+                status_every_days: 14,
+            },
+            after_end: text("Remote access may become unsafe."),
+            advice: text("Switch remote access off, or replace the device."),
+            extra: BTreeMap::new(),
+        }
+    }
+
+    fn proven(now: &str) -> Reading {
+        let now = now.parse().unwrap();
+        Reading { now, floor: now, proof: Proof::Synchronised }
+    }
+
+    fn subjects(notices: &[Notice]) -> Vec<Subject> {
+        notices.iter().map(|notice| notice.subject).collect()
+    }
+
+    #[test]
+    fn each_stage_is_told_once_on_its_day() {
+        let (declaration, mut ledger) = (declaration("2031-12-31"), Ledger::default());
+        for (now, stage) in [
+            ("2026-11-22T00:00:00Z", Some(Stage::SetUp)),
+            ("2026-11-23T00:00:00Z", None),
+            ("2030-12-30T23:59:59Z", None),
+            ("2030-12-31T00:00:00Z", Some(Stage::Days365)),
+            ("2031-07-04T00:00:00Z", Some(Stage::Days180)),
+            ("2031-10-02T00:00:00Z", Some(Stage::Days90)),
+            ("2031-12-01T00:00:00Z", Some(Stage::Days30)),
+            ("2032-01-01T11:59:59Z", None),
+            ("2032-01-01T12:00:00Z", Some(Stage::Ended)),
+            ("2032-01-31T12:00:00Z", Some(Stage::After30)),
+            ("2040-01-01T00:00:00Z", None),
+        ] {
+            let told = ledger.update(&declaration, proven(now));
+            assert_eq!(
+                subjects(&told),
+                stage.map(Subject::Stage).into_iter().collect::<Vec<_>>(),
+                "{now}"
+            );
+        }
+        assert_eq!(ledger.open().count(), 7);
+    }
+
+    #[test]
+    fn an_unproven_clock_never_ends_support() {
+        let (declaration, mut ledger) = (declaration("2031-12-31"), Ledger::default());
+        let floor = "2027-01-01T00:00:00Z".parse().unwrap();
+        let now = "2099-01-01T00:00:00Z".parse().unwrap();
+        let told = ledger.update(&declaration, Reading { now, floor, proof: Proof::Unproven });
+        assert_eq!(subjects(&told), [Subject::Stage(Stage::SetUp)]);
+        // The floor grows by proof alone, so what it has passed is past.
+        let told = ledger.update(&declaration, Reading { now, floor: now, proof: Proof::Unproven });
+        assert_eq!(subjects(&told), [Subject::Stage(Stage::After30)]);
+    }
+
+    #[test]
+    fn an_extension_is_one_piece_of_good_news_and_withdraws_the_rest() {
+        let mut ledger = Ledger::default();
+        ledger.update(&declaration("2031-12-31"), proven("2031-07-04T00:00:00Z"));
+        let told = ledger.update(&declaration("2033-12-31"), proven("2031-07-05T00:00:00Z"));
+        let from = "2031-12-31".parse().unwrap();
+        assert_eq!(subjects(&told), [Subject::Extended { from }]);
+        assert_eq!(ledger.notices, told);
+        assert!(
+            ledger.update(&declaration("2033-12-31"), proven("2031-07-06T00:00:00Z")).is_empty()
+        );
+        let told = ledger.update(&declaration("2033-12-31"), proven("2033-01-01T00:00:00Z"));
+        assert_eq!(subjects(&told), [Subject::Stage(Stage::Days365)]);
+    }
+
+    #[test]
+    fn a_notice_stays_until_it_is_acknowledged() {
+        let mut ledger = Ledger::default();
+        let told = ledger.update(&declaration("2031-12-31"), proven("2026-11-22T00:00:00Z"));
+        let at = "2026-11-23T00:00:00Z".parse().unwrap();
+        assert!(ledger.acknowledge("nothing", at).is_err());
+        assert_eq!(ledger.open().count(), 1);
+        ledger.acknowledge(&told[0].id, at).unwrap();
+        assert_eq!(ledger.open().count(), 0);
+        assert!(
+            ledger.update(&declaration("2031-12-31"), proven("2026-11-24T00:00:00Z")).is_empty()
+        );
+    }
+
+    #[test]
+    fn the_words_are_one_fact_one_consequence_one_action_one_contact() {
+        let mut ledger = Ledger::default();
+        let told = ledger.update(&declaration("2033-12-31"), proven("2033-12-05T00:00:00Z"));
+        assert_eq!(
+            told[0].text(),
+            "Security updates for ACME Gateway 1 end on 31 December 2033.\n\
+             After that, newly found security holes will not be fixed. Remote access may become unsafe.\n\
+             Switch remote access off, or replace the device.\n\
+             Questions: https://acme.example/security\n"
+        );
+    }
+
+    proptest! {
+        /// However a device sleeps and wakes: no stage twice, none out of order, none too early.
+        #[test]
+        fn no_stage_is_told_twice_or_too_early(mut days in proptest::collection::vec(0_u64..3000, 1..40)) {
+            days.sort_unstable();
+            let (declaration, mut ledger) = (declaration("2031-12-31"), Ledger::default());
+            let start: Timestamp = "2026-11-22T00:00:00Z".parse().unwrap();
+            let mut last = None;
+            for day in days {
+                let now = start.plus_s(day * 86_400);
+                let told = ledger.update(&declaration, Reading { now, floor: now, proof: Proof::Synchronised });
+                prop_assert!(told.len() <= 1);
+                for notice in told {
+                    let Subject::Stage(stage) = notice.subject else { panic!("nothing was extended") };
+                    prop_assert!(Some(stage) > last);
+                    prop_assert!(stage < Stage::Ended || declaration.is_over(now));
+                    last = Some(stage);
+                }
+            }
+        }
+    }
+}

@@ -177,10 +177,10 @@ impl Device {
             for change in refresh.supply(bytes.map(Vec::as_slice))? {
                 match change {
                     Change::Store(name) if name == "root.json" => {
-                        self.held.root = bytes.unwrap().clone()
+                        self.held.root = bytes.unwrap().clone();
                     }
                     Change::Store(name) => {
-                        drop(self.held.files.insert(name, bytes.unwrap().clone()))
+                        drop(self.held.files.insert(name, bytes.unwrap().clone()));
                     }
                     Change::Remove(name) => drop(self.held.files.remove(&name)),
                 }
