@@ -1,2 +1,8 @@
-//! x
+//! The update agent of Tenure: one binary, `tenure`.
+
+mod channel;
+mod clock;
+mod config;
+mod disk;
+
 fn main() {}

@@ -1,0 +1,119 @@
+//! What time it is, and what that is worth; the only reader of clocks.
+//!
+//! The system's clock is believed in full only while a time service says that it is synchronised
+//! (`systemd-timesyncd` and others tell by `/run/systemd/timesync/synchronized`) and while it is
+//! not behind what the device has proof of. A simulated clock comes from a file (`clock.file`),
+//! read anew at each use: `{"offset_s": 0, "synchronised": true}`.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
+
+use serde::Deserialize;
+use tenure_proto::limits;
+use tenure_proto::time::{Proof, Reading, Timestamp};
+
+use crate::config::Config;
+use crate::disk;
+
+const SYNCHRONISED: &str = "/run/systemd/timesync/synchronized";
+
+/// A clock.
+#[derive(Clone, Debug)]
+pub(crate) struct Clock {
+    file: Option<PathBuf>,
+    started: Instant,
+}
+
+/// The file of a simulated clock.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+struct Simulated {
+    #[serde(default)]
+    offset_s: i64,
+    synchronised: Option<bool>,
+}
+
+impl Clock {
+    /// Makes the clock that the configuration asks for.
+    #[expect(clippy::disallowed_methods, reason = "this is the one reader of clocks")]
+    pub(crate) fn new(config: &Config) -> Self {
+        Self { file: config.clock_file.clone(), started: Instant::now() }
+    }
+
+    /// Reads the time. `floor` is what the device has proof of; the answer is never below it.
+    #[expect(clippy::disallowed_methods, reason = "this is the one reader of clocks")]
+    pub(crate) fn reading(&self, floor: Timestamp) -> Reading {
+        let simulated = self.simulated();
+        let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let unix_s = i64::try_from(unix.as_secs()).unwrap_or(i64::MAX).saturating_add(simulated.offset_s);
+        let system = Timestamp::from_unix_s(unix_s).unwrap_or(Timestamp::UNIX_EPOCH);
+        let synchronised = simulated.synchronised.unwrap_or_else(|| Path::new(SYNCHRONISED).exists());
+        // A clock behind what was proven is wrong, whoever vouches for it.
+        let proof = if synchronised && system >= floor { Proof::Synchronised } else { Proof::Unproven };
+        Reading { now: system.max(floor), floor, proof }
+    }
+
+    fn simulated(&self) -> Simulated {
+        let Some(path) = &self.file else { return Simulated::default() };
+        match disk::read_bounded(path, limits::CONFIG_BYTES_MAX) {
+            Ok(None) => Simulated::default(),
+            Ok(Some(bytes)) => serde_json::from_slice(&bytes).unwrap_or_else(|error| {
+                tracing::warn!(path = %path.display(), %error, "the clock's file is not readable");
+                Simulated { offset_s: 0, synchronised: Some(false) }
+            }),
+            Err(error) => {
+                tracing::warn!(%error, "the clock's file is not readable");
+                Simulated { offset_s: 0, synchronised: Some(false) }
+            }
+        }
+    }
+
+    /// The time since the clock was made; it never jumps.
+    pub(crate) fn monotonic(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// Waits.
+    #[expect(clippy::disallowed_methods, clippy::unused_self, reason = "this is the one place that waits, and callers name the clock")]
+    pub(crate) fn sleep(&self, duration: Duration) {
+        std::thread::sleep(duration);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn clock(text: Option<&str>) -> (tempfile::TempDir, Clock) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("clock.json");
+        if let Some(text) = text {
+            disk::replace(&path, text.as_bytes()).unwrap();
+        }
+        (dir, Clock { file: Some(path), started: Instant::now() })
+    }
+
+    #[test]
+    fn a_reading_is_never_below_the_floor_and_then_proves_nothing() {
+        let (_dir, clock) = clock(Some(r#"{"offset_s": 0, "synchronised": true}"#));
+        let floor = "9000-01-01T00:00:00Z".parse().unwrap();
+        assert_eq!(clock.reading(floor), Reading { now: floor, floor, proof: Proof::Unproven });
+        let reading = clock.reading(Timestamp::UNIX_EPOCH);
+        assert_eq!((reading.floor, reading.proof), (Timestamp::UNIX_EPOCH, Proof::Synchronised));
+    }
+
+    #[test]
+    fn a_simulated_clock_is_read_anew_each_time() {
+        let (dir, clock) = clock(None);
+        let before = clock.reading(Timestamp::UNIX_EPOCH).now;
+        disk::replace(&dir.path().join("clock.json"), br#"{"offset_s": 1000000, "synchronised": true}"#).unwrap();
+        let moved_s = clock.reading(Timestamp::UNIX_EPOCH).now.seconds_since(before).unwrap();
+        assert!((1_000_000..1_000_060).contains(&moved_s));
+    }
+
+    #[test]
+    fn a_clock_file_that_is_not_readable_proves_nothing() {
+        let (_dir, clock) = clock(Some("{\"offset_s\": "));
+        assert_eq!(clock.reading(Timestamp::UNIX_EPOCH).proof, Proof::Unproven);
+    }
+}

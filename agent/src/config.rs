@@ -1,0 +1,370 @@
+//! What the device's maker configured: raw, then merged, then checked.
+//!
+//! The file (`/etc/tenure/agent.toml`) and its drop-ins (`agent.d/*.toml` beside it, in the order
+//! of their names) are read each on its own, so that an error names the file and the key; then
+//! they are merged key by key, the later one winning (a list is replaced whole); then the whole is
+//! checked. Nothing else in the agent reads configuration.
+
+mod raw;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize as _;
+use tenure_proto::limits;
+use tenure_proto::model::{Model, Name};
+use toml::{Table, Value};
+
+use crate::disk;
+use raw::Raw;
+
+pub(crate) use raw::BootName;
+
+/// The file that is read when no other is named.
+pub(crate) const PATH: &str = "/etc/tenure/agent.toml";
+
+/// The checked configuration.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Config {
+    /// The model that this device is.
+    pub(crate) model: Model,
+    /// Where `/repo` and `/device/v1` are found; without a slash at its end.
+    pub(crate) server: String,
+    /// What must outlive a restart.
+    pub(crate) state_dir: PathBuf,
+    /// Sockets, and files for the simplest readers.
+    pub(crate) run_dir: PathBuf,
+    /// The root of trust that came with the image.
+    pub(crate) factory_root: PathBuf,
+    /// Where `IMAGE_VERSION=` says which version runs, when no slot record does.
+    pub(crate) os_release: PathBuf,
+    /// An operator's token that admits the device at once.
+    pub(crate) enrolment_token_file: Option<PathBuf>,
+    /// Until the server says otherwise.
+    pub(crate) check_in_interval_s: u64,
+    /// Who may use the install socket beside root and our own user.
+    pub(crate) fetch_user: Option<String>,
+    /// How to talk to the bootloader.
+    pub(crate) bootloader: Bootloader,
+    /// Every slot.
+    pub(crate) slots: Vec<Slot>,
+    /// How a new slot proves that it is healthy.
+    pub(crate) health: Health,
+    /// The command that restarts the device.
+    pub(crate) restart_command: Vec<String>,
+    /// How owners are told.
+    pub(crate) notices: Notices,
+    /// The file of a simulated clock.
+    pub(crate) clock_file: Option<PathBuf>,
+}
+
+/// How to talk to the bootloader.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Bootloader {
+    /// U-Boot's environment with RAUC's variables.
+    UBoot {
+        /// Where the environment is, as `fw_printenv` reads it.
+        fw_env_config: PathBuf,
+        /// Where `rauc.slot=` is.
+        kernel_command_line: PathBuf,
+    },
+}
+
+/// A slot.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Slot {
+    /// What it holds, such as `rootfs`.
+    pub(crate) class: Name,
+    /// The name that the bootloader knows it by; slots of one name belong together.
+    pub(crate) name: BootName,
+    /// A block device or a file.
+    pub(crate) path: PathBuf,
+}
+
+/// How a new slot proves that it is healthy.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Health {
+    /// Ends with 0 if it is; none: it is as soon as systemd says so.
+    pub(crate) command: Option<Vec<String>>,
+    /// Past this the slot is not healthy.
+    pub(crate) timeout_s: u64,
+}
+
+/// How owners are told.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Notices {
+    /// A file that is shown at login.
+    pub(crate) motd: PathBuf,
+    /// Each program in it gets each notice as JSON.
+    pub(crate) hook_dir: Option<PathBuf>,
+}
+
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// The file, or its folder of drop-ins, cannot be read.
+    #[error("cannot read the configuration")]
+    Read(#[from] disk::Error),
+    /// The file does not exist.
+    #[error("there is no configuration {path}")]
+    Missing {
+        /// Which.
+        path: PathBuf,
+    },
+    /// Not TOML, an unknown key, or a value that its key does not take.
+    #[error("{path} is not a valid configuration")]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Where and why.
+        #[source]
+        source: Box<toml::de::Error>,
+    },
+    /// A key that must be there.
+    #[error("neither {path} nor its drop-ins set {key}")]
+    Unset {
+        /// The main file.
+        path: PathBuf,
+        /// The key.
+        key: &'static str,
+    },
+    /// Keys that do not fit together.
+    #[error("{path} and its drop-ins do not fit together: {key} {reason}")]
+    Unfit {
+        /// The main file.
+        path: PathBuf,
+        /// The key.
+        key: &'static str,
+        /// Why.
+        reason: String,
+    },
+}
+
+impl Config {
+    /// Reads, merges and checks the file and its drop-ins.
+    pub(crate) fn load(path: &Path) -> Result<Self, Error> {
+        let main = read(path)?.ok_or_else(|| Error::Missing { path: path.into() })?;
+        let mut table = parse(path, &main)?;
+        for drop_in in drop_ins(path)? {
+            if let Some(text) = read(&drop_in)? {
+                merge(&mut table, parse(&drop_in, &text)?);
+            }
+        }
+        let raw = Raw::deserialize(table);
+        let raw = raw.map_err(|source| Error::File { path: path.into(), source: Box::new(source) })?;
+        check(path, raw)
+    }
+
+    /// The slots that the bootloader knows by `name`.
+    pub(crate) fn slots_of(&self, name: &str) -> impl Iterator<Item = &Slot> {
+        self.slots.iter().filter(move |slot| slot.name.as_str() == name)
+    }
+
+    /// The two names that the bootloader knows, in the order of the file.
+    pub(crate) fn boot_names(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = Vec::new();
+        for slot in &self.slots {
+            if !names.contains(&slot.name.as_str()) {
+                names.push(slot.name.as_str());
+            }
+        }
+        names
+    }
+
+    /// What `installd` alone writes.
+    pub(crate) fn install_dir(&self) -> PathBuf {
+        self.state_dir.join("install")
+    }
+
+    /// What `fetchd` alone writes.
+    pub(crate) fn fetch_dir(&self) -> PathBuf {
+        self.state_dir.join("fetch")
+    }
+
+    /// The socket of `installd`.
+    pub(crate) fn install_socket(&self) -> PathBuf {
+        self.run_dir.join("install.sock")
+    }
+}
+
+fn read(path: &Path) -> Result<Option<String>, Error> {
+    let bytes = disk::read_bounded(path, limits::CONFIG_BYTES_MAX)?;
+    // A byte that is not UTF-8 becomes one that no key or value takes.
+    Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+}
+
+/// Reads one file on its own: as a table to merge, and as keys and values to name errors.
+fn parse(path: &Path, text: &str) -> Result<Table, Error> {
+    let fail = |source| Error::File { path: path.into(), source: Box::new(source) };
+    let _checked: Raw = toml::from_str(text).map_err(fail)?;
+    toml::from_str(text).map_err(fail)
+}
+
+/// `agent.d/*.toml` beside `agent.toml`, in the order of their names.
+fn drop_ins(path: &Path) -> Result<Vec<PathBuf>, Error> {
+    let mut files = disk::list(&path.with_extension("d"))?;
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "toml"));
+    Ok(files)
+}
+
+fn merge(base: &mut Table, over: Table) {
+    for (key, value) in over {
+        match (base.get_mut(&key), value) {
+            (Some(Value::Table(base)), Value::Table(over)) => merge(base, over),
+            (_, value) => drop(base.insert(key, value)),
+        }
+    }
+}
+
+fn check(path: &Path, raw: Raw) -> Result<Config, Error> {
+    let unset = |key| Error::Unset { path: path.into(), key };
+    let raw::Bootloader { kind, fw_env_config, kernel_command_line } = raw.bootloader;
+    let raw::Kind::Uboot = kind.ok_or_else(|| unset("bootloader.kind"))?;
+    let run_dir = raw.run_dir.map_or_else(|| "/run/tenure".into(), PathBuf::from);
+    let or = |given: Option<raw::FullPath>, default: &str| given.map_or_else(|| default.into(), PathBuf::from);
+    check_slots(path, &raw.slots)?;
+    Ok(Config {
+        model: raw.model.ok_or_else(|| unset("model"))?,
+        server: raw.server.ok_or_else(|| unset("server"))?.into(),
+        state_dir: or(raw.state_dir, "/var/lib/tenure"),
+        factory_root: or(raw.factory_root, "/usr/lib/tenure/root.json"),
+        os_release: or(raw.os_release, "/etc/os-release"),
+        enrolment_token_file: raw.enrolment_token_file.map(PathBuf::from),
+        check_in_interval_s: raw.check_in_interval_s.map_or(3600, u64::from),
+        fetch_user: raw.fetch_user.map(String::from),
+        bootloader: Bootloader::UBoot {
+            fw_env_config: or(fw_env_config, "/etc/fw_env.config"),
+            kernel_command_line: or(kernel_command_line, "/proc/cmdline"),
+        },
+        slots: raw.slots.into_iter().map(Slot::from).collect(),
+        health: Health {
+            command: raw.health.command.map(Vec::from),
+            timeout_s: raw.health.timeout_s.map_or(300, u64::from),
+        },
+        restart_command: raw.restart.command.map_or_else(|| vec!["systemctl".into(), "reboot".into()], Vec::from),
+        notices: Notices {
+            motd: raw.notices.motd.map_or_else(|| run_dir.join("motd"), PathBuf::from),
+            hook_dir: raw.notices.hook_dir.map(PathBuf::from),
+        },
+        clock_file: raw.clock.file.map(PathBuf::from),
+        run_dir,
+    })
+}
+
+/// Each class has the same two names, each name once, and no path serves twice.
+fn check_slots(path: &Path, slots: &[raw::Slot]) -> Result<(), Error> {
+    let unfit = |reason: String| Err(Error::Unfit { path: path.into(), key: "slots", reason });
+    let names: BTreeSet<_> = slots.iter().map(|slot| slot.name.as_str()).collect();
+    let classes: BTreeSet<_> = slots.iter().map(|slot| &slot.class).collect();
+    let paths: BTreeSet<_> = slots.iter().map(|slot| slot.path.as_path()).collect();
+    if names.len() != 2 {
+        return unfit(format!("must have exactly two names, one for each side, and {} are given", names.len()));
+    }
+    for class in classes {
+        let here: Vec<_> = slots.iter().filter(|slot| slot.class == *class).map(|slot| slot.name.as_str()).collect();
+        if here.len() != 2 || here.iter().collect::<BTreeSet<_>>().len() != 2 {
+            return unfit(format!("of class {class} must be two, one of each name"));
+        }
+    }
+    if paths.len() != slots.len() {
+        return unfit("name one path twice".into());
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"
+        model = "acme-gw1"
+        server = "https://updates.example.com/"
+        [bootloader]
+        kind = "uboot"
+        [[slots]]
+        class = "rootfs"
+        name = "A"
+        path = "/dev/a"
+        [[slots]]
+        class = "rootfs"
+        name = "B"
+        path = "/dev/b"
+    "#;
+
+    fn load(main: &str, drop_ins: &[(&str, &str)]) -> Result<Config, String> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("agent.toml");
+        std::fs::write(&path, main).unwrap();
+        std::fs::create_dir(dir.path().join("agent.d")).unwrap();
+        for (name, text) in drop_ins {
+            std::fs::write(dir.path().join("agent.d").join(name), text).unwrap();
+        }
+        Config::load(&path).map_err(|error| {
+            let mut text = error.to_string();
+            let mut source = std::error::Error::source(&error);
+            while let Some(error) = source {
+                text = format!("{text}: {error}");
+                source = error.source();
+            }
+            text.replace(dir.path().to_str().unwrap(), "")
+        })
+    }
+
+    #[test]
+    fn what_is_not_said_has_a_default() {
+        let config = load(GOOD, &[]).unwrap();
+        assert_eq!(config.server, "https://updates.example.com");
+        assert_eq!(config.notices.motd, Path::new("/run/tenure/motd"));
+        assert_eq!((config.check_in_interval_s, config.health.timeout_s), (3600, 300));
+        assert_eq!(config.boot_names(), ["A", "B"]);
+    }
+
+    #[test]
+    fn a_later_drop_in_wins_key_by_key() {
+        let config = load(GOOD, &[
+            ("20-b.toml", "check_in_interval_s = 20\n[health]\ntimeout_s = 7"),
+            ("10-a.toml", "check_in_interval_s = 10\n[health]\ncommand = [\"/bin/true\"]"),
+            ("30-not-read.txt", "nonsense"),
+        ]);
+        let config = config.unwrap();
+        assert_eq!(config.check_in_interval_s, 20);
+        assert_eq!(config.health, Health { command: Some(vec!["/bin/true".into()]), timeout_s: 7 });
+    }
+
+    #[test]
+    fn an_error_names_the_file_and_the_key() {
+        for (add, file, named) in [
+            ("modle = \"x\"", "10.toml", "unknown field `modle`"),
+            ("model = \"ACME GW\"", "10.toml", "a name has 1 to 128"),
+            ("server = \"updates.example.com\"", "10.toml", "http:// or https://"),
+            ("state_dir = \"var/lib\"", "10.toml", "must be a full path"),
+            ("check_in_interval_s = 0", "10.toml", "between 1 and 604800"),
+            ("[health]\ntimeout_s = 100000", "10.toml", "between 1 and 86400"),
+            ("[health]\ncommand = []", "10.toml", "at least the program"),
+            ("[bootloader]\nkind = \"lilo\"", "10.toml", "unknown variant `lilo`"),
+            ("[[slots]]\nclass = \"rootfs\"\nname = \"A B\"\npath = \"/dev/a\"", "10.toml", "a slot's name"),
+            ("[[slots]]\nclass = \"rootfs\"\nname = \"A\"\npath = \"/dev/a\"", "agent.toml", "slots must have exactly two names"),
+            ("model = ", "10.toml", "10.toml is not a valid"),
+        ] {
+            let error = load(GOOD, &[("10.toml", add)]).unwrap_err();
+            assert!(error.contains(named) && error.contains(file), "{add}\n{error}");
+        }
+    }
+
+    #[test]
+    fn a_missing_file_key_or_slot_is_named() {
+        assert_eq!(load("", &[]).unwrap_err(), "neither /agent.toml nor its drop-ins set bootloader.kind");
+        let without = GOOD.replace("model = \"acme-gw1\"", "");
+        assert_eq!(load(&without, &[]).unwrap_err(), "neither /agent.toml nor its drop-ins set model");
+        let twice = GOOD.replace("/dev/b", "/dev/a");
+        assert!(load(&twice, &[]).unwrap_err().ends_with("slots name one path twice"));
+        let error = Config::load(Path::new("/nonexistent/agent.toml")).unwrap_err();
+        assert_eq!(error.to_string(), "there is no configuration /nonexistent/agent.toml");
+    }
+
+    #[test]
+    fn an_endless_configuration_is_refused() {
+        let long = format!("#{}\n", "x".repeat(300_000));
+        assert!(load(&long, &[]).unwrap_err().contains("262144"));
+    }
+}
