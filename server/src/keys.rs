@@ -1,0 +1,161 @@
+//! Private keys as files: PKCS#8 PEM, for the owner's eyes only.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
+use ed25519_dalek::pkcs8::{DecodePrivateKey as _, EncodePrivateKey as _, KeypairBytes};
+use tenure_proto::key::SigningKey;
+
+use crate::disk;
+
+/// No Ed25519 key file is longer.
+const FILE_BYTES_MAX: u64 = 4096;
+
+/// Why a key could not be made, read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The system gave no randomness.
+    #[error("cannot draw randomness for a key")]
+    Random(#[source] getrandom::Error),
+    /// A file that does not open or read.
+    #[error("cannot read key {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// Others may read the key.
+    #[error("key {} can be read by others (mode {mode:03o}); run: chmod 600 {}", path.display(), path.display())]
+    Exposed {
+        /// The file.
+        path: PathBuf,
+        /// Its mode.
+        mode: u32,
+    },
+    /// A file with that name is there already, with another key.
+    #[error("key {} exists already and is not overwritten", path.display())]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Not PKCS#8 PEM with an Ed25519 key.
+    #[error("{name} is no Ed25519 private key in PKCS#8 PEM")]
+    Shape {
+        /// The file, or what the text is.
+        name: String,
+        /// Why.
+        #[source]
+        source: ed25519_dalek::pkcs8::Error,
+    },
+    /// The file cannot be written.
+    #[error(transparent)]
+    Write(#[from] disk::Error),
+}
+
+/// Makes a key from the system's randomness.
+pub fn generate() -> Result<SigningKey, Error> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(Error::Random)?;
+    Ok(SigningKey::from_seed(&seed))
+}
+
+/// Reads the key at `path`. A file that group or others may read is refused.
+pub fn read(path: &Path) -> Result<SigningKey, Error> {
+    let failed = |source| Error::Read { path: path.to_path_buf(), source };
+    let file = File::open(path).map_err(failed)?;
+    let mode = file.metadata().map_err(failed)?.mode() & 0o777;
+    if mode & 0o077 != 0 {
+        return Err(Error::Exposed { path: path.to_path_buf(), mode });
+    }
+    let mut text = String::new();
+    file.take(FILE_BYTES_MAX).read_to_string(&mut text).map_err(failed)?;
+    from_pem(&text, &path.display().to_string())
+}
+
+/// Writes `key` to `path` with mode 0600. A file that is there already is not overwritten, unless
+/// it holds the same key.
+pub fn write(path: &Path, key: &SigningKey) -> Result<(), Error> {
+    if path.exists() {
+        let same = read(path)?.public() == key.public();
+        return if same { Ok(()) } else { Err(Error::Exists { path: path.to_path_buf() }) };
+    }
+    disk::replace(path, to_pem(key)?.as_bytes(), disk::SECRET)?;
+    Ok(())
+}
+
+/// Reads a key from PEM text; `name` says in an error what the text is.
+pub fn from_pem(text: &str, name: &str) -> Result<SigningKey, Error> {
+    let shape = |source| Error::Shape { name: name.to_string(), source };
+    let key = ed25519_dalek::SigningKey::from_pkcs8_pem(text).map_err(shape)?;
+    Ok(SigningKey::from_seed(key.as_bytes()))
+}
+
+/// Writes a key as PEM text.
+pub fn to_pem(key: &SigningKey) -> Result<String, Error> {
+    // Without the public half: the form of RFC 5208, which every OpenSSL reads.
+    let pair = KeypairBytes { secret_key: *key.seed(), public_key: None };
+    let pem = pair
+        .to_pkcs8_pem(LineEnding::LF)
+        .map_err(|source| Error::Shape { name: "a new key".into(), source })?;
+    Ok(pem.as_str().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    #[test]
+    fn a_key_reads_back_and_its_file_is_the_owners_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keys/root-1.pem");
+        let key = generate().unwrap();
+        write(&path, &key).unwrap();
+        assert_eq!(read(&path).unwrap().seed(), key.seed());
+        assert_eq!(path.metadata().unwrap().mode() & 0o777, 0o600);
+        assert_ne!(generate().unwrap().seed(), key.seed());
+    }
+
+    #[test]
+    fn a_key_that_others_can_read_is_refused_with_the_way_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("k.pem");
+        write(&path, &generate().unwrap()).unwrap();
+        for mode in [0o640, 0o604, 0o660] {
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+            let error = read(&path).unwrap_err();
+            assert!(matches!(error, Error::Exposed { .. }));
+            assert!(error.to_string().contains("chmod 600"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_key_is_never_overwritten_by_another() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("k.pem");
+        let key = generate().unwrap();
+        write(&path, &key).unwrap();
+        write(&path, &key).unwrap();
+        assert!(matches!(write(&path, &generate().unwrap()), Err(Error::Exists { .. })));
+        assert_eq!(read(&path).unwrap().seed(), key.seed());
+    }
+
+    #[test]
+    fn a_key_that_openssl_made_is_read() {
+        // RFC 8410, section 10.3.
+        let text = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC\n-----END PRIVATE KEY-----\n";
+        let key = from_pem(text, "the sample").unwrap();
+        assert_eq!(to_pem(&key).unwrap(), text);
+        let public = key.public().as_ed25519().unwrap();
+        assert_eq!(
+            tenure_proto::digest::to_hex(&public),
+            "19bf44096984cdfe8541bac167dc3b96c85086aa30b6b6cb0c5c38ad703166e1"
+        );
+        assert!(matches!(from_pem("hello", "the text"), Err(Error::Shape { .. })));
+    }
+}
