@@ -124,12 +124,7 @@ impl fmt::Display for KeyId {
 /// How many distinct public keys of `role` have signed `message`.
 ///
 /// Keys count, not key names: one key under two names counts once.
-pub fn signers(
-    role: &RoleKeys,
-    keys: &BTreeMap<KeyId, PublicKey>,
-    signatures: &[Signature],
-    message: &[u8],
-) -> usize {
+pub fn signers(role: &RoleKeys, keys: &BTreeMap<KeyId, PublicKey>, signatures: &[Signature], message: &[u8]) -> usize {
     let valid = signatures.iter().filter(|signature| role.keyids.contains(&signature.keyid));
     let valid = valid.filter_map(|signature| {
         let key = keys.get(&signature.keyid)?;
@@ -145,11 +140,7 @@ mod tests {
     use alloc::vec;
 
     fn signature(name: &str, key: &SigningKey, message: &[u8]) -> Signature {
-        Signature {
-            keyid: KeyId(name.to_string()),
-            sig: to_hex(&key.sign(message)),
-            extra: BTreeMap::new(),
-        }
+        Signature { keyid: KeyId(name.to_string()), sig: to_hex(&key.sign(message)), extra: BTreeMap::new() }
     }
 
     #[test]

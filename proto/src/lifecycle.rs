@@ -134,17 +134,13 @@ pub fn step(state: State, event: Event) -> Result<(State, Action), Refused> {
         (S::Confirming, E::BootedNew) => (S::Confirming, A::Confirm),
         (S::FallingBack, E::BootedNew) => (S::FallingBack, A::FallBack),
         (S::Staged | S::Armed | S::Trying | S::Confirming | S::FallingBack, E::FellBack)
-        | (S::Trying | S::Confirming | S::FallingBack, E::NotArmed | E::Pending) => {
-            ended(Outcome::FellBack)
-        }
+        | (S::Trying | S::Confirming | S::FallingBack, E::NotArmed | E::Pending) => ended(Outcome::FellBack),
 
         (S::Trying, E::Healthy) => (S::Confirming, A::Confirm),
         (S::Trying, E::Unhealthy | E::RollBack) => (S::FallingBack, A::FallBack),
         (S::Confirming, E::Committed) => ended(Outcome::Confirmed),
 
-        (S::Ended { ended: outcome }, E::NotArmed | E::Pending | E::FellBack | E::BootedNew) => {
-            ended(outcome)
-        }
+        (S::Ended { ended: outcome }, E::NotArmed | E::Pending | E::FellBack | E::BootedNew) => ended(outcome),
         (S::Ended { .. }, E::Reported) => (S::Idle, A::Rest),
         (state, event) => return Err(Refused { state, event }),
     })
@@ -220,22 +216,16 @@ mod tests {
     /// The table in docs/architecture.md, between its markers: `state | event | next | action`.
     fn documented() -> Vec<String> {
         let text = include_str!("../../docs/architecture.md");
-        let table =
-            text.split("<!-- lifecycle -->").nth(1).expect("docs/architecture.md has the table");
-        let row = |line: &str| {
-            line.trim_matches(['|', ' ']).split('|').map(str::trim).collect::<Vec<_>>().join(" ")
-        };
-        let mut rows: Vec<_> =
-            table.lines().filter(|line| line.starts_with('|')).skip(2).map(row).collect();
+        let table = text.split("<!-- lifecycle -->").nth(1).expect("docs/architecture.md has the table");
+        let row = |line: &str| line.trim_matches(['|', ' ']).split('|').map(str::trim).collect::<Vec<_>>().join(" ");
+        let mut rows: Vec<_> = table.lines().filter(|line| line.starts_with('|')).skip(2).map(row).collect();
         rows.sort();
         rows
     }
 
     #[test]
     fn every_pair_of_state_and_event_is_as_documented() {
-        let pairs = State::ALL
-            .iter()
-            .flat_map(|state| Event::ALL.iter().map(move |event| (*state, *event)));
+        let pairs = State::ALL.iter().flat_map(|state| Event::ALL.iter().map(move |event| (*state, *event)));
         let legal = pairs.filter_map(|(state, event)| {
             let (next, action) = step(state, event).ok()?;
             let word = format!("{action:?}");

@@ -35,15 +35,8 @@ pub enum Stage {
 
 impl Stage {
     /// Every stage, in the order of life.
-    pub const ALL: [Self; 7] = [
-        Self::SetUp,
-        Self::Days365,
-        Self::Days180,
-        Self::Days90,
-        Self::Days30,
-        Self::Ended,
-        Self::After30,
-    ];
+    pub const ALL: [Self; 7] =
+        [Self::SetUp, Self::Days365, Self::Days180, Self::Days90, Self::Days30, Self::Ended, Self::After30];
 
     fn is_reached(self, declaration: &Declaration, now: Timestamp) -> bool {
         let days_left = declaration.ends.days_since(now.day());
@@ -140,8 +133,7 @@ impl Ledger {
         if !covered && !self.notices.iter().any(said) {
             due.extend(reached.map(Subject::Stage));
         }
-        let fresh: Vec<_> =
-            due.into_iter().map(|subject| Notice::new(subject, declaration, now)).collect();
+        let fresh: Vec<_> = due.into_iter().map(|subject| Notice::new(subject, declaration, now)).collect();
         self.notices.extend(fresh.iter().cloned());
         fresh
     }
@@ -219,10 +211,7 @@ fn words(subject: Subject, declaration: &Declaration) -> (String, String, String
         ),
         Subject::Stage(Stage::SetUp) => (
             format!("{name} gets security updates until {day}."),
-            format!(
-                "Until then, newly found security holes will be fixed. After that: {}",
-                declaration.after_end
-            ),
+            format!("Until then, newly found security holes will be fixed. After that: {}", declaration.after_end),
             "You need to do nothing: updates are installed by themselves.".into(),
         ),
         Subject::Stage(Stage::Ended | Stage::After30) => (
@@ -232,10 +221,7 @@ fn words(subject: Subject, declaration: &Declaration) -> (String, String, String
         ),
         Subject::Stage(Stage::Days365 | Stage::Days180 | Stage::Days90 | Stage::Days30) => (
             format!("Security updates for {name} end on {day}."),
-            format!(
-                "After that, newly found security holes will not be fixed. {}",
-                declaration.after_end
-            ),
+            format!("After that, newly found security holes will not be fixed. {}", declaration.after_end),
             declaration.advice.clone(),
         ),
     }
@@ -299,11 +285,7 @@ mod tests {
             ("2040-01-01T00:00:00Z", None),
         ] {
             let told = ledger.update(&declaration, proven(now));
-            assert_eq!(
-                subjects(&told),
-                stage.map(Subject::Stage).into_iter().collect::<Vec<_>>(),
-                "{now}"
-            );
+            assert_eq!(subjects(&told), stage.map(Subject::Stage).into_iter().collect::<Vec<_>>(), "{now}");
         }
         assert_eq!(ledger.open().count(), 7);
     }
@@ -328,9 +310,7 @@ mod tests {
         let from = "2031-12-31".parse().unwrap();
         assert_eq!(subjects(&told), [Subject::Extended { from }]);
         assert_eq!(ledger.notices, told);
-        assert!(
-            ledger.update(&declaration("2033-12-31"), proven("2031-07-06T00:00:00Z")).is_empty()
-        );
+        assert!(ledger.update(&declaration("2033-12-31"), proven("2031-07-06T00:00:00Z")).is_empty());
         let told = ledger.update(&declaration("2033-12-31"), proven("2033-01-01T00:00:00Z"));
         assert_eq!(subjects(&told), [Subject::Stage(Stage::Days365)]);
     }
@@ -344,9 +324,7 @@ mod tests {
         assert_eq!(ledger.open().count(), 1);
         ledger.acknowledge(&told[0].id, at).unwrap();
         assert_eq!(ledger.open().count(), 0);
-        assert!(
-            ledger.update(&declaration("2031-12-31"), proven("2026-11-24T00:00:00Z")).is_empty()
-        );
+        assert!(ledger.update(&declaration("2031-12-31"), proven("2026-11-24T00:00:00Z")).is_empty());
     }
 
     #[test]

@@ -130,8 +130,7 @@ impl FrameIndex {
         if stored_bytes == 0 || stored_bytes > stored_bytes_max(self.frame_bytes) {
             return Err(Error::Bounds { what: "stored length" });
         }
-        let number =
-            u32::try_from(self.frames.len()).map_err(|_| Error::Bounds { what: "frame count" })?;
+        let number = u32::try_from(self.frames.len()).map_err(|_| Error::Bounds { what: "frame count" })?;
         let (stored_offset, image_offset) = (self.payload_bytes(), self.image_bytes);
         self.frames.push(Frame {
             number,
@@ -201,21 +200,11 @@ impl FrameIndex {
         index.frames.reserve_exact(count as usize);
         for _ in 0..count {
             let stored_bytes = u32::from_le_bytes(take(&mut rest)?);
-            let (stored, image) =
-                (Digest::from_bytes(take(&mut rest)?), Digest::from_bytes(take(&mut rest)?));
+            let (stored, image) = (Digest::from_bytes(take(&mut rest)?), Digest::from_bytes(take(&mut rest)?));
             let left = image_bytes.saturating_sub(index.image_bytes).min(u64::from(frame_bytes));
-            index.push_entry(
-                u32::try_from(left).unwrap_or(frame_bytes),
-                stored_bytes,
-                stored,
-                image,
-            )?;
+            index.push_entry(u32::try_from(left).unwrap_or(frame_bytes), stored_bytes, stored, image)?;
         }
-        if index.image_bytes == image_bytes {
-            Ok(index)
-        } else {
-            Err(Error::Bounds { what: "image length" })
-        }
+        if index.image_bytes == image_bytes { Ok(index) } else { Err(Error::Bounds { what: "image length" }) }
     }
 }
 
@@ -250,11 +239,8 @@ mod tests {
     #[test]
     fn a_place_in_the_image_names_its_frame() {
         let index = index(10_000);
-        let places: Vec<_> = index
-            .frames()
-            .iter()
-            .map(|frame| (frame.image_offset, frame.image_bytes, frame.stored_offset))
-            .collect();
+        let places: Vec<_> =
+            index.frames().iter().map(|frame| (frame.image_offset, frame.image_bytes, frame.stored_offset)).collect();
         assert_eq!(places, [(0, 4096, 0), (4096, 4096, 6), (8192, 1808, 12)]);
         assert_eq!((index.image_bytes(), index.payload_bytes()), (10_000, 18));
     }
@@ -291,9 +277,6 @@ mod tests {
         let text = r#"{"kind":"delta","from":"1.0.0","x":1}"#;
         let payload: Payload = serde_json::from_str(text).unwrap();
         assert!(matches!(payload, Payload::Other(_)));
-        assert_eq!(
-            serde_json::to_value(&payload).unwrap(),
-            serde_json::from_str::<Value>(text).unwrap()
-        );
+        assert_eq!(serde_json::to_value(&payload).unwrap(), serde_json::from_str::<Value>(text).unwrap());
     }
 }

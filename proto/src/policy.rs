@@ -52,24 +52,20 @@ pub fn choose(
     denied: &[Digest],
     now: Timestamp,
 ) -> Option<(Candidate, Why)> {
-    let possible = |candidate: &&Candidate| {
-        candidate.summary.version > *running && !denied.contains(&candidate.digest)
-    };
+    let possible = |candidate: &&Candidate| candidate.summary.version > *running && !denied.contains(&candidate.digest);
     let possible: Vec<_> = candidates.iter().filter(possible).collect();
     let newest = |wanted: &dyn Fn(&Candidate) -> bool| {
         let wanted = possible.iter().filter(|candidate| wanted(candidate));
-        wanted
-            .max_by(|a, b| a.summary.version.cmp(&b.summary.version))
-            .map(|found| (*found).clone())
+        wanted.max_by(|a, b| a.summary.version.cmp(&b.summary.version)).map(|found| (*found).clone())
     };
     let offered = match offer {
-        Offer::Release(version) => newest(&|candidate| candidate.summary.version == *version)
-            .map(|found| (found, Why::Offered)),
+        Offer::Release(version) => {
+            newest(&|candidate| candidate.summary.version == *version).map(|found| (found, Why::Offered))
+        }
         Offer::NoServer => newest(&|_| true).map(|found| (found, Why::Newest)),
         Offer::Nothing => None,
     };
-    let overdue =
-        || newest(&|candidate| candidate.summary.deadline.is_some_and(|deadline| deadline <= now));
+    let overdue = || newest(&|candidate| candidate.summary.deadline.is_some_and(|deadline| deadline <= now));
     offered.or_else(|| overdue().map(|found| (found, Why::Overdue)))
 }
 
@@ -103,12 +99,7 @@ pub enum Unfit {
 }
 
 /// Checks a verified release against the device. The installer asks this again, on its own.
-pub fn check_fit(
-    running: &Version,
-    release: &Release,
-    digest: Digest,
-    denied: &[Digest],
-) -> Result<(), Unfit> {
+pub fn check_fit(running: &Version, release: &Release, digest: Digest, denied: &[Digest]) -> Result<(), Unfit> {
     let (running, offered) = (running.clone(), release.version.clone());
     if offered <= running {
         return Err(Unfit::NotNewer { running, offered });
@@ -117,9 +108,7 @@ pub fn check_fit(
         return Err(Unfit::Denied { offered });
     }
     match &release.minimum_version {
-        Some(minimum) if running < *minimum => {
-            Err(Unfit::NeedsVersion { running, offered, minimum: minimum.clone() })
-        }
+        Some(minimum) if running < *minimum => Err(Unfit::NeedsVersion { running, offered, minimum: minimum.clone() }),
         _ => Ok(()),
     }
 }
@@ -136,8 +125,7 @@ pub fn next_poll_s(interval_s: u64, failures: u32, jitter: u16) -> u64 {
     if failures == 0 {
         return (interval_s - interval_s / 10 + share(interval_s / 5)).max(1);
     }
-    let doubled =
-        interval_s.min(30).saturating_mul(1 << failures.min(20)).min(limits::BACKOFF_S_MAX);
+    let doubled = interval_s.min(30).saturating_mul(1 << failures.min(20)).min(limits::BACKOFF_S_MAX);
     (doubled / 2 + share(doubled - doubled / 2)).max(1)
 }
 
@@ -162,9 +150,8 @@ mod tests {
         ];
         let denied: Vec<_> = denied.iter().map(|version| Digest::of(version.as_bytes())).collect();
         let now = "2027-01-01T00:00:00Z".parse().unwrap();
-        choose(&"1.0".parse().unwrap(), &candidates, offer, &denied, now).map(|(candidate, why)| {
-            (alloc::string::ToString::to_string(&candidate.summary.version), why)
-        })
+        choose(&"1.0".parse().unwrap(), &candidates, offer, &denied, now)
+            .map(|(candidate, why)| (alloc::string::ToString::to_string(&candidate.summary.version), why))
     }
 
     #[test]

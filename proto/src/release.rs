@@ -158,8 +158,7 @@ impl Release {
         if self.artifacts.is_empty() || self.artifacts.len() > limits::ARTIFACTS_MAX {
             return fail("the number of artifacts is out of bounds");
         }
-        let mut classes: Vec<_> =
-            self.artifacts.iter().map(|artifact| &artifact.slot_class).collect();
+        let mut classes: Vec<_> = self.artifacts.iter().map(|artifact| &artifact.slot_class).collect();
         classes.sort_unstable();
         classes.dedup();
         if classes.len() < self.artifacts.len() {
@@ -176,16 +175,9 @@ impl Release {
             return Err(Error::Value("the number of payloads is out of bounds"));
         }
         let folder = payload_path(&self.version, "");
-        let inside = |path: &str| {
-            path.strip_prefix(folder.as_str()).is_some_and(|name| name.parse::<Name>().is_ok())
-        };
-        let stray =
-            artifact.full().is_some_and(|full| !inside(&full.path) || !inside(&full.index.path));
-        if stray {
-            Err(Error::Value("a payload lies outside the release's folder"))
-        } else {
-            Ok(())
-        }
+        let inside = |path: &str| path.strip_prefix(folder.as_str()).is_some_and(|name| name.parse::<Name>().is_ok());
+        let stray = artifact.full().is_some_and(|full| !inside(&full.path) || !inside(&full.index.path));
+        if stray { Err(Error::Value("a payload lies outside the release's folder")) } else { Ok(()) }
     }
 
     /// The summary for the signed list of targets.
@@ -196,9 +188,7 @@ impl Release {
 
 impl Advisory {
     fn is_complete(&self) -> bool {
-        let bounded = |text: &String| {
-            !text.trim().is_empty() && text.chars().count() <= limits::TEXT_CHARS_MAX
-        };
+        let bounded = |text: &String| !text.trim().is_empty() && text.chars().count() <= limits::TEXT_CHARS_MAX;
         [&self.summary, &self.risk, &self.action].into_iter().all(bounded)
     }
 }
@@ -232,8 +222,7 @@ impl TargetFile for Release {
         if bytes.len() as u64 > limits::RELEASE_BYTES_MAX {
             return Err(Error::Value("it is too long"));
         }
-        let release: Self =
-            serde_json::from_slice(bytes).map_err(|error| Error::Shape(error.to_string()))?;
+        let release: Self = serde_json::from_slice(bytes).map_err(|error| Error::Shape(error.to_string()))?;
         release.check()?;
         Ok(release)
     }

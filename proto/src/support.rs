@@ -150,15 +150,10 @@ impl Declaration {
             return fail("the contact must be an https: or mailto: address");
         }
         if self.contact.acknowledge_within_days == 0 || self.contact.status_every_days == 0 {
-            return fail(
-                "the contact needs the days to acknowledgement and between status updates",
-            );
+            return fail("the contact needs the days to acknowledgement and between status updates");
         }
-        let texts =
-            [&self.designation, &self.manufacturer, &self.basis, &self.after_end, &self.advice];
-        let bounded = |text: &String| {
-            !text.trim().is_empty() && text.chars().count() <= limits::TEXT_CHARS_MAX
-        };
+        let texts = [&self.designation, &self.manufacturer, &self.basis, &self.after_end, &self.advice];
+        let bounded = |text: &String| !text.trim().is_empty() && text.chars().count() <= limits::TEXT_CHARS_MAX;
         if !texts.into_iter().chain(&self.components).all(bounded) {
             return fail(
                 "designation, manufacturer, components, basis, after_end and advice need text of bounded length",
@@ -177,10 +172,7 @@ impl Declaration {
 ///
 /// Each comes with the digest of its bytes. Pure; the caller keeps the better text, and both
 /// texts on a refusal.
-pub fn ratchet(
-    held: Option<(&Declaration, Digest)>,
-    offered: (&Declaration, Digest),
-) -> Result<Accepted, Refusal> {
+pub fn ratchet(held: Option<(&Declaration, Digest)>, offered: (&Declaration, Digest)) -> Result<Accepted, Refusal> {
     let (new, new_digest) = offered;
     let Some((old, old_digest)) = held else { return Ok(Accepted::First) };
     if new_digest == old_digest {
@@ -209,8 +201,7 @@ impl TargetFile for Declaration {
         if bytes.len() as u64 > limits::DECLARATION_BYTES_MAX {
             return Err(Error::Value("it is too long"));
         }
-        let declaration: Self =
-            serde_json::from_slice(bytes).map_err(|error| Error::Shape(error.to_string()))?;
+        let declaration: Self = serde_json::from_slice(bytes).map_err(|error| Error::Shape(error.to_string()))?;
         declaration.check()?;
         Ok(declaration)
     }
@@ -299,10 +290,7 @@ mod tests {
         let (old, old_digest) = declaration(1, day(0), None);
         let (new, new_digest) = declaration(2, day(-1), Some(old_digest));
         let refusal = ratchet(Some((&old, old_digest)), (&new, new_digest)).unwrap_err();
-        assert_eq!(
-            refusal.to_string(),
-            "the declared end 2030-01-01 may not be shortened to 2029-12-31"
-        );
+        assert_eq!(refusal.to_string(), "the declared end 2030-01-01 may not be shortened to 2029-12-31");
     }
 
     #[test]

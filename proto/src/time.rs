@@ -75,8 +75,7 @@ impl Timestamp {
     #[must_use]
     pub fn plus_s(self, seconds: u64) -> Self {
         let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);
-        Self::from_unix_s(self.unix_s().saturating_add(seconds))
-            .unwrap_or(Self(jiff::Timestamp::MAX))
+        Self::from_unix_s(self.unix_s().saturating_add(seconds)).unwrap_or(Self(jiff::Timestamp::MAX))
     }
 
     /// The day in UTC.
@@ -156,11 +155,7 @@ impl FromStr for Timestamp {
         let instant: jiff::Timestamp = text.parse().map_err(|_| Error::Timestamp)?;
         // One form only, so that what is signed has one reading.
         if instant.to_string() == text { Ok(Self(instant)) } else { Err(Error::Timestamp) }
-            .and_then(
-                |at: Self| {
-                    if at.0.subsec_nanosecond() == 0 { Ok(at) } else { Err(Error::Timestamp) }
-                },
-            )
+            .and_then(|at: Self| if at.0.subsec_nanosecond() == 0 { Ok(at) } else { Err(Error::Timestamp) })
     }
 }
 
@@ -207,13 +202,7 @@ mod tests {
         let at: Timestamp = "2026-11-22T09:30:00Z".parse().unwrap();
         assert_eq!(at.to_string(), "2026-11-22T09:30:00Z");
         assert_eq!(at.unix_s(), 1_795_339_800);
-        for text in [
-            "",
-            "2026-11-22",
-            "2026-11-22T09:30:00+00:00",
-            "2026-11-22t09:30:00z",
-            "2026-11-22T09:30:00.5Z",
-        ] {
+        for text in ["", "2026-11-22", "2026-11-22T09:30:00+00:00", "2026-11-22t09:30:00z", "2026-11-22T09:30:00.5Z"] {
             assert_eq!(text.parse::<Timestamp>(), Err(Error::Timestamp), "{text}");
         }
     }
@@ -250,8 +239,6 @@ mod tests {
     fn the_end_of_time_does_not_overflow() {
         let at: Timestamp = "9999-12-30T00:00:00Z".parse().unwrap();
         assert!(at.plus_s(u64::MAX) > at);
-        assert!(
-            Day::new(9999, 12, 31).unwrap().plus_days(i64::MAX) >= Day::new(9999, 12, 31).unwrap()
-        );
+        assert!(Day::new(9999, 12, 31).unwrap().plus_days(i64::MAX) >= Day::new(9999, 12, 31).unwrap());
     }
 }

@@ -173,15 +173,10 @@ pub enum Error {
 }
 
 /// Checks a target's bytes against what was signed (5.7.2).
-pub(crate) fn check_bytes(
-    path: &str,
-    target: &metadata::Target,
-    bytes: &[u8],
-) -> Result<(), Error> {
+pub(crate) fn check_bytes(path: &str, target: &metadata::Target, bytes: &[u8]) -> Result<(), Error> {
     use alloc::string::ToString as _;
-    let refused = |what, expected: String, found: String| {
-        Err(Error::Target { path: path.into(), what, expected, found })
-    };
+    let refused =
+        |what, expected: String, found: String| Err(Error::Target { path: path.into(), what, expected, found });
     if bytes.len() as u64 != target.length {
         return refused("length", target.length.to_string(), bytes.len().to_string());
     }

@@ -27,17 +27,14 @@ mod tests {
     }
 
     fn reads_back<T: DeserializeOwned + Serialize>(name: &str) -> T {
-        let value: Value =
-            serde_json::from_str(sample(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
-        let read: T =
-            serde_json::from_value(value.clone()).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let value: Value = serde_json::from_str(sample(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let read: T = serde_json::from_value(value.clone()).unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_eq!(serde_json::to_value(&read).unwrap(), value, "{name}");
         read
     }
 
     fn metadata<T: Role>(name: &str) {
-        let file = Signed::<T>::parse(sample(name).as_bytes())
-            .unwrap_or_else(|error| panic!("{name}: {error}"));
+        let file = Signed::<T>::parse(sample(name).as_bytes()).unwrap_or_else(|error| panic!("{name}: {error}"));
         let value: Value = serde_json::from_str(sample(name)).unwrap();
         assert_eq!(serde_json::to_value(&file.signed).unwrap(), value["signed"], "{name}");
     }

@@ -162,8 +162,7 @@ impl<T: Role> Signed<T> {
         if bytes.len() as u64 > T::BYTES_MAX {
             return Err(Error::TooLong { max: T::BYTES_MAX });
         }
-        let shape =
-            |error: serde_json::Error| Error::Shape { role: T::TYPE, reason: error.to_string() };
+        let shape = |error: serde_json::Error| Error::Shape { role: T::TYPE, reason: error.to_string() };
         let Envelope { signatures, signed } = serde_json::from_slice(bytes).map_err(shape)?;
         let canonical = canonical::encode(&signed)?;
         let kind = signed.get("_type").and_then(Value::as_str).unwrap_or_default();
@@ -206,12 +205,10 @@ fn check_signatures(signatures: &[Signature]) -> Result<(), Error> {
 
 /// Writes `signed` with the signatures of `keys`: the bytes of the file.
 pub fn sign<T: Role>(signed: &T, keys: &[SigningKey]) -> Result<Vec<u8>, Error> {
-    let shape =
-        |error: serde_json::Error| Error::Shape { role: T::TYPE, reason: error.to_string() };
+    let shape = |error: serde_json::Error| Error::Shape { role: T::TYPE, reason: error.to_string() };
     let signed = serde_json::to_value(signed).map_err(shape)?;
     let message = canonical::encode(&signed)?;
-    let signature =
-        |key: &SigningKey| json!({"keyid": key.public().id(), "sig": to_hex(&key.sign(&message))});
+    let signature = |key: &SigningKey| json!({"keyid": key.public().id(), "sig": to_hex(&key.sign(&message))});
     let signatures: Vec<_> = keys.iter().map(signature).collect();
     Ok(canonical::encode(&json!({"signatures": signatures, "signed": signed}))?)
 }

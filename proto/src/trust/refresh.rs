@@ -88,8 +88,7 @@ impl Refresh {
 
     /// The file to bring next; `None` when the refresh is done.
     pub fn want(&self) -> Option<Want> {
-        let want =
-            |file: String, bytes_max: u64| Some(Want { file, bytes_max, may_be_absent: false });
+        let want = |file: String, bytes_max: u64| Some(Want { file, bytes_max, may_be_absent: false });
         match &self.stage {
             Stage::Root { .. } => {
                 let file = format!("{}.root.json", self.root.signed.head.version + 1);
@@ -111,19 +110,14 @@ impl Refresh {
     }
 
     fn versioned(&self, role: &str, version: u64) -> String {
-        if self.root.signed.consistent_snapshot {
-            format!("{version}.{role}.json")
-        } else {
-            format!("{role}.json")
-        }
+        if self.root.signed.consistent_snapshot { format!("{version}.{role}.json") } else { format!("{role}.json") }
     }
 
     /// Takes the bytes of the wanted file; `None` if the repository does not have it.
     ///
     /// The changes are to be made durable before the next call.
     pub fn supply(&mut self, bytes: Option<&[u8]>) -> Result<Vec<Change>, Error> {
-        let absent =
-            || Error::Absent { name: self.want().map(|want| want.file).unwrap_or_default() };
+        let absent = || Error::Absent { name: self.want().map(|want| want.file).unwrap_or_default() };
         match (&self.stage, bytes) {
             (Stage::Root { .. }, None) => self.end_of_roots(),
             (Stage::Root { followed }, Some(bytes)) => self.take_root(*followed, bytes),
@@ -168,10 +162,7 @@ impl Refresh {
         let same = keys(old, &old.roles.timestamp) == keys(new, &new.roles.timestamp)
             && keys(old, &old.roles.snapshot) == keys(new, &new.roles.snapshot);
         let names = ["timestamp.json", "snapshot.json"].into_iter().filter(|_| !same);
-        names
-            .filter(|name| self.held.files.remove(*name).is_some())
-            .map(|name| Change::Remove(name.into()))
-            .collect()
+        names.filter(|name| self.held.files.remove(*name).is_some()).map(|name| Change::Remove(name.into())).collect()
     }
 
     /// 5.3.10: expiry is judged at the end of the chain only.
@@ -218,11 +209,7 @@ impl Refresh {
         // 5.5.5: no file that was listed may vanish or fall back.
         if let Some(old) = self.held_signed::<Snapshot>("snapshot", keys) {
             for (name, meta) in &old.signed.meta {
-                let listed = new
-                    .signed
-                    .meta
-                    .get(name)
-                    .ok_or_else(|| Error::Vanished { name: name.clone() })?;
+                let listed = new.signed.meta.get(name).ok_or_else(|| Error::Vanished { name: name.clone() })?;
                 check_not_older(name.trim_end_matches(".json"), meta.version, listed.version)?;
             }
         }
@@ -236,8 +223,7 @@ impl Refresh {
     /// 5.6: the top-level targets.
     fn take_targets(&mut self, bytes: &[u8]) -> Result<Vec<Change>, Error> {
         self.check_listed("targets", bytes)?;
-        let new: Signed<Targets> =
-            self.parse_signed("targets", bytes, &self.root.signed.roles.targets)?;
+        let new: Signed<Targets> = self.parse_signed("targets", bytes, &self.root.signed.roles.targets)?;
         self.check_version("targets", &new)?;
         self.check_expiry("targets", &new)?;
         self.queue_delegations(&new);
@@ -273,8 +259,7 @@ impl Refresh {
     fn queue_delegations(&mut self, role: &Signed<Targets>) {
         let Some(delegations) = &role.signed.delegations else { return };
         let on_the_way = delegations.roles.iter().filter(|role| role.covers(DECLARATION_PATH));
-        let edges =
-            on_the_way.map(|role| Edge { role: role.clone(), keys: delegations.keys.clone() });
+        let edges = on_the_way.map(|role| Edge { role: role.clone(), keys: delegations.keys.clone() });
         self.waiting.extend(edges.collect::<Vec<_>>().into_iter().rev());
     }
 
@@ -356,19 +341,10 @@ impl Refresh {
     /// 5.3.10, 5.4.4, 5.5.6, 5.6.5: past its date at the start of the refresh.
     fn check_expiry<T: Role>(&self, role: &str, file: &Signed<T>) -> Result<(), Error> {
         let (expires, now) = (file.signed.head().expires, self.now);
-        if expires > now {
-            Ok(())
-        } else {
-            Err(Error::Expired { role: role.to_string(), expires, now })
-        }
+        if expires > now { Ok(()) } else { Err(Error::Expired { role: role.to_string(), expires, now }) }
     }
 
-    fn parse_signed<T: Role>(
-        &self,
-        role: &str,
-        bytes: &[u8],
-        keys: &RoleKeys,
-    ) -> Result<Signed<T>, Error> {
+    fn parse_signed<T: Role>(&self, role: &str, bytes: &[u8], keys: &RoleKeys) -> Result<Signed<T>, Error> {
         let file = parse(role, bytes, &self.model)?;
         check_threshold(role, &file, keys, &self.root.signed.keys)?;
         Ok(file)
@@ -419,9 +395,5 @@ fn check_threshold<T: Role>(
 }
 
 fn check_not_older(role: &str, have: u64, offered: u64) -> Result<(), Error> {
-    if offered >= have {
-        Ok(())
-    } else {
-        Err(Error::Rollback { role: role.to_string(), have, offered })
-    }
+    if offered >= have { Ok(()) } else { Err(Error::Rollback { role: role.to_string(), have, offered }) }
 }

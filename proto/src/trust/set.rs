@@ -58,8 +58,7 @@ impl TrustedSet {
 
     /// What was signed of `path`. A declaration comes from the role `support` and no other.
     pub fn target(&self, path: &str) -> Result<&Target, Error> {
-        let role =
-            if path == DECLARATION_PATH { self.delegated("support") } else { Some(self.targets()) };
+        let role = if path == DECLARATION_PATH { self.delegated("support") } else { Some(self.targets()) };
         let target = role.and_then(|role| role.targets.get(path));
         target.ok_or_else(|| Error::Unlisted { name: path.to_string() })
     }
@@ -76,8 +75,7 @@ impl TrustedSet {
     /// Checks `bytes` against what was signed of `path` and reads them (5.7).
     pub fn open<T: TargetFile>(&self, path: &str, bytes: &[u8]) -> Result<Verified<T>, Error> {
         check_bytes(path, self.target(path)?, bytes)?;
-        let unreadable =
-            |reason: String| Error::TargetUnreadable { path: path.to_string(), reason };
+        let unreadable = |reason: String| Error::TargetUnreadable { path: path.to_string(), reason };
         let file = T::parse(bytes).map_err(|error| unreadable(error.to_string()))?;
         if *file.model() != self.model {
             let (expected, found) = (self.model.clone(), file.model().clone());

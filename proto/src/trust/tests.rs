@@ -11,8 +11,8 @@ use super::*;
 use crate::key::{PublicKey, RoleKeys, SigningKey};
 use crate::limits;
 use crate::metadata::{
-    DelegatedRole, Delegations, Head, MetaFile, Role, Root, RootRoles, Signed, Snapshot, Target,
-    Targets, Timestamp as TimestampRole, sign,
+    DelegatedRole, Delegations, Head, MetaFile, Role, Root, RootRoles, Signed, Snapshot, Target, Targets,
+    Timestamp as TimestampRole, sign,
 };
 use crate::support::DECLARATION_PATH;
 
@@ -60,11 +60,7 @@ impl Maker {
     }
 
     fn role(&self, role: usize) -> RoleKeys {
-        RoleKeys {
-            keyids: [self.key(role).public().id()].into(),
-            threshold: 1,
-            extra: BTreeMap::new(),
-        }
+        RoleKeys { keyids: [self.key(role).public().id()].into(), threshold: 1, extra: BTreeMap::new() }
     }
 
     fn head<T: Role>(&self, role: usize) -> Head {
@@ -79,14 +75,10 @@ impl Maker {
             timestamp: self.role(TIMESTAMP),
             extra: BTreeMap::new(),
         };
-        let keys = (ROOT..=TARGETS)
-            .map(|role| self.key(role).public())
-            .map(|key| (key.id(), key))
-            .collect();
+        let keys = (ROOT..=TARGETS).map(|role| self.key(role).public()).map(|key| (key.id(), key)).collect();
         let head = self.head::<Root>(ROOT);
         let root = Root { head, consistent_snapshot: true, keys, roles, extra: BTreeMap::new() };
-        self.files
-            .insert(format!("{}.root.json", self.versions[ROOT]), sign(&root, signers).unwrap());
+        self.files.insert(format!("{}.root.json", self.versions[ROOT]), sign(&root, signers).unwrap());
     }
 
     fn targets(&self) -> Targets {
@@ -97,18 +89,9 @@ impl Maker {
             paths: vec!["support/*".into()],
             terminating: true,
         };
-        let delegations = Delegations {
-            keys: [(key.id(), key)].into(),
-            roles: vec![role],
-            extra: BTreeMap::new(),
-        };
+        let delegations = Delegations { keys: [(key.id(), key)].into(), roles: vec![role], extra: BTreeMap::new() };
         let targets = [("releases/1.0/release.json".to_owned(), Target::of(b"a manifest"))].into();
-        Targets {
-            head: self.head::<Targets>(TARGETS),
-            targets,
-            delegations: Some(delegations),
-            extra: BTreeMap::new(),
-        }
+        Targets { head: self.head::<Targets>(TARGETS), targets, delegations: Some(delegations), extra: BTreeMap::new() }
     }
 
     fn publish(&mut self) {
@@ -132,16 +115,13 @@ impl Maker {
     }
 
     fn publish_snapshot(&mut self, meta: BTreeMap<String, MetaFile>) {
-        let snapshot =
-            Snapshot { head: self.head::<Snapshot>(SNAPSHOT), meta, extra: BTreeMap::new() };
+        let snapshot = Snapshot { head: self.head::<Snapshot>(SNAPSHOT), meta, extra: BTreeMap::new() };
         let bytes = sign(&snapshot, &[self.key(SNAPSHOT)]).unwrap();
-        let meta =
-            [("snapshot.json".to_owned(), MetaFile::of(self.versions[SNAPSHOT], &bytes))].into();
+        let meta = [("snapshot.json".to_owned(), MetaFile::of(self.versions[SNAPSHOT], &bytes))].into();
         self.files.insert(format!("{}.snapshot.json", self.versions[SNAPSHOT]), bytes);
         let head = self.head::<TimestampRole>(TIMESTAMP);
         let timestamp = TimestampRole { head, issued: Some(at(NOW)), meta, extra: BTreeMap::new() };
-        self.files
-            .insert("timestamp.json".into(), sign(&timestamp, &[self.key(TIMESTAMP)]).unwrap());
+        self.files.insert("timestamp.json".into(), sign(&timestamp, &[self.key(TIMESTAMP)]).unwrap());
     }
 
     fn bump(&mut self, roles: &[usize]) {
@@ -210,10 +190,7 @@ fn a_first_refresh_asks_for_each_file_once_in_the_order_of_the_specification() {
     let maker = Maker::new();
     let mut device = Device::new(&maker);
     let set = device.refresh(&maker).unwrap();
-    assert_eq!(
-        device.asked,
-        ["2.root.json", "timestamp.json", "1.snapshot.json", "1.targets.json", "1.support.json"]
-    );
+    assert_eq!(device.asked, ["2.root.json", "timestamp.json", "1.snapshot.json", "1.targets.json", "1.support.json"]);
     assert_eq!(
         set.file_name(DECLARATION_PATH).unwrap(),
         format!("support/{}.declaration.json", Digest::of(b"a declaration"))
@@ -232,12 +209,7 @@ fn an_idle_refresh_asks_for_a_root_and_a_timestamp_only() {
 
 #[test]
 fn a_file_that_nobody_signed_is_refused() {
-    for (role, name) in [
-        (TIMESTAMP, "timestamp"),
-        (SNAPSHOT, "snapshot"),
-        (TARGETS, "targets"),
-        (SUPPORT, "support"),
-    ] {
+    for (role, name) in [(TIMESTAMP, "timestamp"), (SNAPSHOT, "snapshot"), (TARGETS, "targets"), (SUPPORT, "support")] {
         let (mut maker, mut device) = settled();
         let (file, before) = (format!("{name}.json"), device.held.files.clone());
         maker.seeds[role] = 99;
@@ -271,22 +243,15 @@ fn a_rollback_of_any_role_is_refused() {
         liar.publish();
         let error = device.refresh(&liar).unwrap_err();
         assert_eq!(error, rollback(name));
-        assert_eq!(
-            device.held.files[&format!("{name}.json")],
-            maker.files[&format!("2.{name}.json")]
-        );
+        assert_eq!(device.held.files[&format!("{name}.json")], maker.files[&format!("2.{name}.json")]);
     }
 }
 
 #[test]
 fn an_expired_file_is_refused_whichever_it_is() {
-    for (role, name) in [
-        (ROOT, "root"),
-        (TIMESTAMP, "timestamp"),
-        (SNAPSHOT, "snapshot"),
-        (TARGETS, "targets"),
-        (SUPPORT, "support"),
-    ] {
+    for (role, name) in
+        [(ROOT, "root"), (TIMESTAMP, "timestamp"), (SNAPSHOT, "snapshot"), (TARGETS, "targets"), (SUPPORT, "support")]
+    {
         let mut maker = Maker::new();
         maker.expires[role] = at(NOW);
         maker.publish_root(&[maker.key(ROOT)]);
@@ -330,13 +295,9 @@ fn a_mix_of_two_snapshots_is_refused() {
 fn a_listed_file_cannot_vanish() {
     let (mut maker, mut device) = settled();
     maker.bump(&[TIMESTAMP, SNAPSHOT]);
-    let meta =
-        [("targets.json".to_owned(), MetaFile::of(1, &maker.files["1.targets.json"]))].into();
+    let meta = [("targets.json".to_owned(), MetaFile::of(1, &maker.files["1.targets.json"]))].into();
     maker.publish_snapshot(meta);
-    assert_eq!(
-        device.refresh(&maker).unwrap_err(),
-        Error::Vanished { name: "support.json".into() }
-    );
+    assert_eq!(device.refresh(&maker).unwrap_err(), Error::Vanished { name: "support.json".into() });
 }
 
 #[test]
@@ -405,18 +366,14 @@ fn a_declaration_that_the_wrong_role_lists_is_not_found() {
     targets.targets.insert(DECLARATION_PATH.into(), Target::of(b"a lie"));
     maker.publish_targets(&targets);
     let set = Device::new(&maker).refresh(&maker).unwrap();
-    assert_eq!(
-        set.target(DECLARATION_PATH).unwrap_err(),
-        Error::Unlisted { name: DECLARATION_PATH.into() }
-    );
+    assert_eq!(set.target(DECLARATION_PATH).unwrap_err(), Error::Unlisted { name: DECLARATION_PATH.into() });
 }
 
 #[test]
 fn truncated_oversized_and_foreign_bytes_are_refused() {
     let (maker, device) = settled();
     let good = String::from_utf8(maker.files["timestamp.json"].clone()).unwrap();
-    let huge =
-        format!("{}{good}", " ".repeat(usize::try_from(limits::TIMESTAMP_BYTES_MAX).unwrap()));
+    let huge = format!("{}{good}", " ".repeat(usize::try_from(limits::TIMESTAMP_BYTES_MAX).unwrap()));
     let twice = good.replacen(
         "\"signatures\":[",
         "\"signatures\":[{\"keyid\":\"x\",\"sig\":\"\"},{\"keyid\":\"x\",\"sig\":\"\"},",
@@ -439,10 +396,7 @@ fn truncated_oversized_and_foreign_bytes_are_refused() {
         let mut liar = maker.clone();
         liar.files.insert("timestamp.json".into(), bad.clone().into_bytes());
         let error = device.clone().refuses(&liar);
-        assert!(
-            matches!(error, Error::Unreadable { .. } | Error::Threshold { .. }),
-            "{error}: {bad:.80}"
-        );
+        assert!(matches!(error, Error::Unreadable { .. } | Error::Threshold { .. }), "{error}: {bad:.80}");
     }
 }
 
