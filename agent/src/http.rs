@@ -1,0 +1,473 @@
+//! The only door to the network: bounded, patient up to a point, and never led elsewhere.
+//!
+//! Every read has a bound in bytes and in time. A redirect may not leave the scheme that was
+//! configured, so that nobody can talk a device out of TLS. Proxies come from the environment
+//! (`https_proxy`, `http_proxy`, `no_proxy`), root certificates are Mozilla's, or those in the
+//! file that `SSL_CERT_FILE` names. What is fetched is never believed here: `installd` judges.
+
+#[cfg(test)]
+pub(crate) mod fake;
+
+use std::io::{self, Read};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tenure_proto::checkin::{PROBLEM_TYPE, Problem};
+use tenure_proto::limits;
+use ureq::ResponseExt as _;
+use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
+
+use crate::channel::Retry;
+use crate::disk;
+
+type Response = ureq::http::Response<ureq::Body>;
+
+/// A client of one server. It keeps one connection alive; dropping it closes that.
+#[derive(Debug)]
+pub(crate) struct Client {
+    agent: ureq::Agent,
+    server: String,
+}
+
+/// How long to wait.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Timeouts {
+    /// For a connection, for the head of an answer, and for the whole of a small one.
+    pub(crate) request: Duration,
+    /// For the next bytes of a payload.
+    pub(crate) stall: Duration,
+}
+
+impl Timeouts {
+    /// What devices in the field wait.
+    pub(crate) const STANDARD: Self = Self {
+        request: Duration::from_secs(limits::REQUEST_TIMEOUT_S),
+        stall: Duration::from_secs(limits::STALL_TIMEOUT_S),
+    };
+}
+
+/// Why nothing useful came back.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// No connection, no answer, or not in time.
+    #[error("cannot reach {url}")]
+    Unreachable {
+        /// What was asked for.
+        url: String,
+        /// What happened.
+        source: Box<ureq::Error>,
+    },
+    /// The answer broke off.
+    #[error("the answer from {url} broke off after {bytes} bytes")]
+    Interrupted {
+        /// What was asked for.
+        url: String,
+        /// How much had come.
+        bytes: u64,
+        /// What happened.
+        source: io::Error,
+    },
+    /// A status that is no success.
+    #[error("{url} answered with status {status}{}", in_words(problem.as_deref()))]
+    Status {
+        /// What was asked for.
+        url: String,
+        /// The status.
+        status: u16,
+        /// What the server says about it, if it speaks our language.
+        problem: Option<Box<Problem>>,
+    },
+    /// More bytes than there may be.
+    #[error("the answer from {url} has more than {max} bytes")]
+    TooLong {
+        /// What was asked for.
+        url: String,
+        /// The bound.
+        max: u64,
+    },
+    /// A redirect out of the scheme that was configured.
+    #[error("{url} was redirected to {to}, which is not the scheme that is configured")]
+    Moved {
+        /// What was asked for.
+        url: String,
+        /// Where it led.
+        to: String,
+    },
+    /// An encoding that was not asked for.
+    #[error("the answer from {url} is encoded as {encoding}, which was not asked for")]
+    Encoded {
+        /// What was asked for.
+        url: String,
+        /// As what.
+        encoding: String,
+    },
+    /// A part that is not the part that was asked for.
+    #[error("{url} answered with another part than the one from byte {from} on")]
+    WrongPart {
+        /// What was asked for.
+        url: String,
+        /// From where on.
+        from: u64,
+    },
+    /// The file that `SSL_CERT_FILE` names.
+    #[error("cannot read root certificates from {path}")]
+    Roots {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+fn in_words(problem: Option<&Problem>) -> String {
+    problem.map(|problem| format!(" ({}: {})", problem.code, problem.detail)).unwrap_or_default()
+}
+
+impl Error {
+    /// Whether asking again can help.
+    pub(crate) fn retry(&self) -> Retry {
+        match self {
+            Self::Unreachable { source, .. } => match **source {
+                ureq::Error::BadUri(_) | ureq::Error::InvalidProxyUrl | ureq::Error::RequireHttpsOnly(_) => Retry::Never,
+                _ => Retry::Later,
+            },
+            Self::Interrupted { .. } => Retry::Now,
+            Self::Status { status: 408 | 425 | 429 | 500.., .. } | Self::WrongPart { .. } => Retry::Later,
+            Self::Status { .. } | Self::TooLong { .. } | Self::Moved { .. } | Self::Encoded { .. } | Self::Roots { .. } => {
+                Retry::Never
+            }
+        }
+    }
+
+    /// Whether the server is out of reach as a whole, so that asking for anything else is vain.
+    pub(crate) fn is_unreachable(&self) -> bool {
+        matches!(self, Self::Unreachable { .. } | Self::Interrupted { .. } | Self::Roots { .. })
+    }
+
+    /// The server's word for what is wrong, if it speaks our language.
+    pub(crate) fn code(&self) -> Option<&str> {
+        match self {
+            Self::Status { problem: Some(problem), .. } => Some(&problem.code),
+            _ => None,
+        }
+    }
+}
+
+/// The most bytes of an answer that is thrown away, so that its connection can be used again.
+const THROWN_AWAY_MAX: u64 = 16 * 1024;
+
+impl Client {
+    /// Makes a client of `server` (`https://host`), without connecting yet.
+    pub(crate) fn new(server: &str) -> Result<Self, Error> {
+        Self::with_timeouts(server, Timeouts::STANDARD)
+    }
+
+    /// Makes one that waits for other times.
+    pub(crate) fn with_timeouts(server: &str, timeouts: Timeouts) -> Result<Self, Error> {
+        let config = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .https_only(server.starts_with("https://"))
+            .tls_config(TlsConfig::builder().root_certs(roots()?).build())
+            .max_redirects(3)
+            .user_agent(concat!("tenure/", env!("CARGO_PKG_VERSION")))
+            .accept_encoding("identity")
+            .max_response_header_size(16 * 1024)
+            .input_buffer_size(16 * 1024)
+            .output_buffer_size(4 * 1024)
+            .max_idle_connections(1)
+            .timeout_resolve(Some(timeouts.request))
+            .timeout_connect(Some(timeouts.request))
+            .timeout_recv_response(Some(timeouts.request))
+            .timeout_per_read(Some(timeouts.stall))
+            .timeout_per_write(Some(timeouts.stall));
+        Ok(Self { agent: config.build().new_agent(), server: server.to_string() })
+    }
+
+    /// Fetches a small file; `None` if the server says that there is none.
+    pub(crate) fn get(&self, path: &str, max: u64) -> Result<Option<Vec<u8>>, Error> {
+        let url = self.url(path);
+        let request = self.agent.get(&url).config();
+        let answer = request.timeout_global(self.small()).build().call();
+        let answer = self.checked(&url, answer)?;
+        match answer.status().as_u16() {
+            200 => read_all(&url, answer, max).map(Some),
+            404 | 410 => {
+                drop(answer.into_body().into_reader().take(THROWN_AWAY_MAX).read_to_end(&mut Vec::new()));
+                Ok(None)
+            }
+            _ => Err(status_error(url, answer)),
+        }
+    }
+
+    /// Posts a JSON text and reads the answer.
+    pub(crate) fn post(&self, path: &str, body: &[u8]) -> Result<Vec<u8>, Error> {
+        let url = self.url(path);
+        let request = self.agent.post(&url).config().max_redirects(0).max_redirects_will_error(false);
+        let request = request.timeout_global(self.small()).build();
+        let answer = self.checked(&url, request.content_type("application/json").send(body))?;
+        if answer.status().is_success() {
+            return read_all(&url, answer, limits::ANSWER_BYTES_MAX);
+        }
+        Err(status_error(url, answer))
+    }
+
+    /// Opens a large file from byte `from` on. The reader waits for the next bytes no longer than
+    /// the stall timeout; its user reads no more than he needs.
+    pub(crate) fn open(&self, path: &str, from: u64) -> Result<Part, Error> {
+        let url = self.url(path);
+        let mut request = self.agent.get(&url);
+        if from > 0 {
+            request = request.header("range", format!("bytes={from}-"));
+        }
+        let answer = self.checked(&url, request.call())?;
+        let skip = match answer.status().as_u16() {
+            // The whole although a part was asked for: what comes before it is read and dropped.
+            200 => from,
+            206 if starts_at(&answer, from) => 0,
+            206 => return Err(Error::WrongPart { url, from }),
+            _ => return Err(status_error(url, answer)),
+        };
+        let mut part = Part { url, bytes: 0, reader: answer.into_body().into_reader() };
+        part.skip(skip)?;
+        Ok(part)
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.server)
+    }
+
+    fn small(&self) -> Option<Duration> {
+        self.agent.config().timeouts().recv_response
+    }
+
+    fn checked(&self, url: &str, answer: Result<Response, ureq::Error>) -> Result<Response, Error> {
+        let url = || url.to_string();
+        let answer = answer.map_err(|source| Error::Unreachable { url: url(), source: Box::new(source) })?;
+        let to = answer.get_uri();
+        if to.scheme_str() != self.server.split_once("://").map(|(scheme, _)| scheme) {
+            return Err(Error::Moved { url: url(), to: to.to_string() });
+        }
+        match answer.headers().get("content-encoding").map(|value| value.to_str().unwrap_or("?")) {
+            None | Some("identity") => Ok(answer),
+            Some(encoding) => Err(Error::Encoded { url: url(), encoding: encoding.to_string() }),
+        }
+    }
+}
+
+/// A large file that is being read.
+pub(crate) struct Part {
+    url: String,
+    bytes: u64,
+    reader: ureq::BodyReader<'static>,
+}
+
+impl std::fmt::Debug for Part {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Part({}, {} bytes read)", self.url, self.bytes)
+    }
+}
+
+impl Part {
+    /// Reads some bytes, at least one.
+    pub(crate) fn read(&mut self, into: &mut [u8]) -> Result<usize, Error> {
+        let read = self.reader.read(into).and_then(|read| match read {
+            0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            read => Ok(read),
+        });
+        let read = read.map_err(|source| Error::Interrupted { url: self.url.clone(), bytes: self.bytes, source })?;
+        self.bytes += read as u64;
+        Ok(read)
+    }
+
+    /// Looks whether this was all, so that the connection can be used again.
+    pub(crate) fn finish(mut self) {
+        drop(self.reader.read(&mut [0]));
+    }
+
+    fn skip(&mut self, mut left: u64) -> Result<(), Error> {
+        let mut thrown_away = [0; 4096];
+        while left > 0 {
+            let wanted = thrown_away.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+            let wanted = thrown_away.get_mut(..wanted).unwrap_or_default();
+            left -= self.read(wanted)? as u64;
+        }
+        Ok(())
+    }
+}
+
+fn starts_at(answer: &Response, from: u64) -> bool {
+    let range = answer.headers().get("content-range").and_then(|value| value.to_str().ok());
+    range.is_some_and(|range| range.starts_with(&format!("bytes {from}-")))
+}
+
+fn read_all(url: &str, answer: Response, max: u64) -> Result<Vec<u8>, Error> {
+    let too_long = || Error::TooLong { url: url.to_string(), max };
+    if answer.body().content_length().is_some_and(|length| length > max) {
+        return Err(too_long());
+    }
+    let mut bytes = Vec::new();
+    let read = answer.into_body().into_reader().take(max + 1).read_to_end(&mut bytes);
+    let so_far = bytes.len() as u64;
+    read.map_err(|source| Error::Interrupted { url: url.to_string(), bytes: so_far, source })?;
+    if so_far > max { Err(too_long()) } else { Ok(bytes) }
+}
+
+/// Reads what the server says about a failure. What is no [`Problem`] is of no interest.
+fn status_error(url: String, answer: Response) -> Error {
+    let status = answer.status().as_u16();
+    let speaks = answer.body().mime_type() == Some(PROBLEM_TYPE);
+    let text = read_all(&url, answer, THROWN_AWAY_MAX).ok().filter(|_| speaks);
+    let problem = text.and_then(|text| serde_json::from_slice(&text).ok());
+    Error::Status { url, status, problem: problem.map(Box::new) }
+}
+
+fn roots() -> Result<RootCerts, Error> {
+    let Some(path) = std::env::var_os("SSL_CERT_FILE").map(PathBuf::from) else { return Ok(RootCerts::WebPki) };
+    let fail = |source| Error::Roots { path: path.clone(), source };
+    let pem = disk::read_bounded(&path, limits::STATE_BYTES_MAX).map_err(|error| fail(error.into()))?;
+    let pem = pem.ok_or_else(|| fail("there is no such file".into()))?;
+    let mut certificates = Vec::new();
+    for item in parse_pem(&pem) {
+        match item.map_err(|error| fail(error.into()))? {
+            PemItem::Certificate(certificate) => certificates.push(certificate),
+            _ => {}
+        }
+    }
+    if certificates.is_empty() { Err(fail("it holds no certificate".into())) } else { Ok(RootCerts::from(certificates)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fake::{Fake, Then};
+    use super::*;
+
+    fn client(fake: &Fake) -> Client {
+        Client::with_timeouts(&fake.url(), Timeouts { request: Duration::from_millis(400), stall: Duration::from_millis(200) })
+            .unwrap()
+    }
+
+    #[test]
+    fn a_check_uses_one_connection_even_past_a_file_that_is_missing() {
+        let fake = Fake::start(|request| match request.path.as_str() {
+            "/a" => Then::answer(200, b"first"),
+            "/gone" => Then::answer(404, b"there is none"),
+            _ => Then::answer(200, b"second"),
+        });
+        let client = client(&fake);
+        assert_eq!(client.get("/a", 5).unwrap().as_deref(), Some(&b"first"[..]));
+        assert_eq!(client.get("/gone", 5).unwrap(), None);
+        assert_eq!(client.post("/b", b"{}").unwrap(), b"second");
+        assert_eq!((fake.connections(), fake.requests().len()), (1, 3));
+        let request = &fake.requests()[0];
+        assert!(request.header("user-agent").unwrap().starts_with("tenure/"));
+        assert_eq!(request.header("accept-encoding"), Some("identity"));
+    }
+
+    #[test]
+    fn more_bytes_than_allowed_are_refused_announced_or_not() {
+        let fake = Fake::start(|request| match request.path.as_str() {
+            "/announced" => Then::answer(200, &[7; 11]),
+            _ => Then::Endless,
+        });
+        for path in ["/announced", "/endless"] {
+            let error = client(&fake).get(path, 10).unwrap_err();
+            assert!(matches!(error, Error::TooLong { max: 10, .. }), "{error:?}");
+            assert_eq!(error.retry(), Retry::Never);
+        }
+    }
+
+    #[test]
+    fn a_server_that_hangs_ends_in_time() {
+        let fake = Fake::start(|request| match request.path.as_str() {
+            "/mute" => Then::Hang(Vec::new()),
+            "/half" => Then::Hang(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf".to_vec()),
+            _ => Then::Drip,
+        });
+        let error = client(&fake).get("/mute", 10).unwrap_err();
+        assert!(error.is_unreachable() && error.retry() == Retry::Later, "{error:?}");
+        let error = client(&fake).get("/half", 10).unwrap_err();
+        assert!(matches!(error, Error::Interrupted { bytes: 4, .. }), "{error:?}");
+        let error = client(&fake).get("/drip", 1000).unwrap_err();
+        assert!(matches!(error, Error::Interrupted { .. }), "{error:?}");
+    }
+
+    #[test]
+    fn a_server_that_closes_half_way_is_told_from_a_whole_answer() {
+        let fake = Fake::start(|_| Then::Close(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf".to_vec()));
+        let error = client(&fake).get("/x", 100).unwrap_err();
+        assert!(matches!(error, Error::Interrupted { bytes: 4, .. }), "{error:?}");
+        assert_eq!(error.retry(), Retry::Now);
+    }
+
+    #[test]
+    fn a_failure_tells_what_the_server_says() {
+        let fake = Fake::start(|request| match request.path.as_str() {
+            "/problem" => Then::Answer {
+                status: 403,
+                headers: vec![("content-type".into(), PROBLEM_TYPE.into())],
+                body: br#"{"status":403,"code":"device_pending","detail":"an operator has yet to accept it"}"#.to_vec(),
+            },
+            _ => Then::answer(500, b"<html>oops"),
+        });
+        let error = client(&fake).post("/problem", b"{}").unwrap_err();
+        assert_eq!(error.code(), Some("device_pending"));
+        let text = format!("{}/problem answered with status 403 (device_pending: an operator has yet to accept it)", fake.url());
+        assert_eq!(error.to_string(), text);
+        let error = client(&fake).get("/oops", 10).unwrap_err();
+        assert!(matches!(error, Error::Status { status: 500, problem: None, .. }), "{error:?}");
+        assert_eq!(error.retry(), Retry::Later);
+    }
+
+    #[test]
+    fn a_part_is_read_from_servers_that_know_ranges_and_from_those_that_do_not() {
+        let file = b"0123456789";
+        let fake = Fake::start(move |request| match request.path.as_str() {
+            "/knows" => Then::range(request, file),
+            "/ignores" => Then::answer(200, file),
+            "/wrong" => Then::part(3, file),
+            _ => Then::answer(416, b""),
+        });
+        for path in ["/knows", "/ignores"] {
+            let mut part = client(&fake).open(path, 4).unwrap();
+            let (mut bytes, mut buffer) = (Vec::new(), [0; 3]);
+            while bytes.len() < 6 {
+                let read = part.read(&mut buffer).unwrap();
+                bytes.extend_from_slice(&buffer[..read]);
+            }
+            assert_eq!(bytes, b"456789", "{path}");
+            assert!(matches!(part.read(&mut buffer), Err(Error::Interrupted { .. })));
+        }
+        assert!(matches!(client(&fake).open("/wrong", 4), Err(Error::WrongPart { from: 4, .. })));
+        assert!(matches!(client(&fake).open("/none", 4), Err(Error::Status { status: 416, .. })));
+    }
+
+    #[test]
+    fn a_redirect_may_not_leave_the_scheme_nor_lead_in_circles() {
+        let fake = Fake::start(|request| match request.path.as_str() {
+            "/same" => Then::moved("/here"),
+            "/here" => Then::answer(200, b"found"),
+            "/away" => Then::moved("https://127.0.0.1:1/x"),
+            _ => Then::moved("/round"),
+        });
+        assert_eq!(client(&fake).get("/same", 9).unwrap().as_deref(), Some(&b"found"[..]));
+        assert!(client(&fake).get("/away", 9).is_err());
+        assert!(client(&fake).get("/round", 9).is_err());
+        // What we send is never carried elsewhere.
+        assert!(matches!(client(&fake).post("/same", b"{}"), Err(Error::Status { status: 302, .. })));
+    }
+
+    #[test]
+    fn an_encoding_that_was_not_asked_for_is_refused() {
+        let headers = vec![("content-encoding".into(), "gzip".into())];
+        let fake = Fake::start(move |_| Then::Answer { status: 200, headers: headers.clone(), body: b"x".to_vec() });
+        assert!(matches!(client(&fake).get("/x", 9), Err(Error::Encoded { .. })));
+    }
+
+    #[test]
+    fn nobody_there_is_an_error_that_names_the_address() {
+        let client = Client::new("http://127.0.0.1:1").unwrap();
+        let error = client.get("/x", 9).unwrap_err();
+        assert_eq!(error.to_string(), "cannot reach http://127.0.0.1:1/x");
+        assert!(error.is_unreachable());
+    }
+}

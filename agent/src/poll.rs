@@ -1,0 +1,205 @@
+//! Enrol, and check in: what the server wants of this device.
+//!
+//! The server's word is only a choice among what was signed; `installd` sees to that. A plain
+//! file server without a device API is as good: then the newest signed release is taken.
+
+use std::path::PathBuf;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use tenure_proto::checkin::{CheckIn, CheckInAnswer, Enrolment, EnrolmentAnswer, EnrolmentState};
+use tenure_proto::dsse::{Envelope, Message};
+use tenure_proto::key::KeyId;
+use tenure_proto::limits;
+
+use crate::channel::{Offered, Retry, Status};
+use crate::config::Config;
+use crate::disk;
+use crate::http::{self, Client};
+use crate::identity::Identity;
+
+/// What the server knows of this device, as far as we know.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+struct Enrolled {
+    server: String,
+    device: KeyId,
+    state: EnrolmentState,
+}
+
+/// The standing of this device with its server.
+#[derive(Debug)]
+pub(crate) struct Poll {
+    path: PathBuf,
+    token_file: Option<PathBuf>,
+    server: String,
+    enrolled: Option<Enrolled>,
+}
+
+/// What the server said.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Answer {
+    /// Of releases.
+    pub(crate) offered: Offered,
+    /// Of the time until the next check-in.
+    pub(crate) interval_s: Option<u64>,
+}
+
+/// Why a check-in failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// The server did not answer as it should.
+    #[error("cannot {what}")]
+    Http {
+        /// What we were doing.
+        what: &'static str,
+        /// What happened.
+        source: http::Error,
+    },
+    /// The server's answer is not what it should be.
+    #[error("the server's answer is not understood")]
+    Answer(#[source] serde_json::Error),
+    /// A message of ours cannot be signed.
+    #[error("cannot sign a message")]
+    Seal(#[from] tenure_proto::dsse::Error),
+    /// Our files.
+    #[error("cannot keep what the server said")]
+    Disk(#[from] disk::Error),
+}
+
+impl Error {
+    /// Whether asking again can help.
+    pub(crate) fn retry(&self) -> Retry {
+        match self {
+            Self::Http { source, .. } => source.retry(),
+            Self::Answer(_) | Self::Disk(_) => Retry::Later,
+            Self::Seal(_) => Retry::Never,
+        }
+    }
+
+    /// Whether the server is out of reach as a whole.
+    pub(crate) fn is_unreachable(&self) -> bool {
+        matches!(self, Self::Http { source, .. } if source.is_unreachable())
+    }
+}
+
+impl Poll {
+    /// Reads what is known of the enrolment. Another server, or another key, starts anew.
+    pub(crate) fn load(config: &Config, identity: &Identity) -> Result<Self, Error> {
+        let path = config.fetch_dir().join("enrolment.json");
+        let known: Option<Enrolled> = disk::load_state(&path)?.found();
+        let same = |known: &Enrolled| known.server == config.server && known.device == identity.device;
+        let (token_file, server) = (config.enrolment_token_file.clone(), config.server.clone());
+        Ok(Self { path, token_file, server, enrolled: known.filter(same) })
+    }
+
+    /// Where the enrolment is, if there is one.
+    pub(crate) fn enrolment(&self) -> Option<EnrolmentState> {
+        self.enrolled.as_ref().map(|enrolled| enrolled.state)
+    }
+
+    /// Enrols if need be, and checks in.
+    pub(crate) fn check_in(&mut self, http: &Client, identity: &Identity, status: &Status) -> Result<Answer, Error> {
+        let nothing = |offered| Ok(Answer { offered, interval_s: None });
+        if self.enrolment() != Some(EnrolmentState::Accepted) {
+            match self.enrol(http, identity, status) {
+                Err(error) if is_plain_server(&error) => return nothing(Offered::NoServer),
+                Err(error) => return Err(error),
+                Ok(EnrolmentState::Accepted) => {}
+                Ok(_) => return nothing(Offered::Nothing),
+            }
+        }
+        match self.ask(http, identity, status) {
+            Err(error) if is_plain_server(&error) => nothing(Offered::NoServer),
+            Err(error) => {
+                self.note_standing(&error)?;
+                Err(error)
+            }
+            Ok(answer) => {
+                let offered = answer.release.map_or(Offered::Nothing, Offered::Release);
+                Ok(Answer { offered, interval_s: Some(answer.interval_s) })
+            }
+        }
+    }
+
+    fn enrol(&mut self, http: &Client, identity: &Identity, status: &Status) -> Result<EnrolmentState, Error> {
+        let (model, key) = (status.model.clone(), identity.key.public());
+        let message = Enrolment { model, key, token: self.token(), at: status.now };
+        let answer: EnrolmentAnswer = post(http, ENROL, "/device/v1/enrolments", &message, identity)?;
+        if self.enrolment() != Some(answer.state) {
+            tracing::info!(device = %identity.device, state = ?answer.state, "the server knows this device");
+        }
+        self.note(Some(answer.state), identity.device.clone())?;
+        Ok(answer.state)
+    }
+
+    fn ask(&self, http: &Client, identity: &Identity, status: &Status) -> Result<CheckInAnswer, Error> {
+        let message = CheckIn {
+            model: status.model.clone(),
+            version: status.version.clone(),
+            slot: status.slot.clone(),
+            state: status.state,
+            support_ends: status.declaration.as_ref().map(|declaration| declaration.ends),
+            at: status.now,
+        };
+        post(http, CHECK_IN, "/device/v1/check-ins", &message, identity)
+    }
+
+    /// The token that admits the device at once, if the configuration names one.
+    fn token(&self) -> Option<String> {
+        let path = self.token_file.as_deref()?;
+        match disk::read_bounded(path, limits::CONFIG_BYTES_MAX) {
+            Ok(bytes) => String::from_utf8(bytes?).ok().map(|token| token.trim().to_string()).filter(|token| !token.is_empty()),
+            Err(error) => {
+                tracing::warn!(%error, path = %path.display(), "cannot read the enrolment token");
+                None
+            }
+        }
+    }
+
+    /// A server that has forgotten or refused us is asked for an enrolment the next time.
+    fn note_standing(&mut self, error: &Error) -> Result<(), Error> {
+        let Error::Http { source, .. } = error else { return Ok(()) };
+        let Some(device) = self.enrolled.as_ref().map(|enrolled| enrolled.device.clone()) else { return Ok(()) };
+        match source.code() {
+            Some("device_unknown") => self.note(None, device),
+            Some("device_pending") => self.note(Some(EnrolmentState::Pending), device),
+            Some("device_refused") => self.note(Some(EnrolmentState::Refused), device),
+            _ => Ok(()),
+        }
+    }
+
+    fn note(&mut self, state: Option<EnrolmentState>, device: KeyId) -> Result<(), Error> {
+        let enrolled = state.map(|state| Enrolled { server: self.server.clone(), device, state });
+        if enrolled == self.enrolled {
+            return Ok(());
+        }
+        match &enrolled {
+            Some(enrolled) => disk::store_state(&self.path, enrolled)?,
+            None => disk::remove(&self.path)?,
+        }
+        self.enrolled = enrolled;
+        Ok(())
+    }
+}
+
+const ENROL: &str = "enrol with the server";
+const CHECK_IN: &str = "check in with the server";
+
+fn post<M: Message, A: DeserializeOwned>(
+    http: &Client,
+    what: &'static str,
+    path: &str,
+    message: &M,
+    identity: &Identity,
+) -> Result<A, Error> {
+    let envelope = Envelope::seal(message, &identity.key)?;
+    let body = serde_json::to_vec(&envelope).map_err(Error::Answer)?;
+    let answer = http.post(path, &body).map_err(|source| Error::Http { what, source })?;
+    serde_json::from_slice(&answer).map_err(Error::Answer)
+}
+
+/// Whether the answer is that of a file server which has never heard of devices.
+fn is_plain_server(error: &Error) -> bool {
+    let Error::Http { source: http::Error::Status { status, problem, .. }, .. } = error else { return false };
+    matches!(status, 403 | 404 | 405 | 501) && problem.is_none()
+}
