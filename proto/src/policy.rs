@@ -169,6 +169,18 @@ mod tests {
     }
 
     #[test]
+    fn a_release_that_needs_a_version_in_between_is_refused() {
+        let manifest = include_str!("../../docs/wire.md").split("<!-- sample: release -->\n```json").nth(1);
+        let release: Release = serde_json::from_str(manifest.unwrap().split("```").next().unwrap()).unwrap();
+        let digest = Digest::of(b"manifest");
+        let check = |running: &str, denied: &[Digest]| check_fit(&running.parse().unwrap(), &release, digest, denied);
+        assert_eq!(check("1.0.0", &[]), Ok(()));
+        assert!(matches!(check("0.9", &[]), Err(Unfit::NeedsVersion { .. })));
+        assert!(matches!(check("1.1", &[]), Err(Unfit::NotNewer { .. })));
+        assert!(matches!(check("1.0.0", &[digest]), Err(Unfit::Denied { .. })));
+    }
+
+    #[test]
     fn a_failing_server_is_asked_ever_more_rarely_up_to_a_bound() {
         let waits: Vec<_> = (0..8).map(|failures| next_poll_s(3600, failures, u16::MAX)).collect();
         assert_eq!(waits, [3960, 60, 120, 240, 480, 960, 1920, 3840]);

@@ -231,3 +231,65 @@ impl TargetFile for Release {
         &self.model
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn manifest() -> Value {
+        let digest = Digest::of(b"x").to_string();
+        let index = json!({"path": "releases/1.1.0/rootfs.frames", "size_bytes": 96, "sha256": digest});
+        let full = json!({"kind": "full", "path": "releases/1.1.0/rootfs.full", "size_bytes": 9, "sha256": digest, "index": index});
+        json!({
+            "_type": "release", "model": "acme-gw1", "version": "1.1.0", "released_at": "2026-11-22T09:00:00Z",
+            "kind": "security", "advisory": {"summary": "s", "risk": "r", "action": "a"}, "disruption": "restart",
+            "artifacts": [{"slot_class": "rootfs", "size_bytes": 4096, "sha256": digest, "payloads": [{"kind": "delta"}, full]}],
+        })
+    }
+
+    fn refusal(change: impl FnOnce(&mut Value)) -> String {
+        let mut manifest = manifest();
+        change(&mut manifest);
+        Release::parse(manifest.to_string().as_bytes()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_manifest_with_a_payload_of_a_kind_to_come_is_read() {
+        let release = Release::parse(manifest().to_string().as_bytes()).unwrap();
+        assert_eq!(release.artifacts[0].full().unwrap().size_bytes, 9);
+        assert_eq!(manifest_path(&release.version), "releases/1.1.0/release.json");
+    }
+
+    #[test]
+    fn a_security_release_without_an_advisory_is_refused() {
+        assert!(
+            refusal(|manifest| drop(manifest.as_object_mut().unwrap().remove("advisory")))
+                .contains("needs an advisory")
+        );
+        assert!(refusal(|manifest| manifest["advisory"]["risk"] = " ".into()).contains("summary, risk and action"));
+        assert!(refusal(|manifest| manifest["kind"] = "mixed".into()).contains("mixed_reason"));
+    }
+
+    #[test]
+    fn a_payload_cannot_lie_outside_its_release() {
+        for path in
+            ["releases/1.0.0/rootfs.full", "support/declaration.json", "releases/1.1.0/../../etc", "releases/1.1.0/a/b"]
+        {
+            assert!(
+                refusal(|manifest| manifest["artifacts"][0]["payloads"][1]["path"] = path.into()).contains("outside")
+            );
+        }
+    }
+
+    #[test]
+    fn two_artifacts_for_one_class_of_slots_are_refused() {
+        let twice = |manifest: &mut Value| {
+            let artifact = manifest["artifacts"][0].clone();
+            manifest["artifacts"].as_array_mut().unwrap().push(artifact);
+        };
+        assert!(refusal(twice).contains("one slot class"));
+        assert!(refusal(|manifest| manifest["artifacts"] = json!([])).contains("out of bounds"));
+        assert!(refusal(|manifest| manifest["artifacts"][0]["size_bytes"] = 0.into()).contains("empty"));
+    }
+}
