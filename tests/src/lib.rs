@@ -1,1 +1,23 @@
-//! x
+//! What the end-to-end tests and the demo are made of: the real programs, and the world around them.
+//!
+//! [`world::World`] holds a temporary folder and a clock. In it stand a manufacturer's folder
+//! ([`maker`]), a server ([`server`]), boards ([`board`]) whose power can be cut ([`power`]),
+//! and those who wish them ill ([`attacker`], [`hostile`]). Nothing here is a mock: programs are
+//! processes, files are files, and the board's boot step is RAUC's `uboot.sh` in Rust.
+
+#[macro_use]
+pub mod failure;
+
+pub mod api;
+pub mod binaries;
+pub mod board;
+pub mod clock;
+pub mod digests;
+pub mod images;
+pub mod interrupt;
+pub mod maker;
+pub mod power;
+pub mod process;
+pub mod server;
+pub mod uboot_env;
+pub mod world;

@@ -1,0 +1,76 @@
+//! The boot step: RAUC's `contrib/uboot.sh`, which U-Boot runs before any of our code.
+
+use std::os::unix::fs::PermissionsExt;
+
+use super::{Board, SLOTS};
+use crate::failure::{Context as _, Failure, Result};
+use crate::images::{self, Health};
+use crate::uboot_env::Variables;
+
+/// More resets in a row than this, and the board counts as bricked.
+const RESETS_MAX: u32 = 12;
+
+impl Board {
+    /// Resets until a slot boots.
+    pub(super) fn boot(&mut self) -> Result<()> {
+        for _ in 0..RESETS_MAX {
+            if let Some(slot) = self.choose_slot()? {
+                self.boots += 1;
+                if self.enter(slot)? {
+                    return Ok(());
+                }
+            }
+        }
+        Err(Failure::new(format_args!(
+            "the board is bricked: no slot boots; its environment is {:?}",
+            self.env()?.read()?
+        )))
+    }
+
+    /// Walks `BOOT_ORDER` to the first slot with tries left, counts one down, and saves before
+    /// the boot. With none left all get three again, and the board resets.
+    fn choose_slot(&self) -> Result<Option<&'static str>> {
+        let env = self.env()?;
+        // Without a valid copy U-Boot loads its compiled defaults, which know no slots.
+        let mut variables = env.read()?.unwrap_or_default();
+        let order = variables.entry("BOOT_ORDER".into()).or_insert_with(|| SLOTS.join(" ")).clone();
+        for slot in SLOTS {
+            variables.entry(left_key(slot)).or_insert_with(|| "3".into());
+        }
+        let mut in_order = order.split(' ').filter_map(|name| SLOTS.into_iter().find(|slot| *slot == name));
+        let chosen = in_order.find(|slot| tries_left(&variables, slot) > 0);
+        match chosen {
+            Some(slot) => variables.insert(left_key(slot), format!("{:x}", tries_left(&variables, slot) - 1)),
+            None => SLOTS.into_iter().fold(None, |_, slot| variables.insert(left_key(slot), "3".into())),
+        };
+        env.write(&variables)?;
+        Ok(chosen)
+    }
+
+    /// Starts the kernel of a slot; `false` if there is none that is whole.
+    fn enter(&mut self, slot: &'static str) -> Result<bool> {
+        let Some(image) = self.release_in(slot)?.cloned() else { return Ok(false) };
+        let system = images::read_system(self.slot(slot)?)?;
+        let os_release = system.os_release.unwrap_or_else(|| images::os_release(&image.version).into_bytes());
+        // A given image has no check of ours: the board stands in, and 1.2.0 is the sick one.
+        let stand_in = if image.version == "1.2.0" { Health::Bad } else { Health::Good };
+        let health = system.health.unwrap_or_else(|| images::health_script(stand_in).into());
+        std::fs::write(self.path("root/os-release"), os_release).context("cannot write os-release")?;
+        let check = self.path("root/health");
+        std::fs::write(&check, health).context("cannot write the health check")?;
+        std::fs::set_permissions(&check, PermissionsExt::from_mode(0o755)).context("cannot make it run")?;
+        let command_line = format!("console=ttyS0 quiet rauc.slot={slot}\n");
+        std::fs::write(self.path("cmdline"), command_line).context("cannot write the command line")?;
+        self.booted = Some(slot);
+        Ok(true)
+    }
+}
+
+fn left_key(slot: &str) -> String {
+    format!("BOOT_{slot}_LEFT")
+}
+
+/// The tries that a slot has left; hexadecimal, as `setexpr` counts.
+pub(super) fn tries_left(variables: &Variables, slot: &str) -> u64 {
+    variables.get(&left_key(slot)).and_then(|text| u64::from_str_radix(text, 16).ok()).unwrap_or(0)
+}
