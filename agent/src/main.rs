@@ -1,15 +1,54 @@
 //! The update agent of Tenure: one binary, `tenure`.
+//!
+//! Two processes: `fetchd` touches the network and cannot write a slot; `installd` writes slots
+//! and never touches the network. Below, the edges come first, then each process in the order of
+//! events.
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "a test's files need not survive a power cut"))]
 
+mod chain;
 mod channel;
+mod cli;
 mod clock;
 mod config;
 mod disk;
+mod log;
+mod systemd;
 
 mod http;
 mod identity;
 mod installer;
-mod poll;
-mod systemd;
+mod varlink;
 
-fn main() {}
+mod ask;
+mod fetch;
+mod fetchd;
+mod notice;
+mod owner;
+mod poll;
+mod report;
+mod show;
+
+mod bootloader;
+mod confirm;
+mod install;
+mod installd;
+mod journal;
+mod promise;
+mod reboot;
+mod slot;
+mod verify;
+
+mod run;
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    cli::run(&cli::Cli::parse()).unwrap_or_else(|error| {
+        // If nobody can read it, nothing is left to be done about it.
+        drop(writeln!(std::io::stderr(), "error: {}", chain::Chain(&error)));
+        ExitCode::from(cli::EXIT_FAILED)
+    })
+}

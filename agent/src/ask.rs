@@ -1,0 +1,241 @@
+//! What the commands of a person do: they ask the agent, and tell what it says.
+
+use std::io::{self, IsTerminal as _, Write as _};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use tenure_proto::limits;
+use tenure_proto::notice::Notice;
+use tenure_proto::time::Timestamp;
+
+use crate::channel::Request;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::installer::{self, Installer};
+use crate::owner::{Outcome, Overview, Support};
+use crate::{disk, show, varlink};
+
+/// How an answer is to be printed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Form {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// The agent says no, or the connection broke.
+    #[error("cannot ask the agent")]
+    Agent(#[from] varlink::Error),
+    /// `fetchd` does not run.
+    #[error("{NOT_RUNNING}")]
+    NotRunning(#[source] varlink::Error),
+    /// The installer says no.
+    #[error("cannot {what}")]
+    Installer {
+        /// What was ordered.
+        what: &'static str,
+        /// What happened.
+        source: installer::Error,
+    },
+    /// A file that `fetchd` left.
+    #[error("cannot read what fetchd last wrote")]
+    Disk(#[from] disk::Error),
+    /// An answer, or a file, that is not understood.
+    #[error("the answer is not understood")]
+    Answer(#[from] serde_json::Error),
+    /// The check led to nothing good.
+    #[error("the check failed: {reason}")]
+    Check {
+        /// The whole chain of causes, as the agent tells it.
+        reason: String,
+    },
+    /// The answer cannot be printed.
+    #[error("cannot print the answer")]
+    Print(#[from] io::Error),
+}
+
+/// A person's way to the agent.
+#[derive(Debug)]
+pub(crate) struct Ask<'a> {
+    /// The configuration, for the sockets.
+    pub(crate) config: &'a Config,
+    /// How to print.
+    pub(crate) form: Form,
+}
+
+impl Ask<'_> {
+    /// `tenure status`: asks `fetchd`, or reads what it last wrote.
+    pub(crate) fn status(&self) -> Result<(), Error> {
+        let overview: Overview = match self.call("Status", json!({})) {
+            Ok(mut answer) => serde_json::from_value(answer["status"].take())?,
+            Err(error @ Error::NotRunning(_)) => {
+                let last: Overview = self.last("status.json", error)?;
+                self.warn_of_age(last.at);
+                last
+            }
+            Err(error) => return Err(error),
+        };
+        self.print(&overview, show::status)
+    }
+
+    /// `tenure support`: the promise that this device holds.
+    pub(crate) fn support(&self) -> Result<(), Error> {
+        let support: Support = match self.call("Support", json!({})) {
+            Ok(answer) => serde_json::from_value(answer)?,
+            Err(error @ Error::NotRunning(_)) => self.last("support.json", error)?,
+            Err(error) => return Err(error),
+        };
+        self.print(&support, show::support)
+    }
+
+    /// `tenure notices`: what the owner is to know.
+    pub(crate) fn notices(&self) -> Result<(), Error> {
+        let notices: Vec<Notice> = match self.call("Notices", json!({})) {
+            Ok(mut answer) => serde_json::from_value(answer["notices"].take())?,
+            Err(error @ Error::NotRunning(_)) => self.last("notices.json", error)?,
+            Err(error) => return Err(error),
+        };
+        self.print(&notices, |notices| show::notices(notices))
+    }
+
+    /// `tenure notices --acknowledge`: a person has read a notice.
+    pub(crate) fn acknowledge(&self, id: &str) -> Result<(), Error> {
+        self.call("Acknowledge", json!({"id": id}))?;
+        Ok(())
+    }
+
+    /// `tenure check`: checks now, and tells what it leads to.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        let mut answer = self.call("Check", json!({}))?;
+        self.conclude(serde_json::from_value(answer["result"].take())?)
+    }
+
+    /// `tenure update`: checks now, and stays until the device restarts or nothing is to be done.
+    pub(crate) fn update(&self) -> Result<(), Error> {
+        let agent = self.connect()?;
+        let mut told = Told::new(self.form);
+        let answer = agent.call_more("Update", json!({}), true, &mut |mut answer| {
+            if let Ok(outcome) = serde_json::from_value(answer["result"].take()) {
+                told.tell(&outcome);
+            }
+        });
+        told.end();
+        self.conclude(serde_json::from_value(answer?["result"].take())?)
+    }
+
+    /// `tenure confirm`: keeps the slot that is being tried.
+    pub(crate) fn confirm(&self) -> Result<(), Error> {
+        self.order("confirm the slot that runs", &Request::Confirm)?;
+        self.say("The version that runs is kept.")
+    }
+
+    /// `tenure rollback`: goes back to the slot that ran before.
+    pub(crate) fn roll_back(&self) -> Result<(), Error> {
+        self.order("go back to the version before", &Request::RollBack)?;
+        self.say("The device restarts into the version that ran before.")
+    }
+
+    fn order(&self, what: &'static str, request: &Request) -> Result<(), Error> {
+        let installer = Installer::connect(&self.config.install_socket());
+        let done = installer.and_then(|mut installer| installer.done(request, &[]));
+        done.map_err(|source| Error::Installer { what, source })
+    }
+
+    /// Nothing to install and an update on its way are both good.
+    fn conclude(&self, outcome: Outcome) -> Result<(), Error> {
+        match outcome {
+            Outcome::Failed { reason } if self.form == Form::Text => Err(Error::Check { reason }),
+            outcome => {
+                self.print(&outcome, |outcome| format!("{}\n", show::outcome(outcome)))?;
+                if let Outcome::Failed { reason } = outcome { Err(Error::Check { reason }) } else { Ok(()) }
+            }
+        }
+    }
+
+    fn connect(&self) -> Result<varlink::Client, Error> {
+        varlink::Client::connect(&self.config.run_dir.join("agent.sock")).map_err(|error| match &error {
+            varlink::Error::Connect { source, .. } if is_absent(source) => Error::NotRunning(error),
+            _ => Error::Agent(error),
+        })
+    }
+
+    fn call(&self, method: &str, parameters: Value) -> Result<Value, Error> {
+        Ok(self.connect()?.call(method, parameters)?)
+    }
+
+    /// What `fetchd` last wrote; `error` if it left nothing.
+    fn last<T: DeserializeOwned>(&self, name: &str, error: Error) -> Result<T, Error> {
+        let bytes = disk::read_bounded(&self.config.run_dir.join(name), limits::STATE_BYTES_MAX)?;
+        Ok(serde_json::from_slice(&bytes.ok_or(error)?)?)
+    }
+
+    fn warn_of_age(&self, at: Timestamp) {
+        let now = Clock::new(self.config).reading(Timestamp::UNIX_EPOCH).now;
+        let age = now.seconds_since(at).map_or_else(|| "of unknown age".into(), |s| format!("{} old", show::age(s)));
+        drop(writeln!(io::stderr(), "{}; this is {age}:", NOT_RUNNING));
+    }
+
+    fn print<T: Serialize>(&self, answer: &T, words: impl Fn(&T) -> String) -> Result<(), Error> {
+        let text = match self.form {
+            Form::Text => words(answer),
+            Form::Json => serde_json::to_string_pretty(answer)? + "\n",
+        };
+        Ok(io::stdout().write_all(text.as_bytes())?)
+    }
+
+    fn say(&self, line: &str) -> Result<(), Error> {
+        if self.form == Form::Text {
+            writeln!(io::stdout(), "{line}")?;
+        }
+        Ok(())
+    }
+}
+
+const NOT_RUNNING: &str = "fetchd does not run; start it with `systemctl start tenure-fetchd` or `tenure run`";
+
+fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused)
+}
+
+/// What a person has been told of an update under way: one line that changes on a terminal, and
+/// elsewhere a line for each tenth.
+#[derive(Debug)]
+struct Told {
+    form: Form,
+    terminal: bool,
+    tenths: Option<u64>,
+}
+
+impl Told {
+    fn new(form: Form) -> Self {
+        Self { form, terminal: io::stderr().is_terminal(), tenths: None }
+    }
+
+    fn tell(&mut self, outcome: &Outcome) {
+        let Outcome::Installing { bytes, of_bytes, .. } = outcome else { return };
+        let tenths = bytes.saturating_mul(10).checked_div(*of_bytes).unwrap_or_default();
+        let fresh = self.tenths.replace(tenths) != Some(tenths);
+        let line = match self.form {
+            Form::Json => serde_json::to_string(outcome).unwrap_or_default(),
+            Form::Text => show::outcome(outcome),
+        };
+        let mut out = io::stderr();
+        if self.terminal && self.form == Form::Text {
+            drop(write!(out, "\r\x1b[K{line}"));
+        } else if fresh {
+            drop(writeln!(out, "{line}"));
+        }
+        drop(out.flush());
+    }
+
+    fn end(&self) {
+        if self.terminal && self.form == Form::Text && self.tenths.is_some() {
+            drop(writeln!(io::stderr()));
+        }
+    }
+}

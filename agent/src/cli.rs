@@ -1,0 +1,152 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::ask::{self, Ask, Form};
+use crate::config::{self, Config};
+use crate::{fetchd, installd, log, run};
+
+/// It went as it should.
+pub(crate) const EXIT_OK: u8 = 0;
+/// It was refused, or it failed.
+pub(crate) const EXIT_FAILED: u8 = 1;
+
+const EXAMPLES: &str = "\
+Examples:
+  tenure status                     what runs, until when it gets security updates, and what goes on
+  tenure update                     check now, and watch an update until the device restarts
+  tenure notices                    what you should know about the end of support
+  tenure run --config agent.toml    run the agent where there is no systemd
+
+Exit status: 0 when it went as it should, 1 when it was refused or failed, 2 when the command is
+not understood.";
+
+/// The update agent of this device.
+#[derive(Debug, Parser)]
+#[command(name = "tenure", version, about, after_help = EXAMPLES, disable_help_subcommand = true)]
+pub(crate) struct Cli {
+    /// The configuration; drop-ins are read from the folder `agent.d` beside it
+    #[arg(long, global = true, value_name = "FILE", default_value = config::PATH)]
+    config: PathBuf,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Show what runs, until when it gets security updates, and what goes on
+    Status {
+        /// Print JSON, as in status.json
+        #[arg(long)]
+        json: bool,
+    },
+    /// Check for an update now, and say what it leads to
+    Check {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Check now, and show an update's progress until the device restarts
+    Update {
+        /// Print JSON: progress as lines on standard error, the result on standard output
+        #[arg(long)]
+        json: bool,
+    },
+    /// Keep the version that runs, without waiting for its health checks
+    #[command(after_help = "Example:\n  tenure confirm    after an update, when you have seen that all is well")]
+    Confirm,
+    /// Go back to the version that ran before; the device restarts
+    #[command(after_help = "Example:\n  tenure rollback    when the new version does not do what it should")]
+    Rollback,
+    /// Show the manufacturer's promise: until when, what is covered, and what then
+    Support {
+        /// Print JSON, as in support.json
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show what you should know about the end of support
+    #[command(after_help = "Example:\n  tenure notices --acknowledge 90-days-2033-12-31    you have read it")]
+    Notices {
+        /// Print JSON, as in notices.json
+        #[arg(long)]
+        json: bool,
+        /// Say that you have read a notice
+        #[arg(long, value_name = "ID", conflicts_with = "json")]
+        acknowledge: Option<String>,
+    },
+    /// Run both processes of the agent, where there is no systemd
+    Run,
+    /// Run the process that verifies and writes (no network)
+    Installd,
+    /// Run the process that polls, fetches and reports (no power)
+    Fetchd,
+}
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// No configuration.
+    #[error("cannot load the configuration")]
+    Config(#[from] config::Error),
+    /// A person's command.
+    #[error(transparent)]
+    Ask(#[from] ask::Error),
+    /// The process with the network.
+    #[error(transparent)]
+    Fetchd(#[from] fetchd::Error),
+    /// The process with the power.
+    #[error(transparent)]
+    Installd(#[from] installd::Error),
+    /// Both.
+    #[error(transparent)]
+    Run(#[from] run::Error),
+}
+
+/// Does what the command line says.
+pub(crate) fn run(cli: &Cli) -> Result<ExitCode, Error> {
+    let config = Config::load(&cli.config)?;
+    let ask = |json: bool| Ask { config: &config, form: if json { Form::Json } else { Form::Text } };
+    match &cli.command {
+        Command::Status { json } => ask(*json).status()?,
+        Command::Check { json } => ask(*json).check()?,
+        Command::Update { json } => ask(*json).update()?,
+        Command::Confirm => ask(false).confirm()?,
+        Command::Rollback => ask(false).roll_back()?,
+        Command::Support { json } => ask(*json).support()?,
+        Command::Notices { acknowledge: Some(id), .. } => ask(false).acknowledge(id)?,
+        Command::Notices { json, acknowledge: None } => ask(*json).notices()?,
+        Command::Run => {
+            log::start();
+            run::run(&cli.config)?;
+        }
+        Command::Installd => {
+            log::start();
+            run::follow_parent();
+            installd::run(&config)?;
+        }
+        Command::Fetchd => {
+            log::start();
+            run::follow_parent();
+            fetchd::run(&config)?;
+        }
+    }
+    Ok(ExitCode::from(EXIT_OK))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent_and_the_configuration_may_stand_anywhere() {
+        Cli::command().debug_assert();
+        for line in [["tenure", "--config", "/x.toml", "status"], ["tenure", "status", "--config", "/x.toml"]] {
+            assert_eq!(Cli::parse_from(line).config, PathBuf::from("/x.toml"));
+        }
+        assert_eq!(Cli::try_parse_from(["tenure", "nonsense"]).unwrap_err().exit_code(), 2);
+    }
+}

@@ -1,0 +1,331 @@
+//! Carry bytes from the repository to the installer, which judges them.
+//!
+//! A payload is never stored aside: one request streams it, frame by frame, into the channel, and
+//! the next frame is sent while the installer still writes the one before. A connection that
+//! breaks is taken up again at the byte where it broke.
+
+use std::time::Duration;
+
+use tenure_proto::limits;
+use tenure_proto::model::Model;
+use tenure_proto::payload::{self, FrameIndex};
+use tenure_proto::version::Version;
+
+use crate::chain::Chain;
+use crate::channel::{Offered, PlannedArtifact, Reply, Request, Retry, WantedFile};
+use crate::clock::Clock;
+use crate::http::{self, Client, Part};
+use crate::installer::{self, Installer};
+
+/// One update cycle's way between the repository and the installer.
+#[derive(Debug)]
+pub(crate) struct Fetch<'a> {
+    /// Where the repository is.
+    pub(crate) http: &'a Client,
+    /// Who judges.
+    pub(crate) installer: &'a mut Installer,
+    /// Which repository.
+    pub(crate) model: &'a Model,
+    /// For waits.
+    pub(crate) clock: &'a Clock,
+    /// How long to wait after the first broken connection; each further wait doubles.
+    pub(crate) pause: Duration,
+}
+
+/// A release that the installer wants.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Plan {
+    /// Its version.
+    pub(crate) version: Version,
+    /// Its parts, in the order of writing.
+    artifacts: Vec<PlannedArtifact>,
+}
+
+/// Bytes of all images that are in their slots, of how many.
+pub(crate) type Progress<'a> = &'a mut dyn FnMut(u64, u64);
+
+/// Why bytes did not get where they belong.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// A file did not come.
+    #[error("cannot fetch {file}")]
+    Http {
+        /// Its name in the repository.
+        file: String,
+        /// What happened.
+        source: http::Error,
+    },
+    /// A file that must be there is not.
+    #[error("the repository has no {file}")]
+    Missing {
+        /// Its name in the repository.
+        file: String,
+    },
+    /// The installer refused, or is gone.
+    #[error("cannot {what}")]
+    Installer {
+        /// What we were doing.
+        what: &'static str,
+        /// What happened.
+        source: installer::Error,
+    },
+    /// The installer never had enough.
+    #[error("the refresh of metadata did not end after {files} files")]
+    Endless {
+        /// How many there were.
+        files: u32,
+    },
+    /// The frame index is none.
+    #[error("cannot read the frame index {file}")]
+    Index {
+        /// Its name in the repository.
+        file: String,
+        /// Why.
+        source: payload::Error,
+    },
+    /// The connection lives, but hardly.
+    #[error("{file} comes too slowly: a frame of {bytes} bytes took more than {seconds} s")]
+    Slow {
+        /// Its name in the repository.
+        file: String,
+        /// The length of the frame.
+        bytes: usize,
+        /// How long we waited.
+        seconds: u64,
+    },
+}
+
+impl Error {
+    /// Whether trying again can help.
+    pub(crate) fn retry(&self) -> Retry {
+        match self {
+            Self::Http { source, .. } => source.retry(),
+            Self::Installer { source, .. } => source.retry(),
+            Self::Missing { .. } | Self::Slow { .. } => Retry::Later,
+            Self::Endless { .. } | Self::Index { .. } => Retry::Never,
+        }
+    }
+
+    /// Whether the server is out of reach as a whole.
+    pub(crate) fn is_unreachable(&self) -> bool {
+        matches!(self, Self::Http { source, .. } if source.is_unreachable())
+    }
+}
+
+/// The most metadata files that one refresh can want: every root, and each role once.
+const FILES_MAX: u32 = limits::ROOTS_PER_REFRESH_MAX + 64;
+/// How often a payload's connection may break, or a frame be refused, with no whole frame between.
+const BREAKS_MAX: u32 = 6;
+/// The slowest that a frame may come, beside [`limits::STALL_TIMEOUT_S`] for each try. A server
+/// that drips cannot hold a device for ever; a narrow-band radio is still fast enough.
+const BYTES_PER_S_MIN: u64 = 1024;
+
+impl Fetch<'_> {
+    /// Brings the metadata files that the installer wants, until it wants no more.
+    pub(crate) fn refresh(&mut self) -> Result<(), Error> {
+        const WHAT: &str = "refresh the metadata";
+        let mut reply = self.ask(WHAT, &Request::Refresh, &[])?;
+        for _ in 0..FILES_MAX {
+            let Reply::Want { want } = reply else { return Err(unexpected(WHAT)) };
+            let Some(want) = want else { return Ok(()) };
+            let bytes = self.get("metadata", &want)?;
+            let present = bytes.is_some();
+            reply = self.ask(WHAT, &Request::Metadata { present }, &bytes.unwrap_or_default())?;
+        }
+        Err(Error::Endless { files: FILES_MAX })
+    }
+
+    /// Brings the support declaration if the signed one is not held yet; says whether there was one.
+    pub(crate) fn declaration(&mut self) -> Result<bool, Error> {
+        const WHAT: &str = "renew the support declaration";
+        let Some(bytes) = self.target(WHAT, &Request::Declaration)? else { return Ok(false) };
+        let done = self.installer.done(&Request::DeclarationBytes, &bytes);
+        done.map_err(|source| Error::Installer { what: WHAT, source })?;
+        Ok(true)
+    }
+
+    /// Asks which release is to be installed, and brings its manifest.
+    pub(crate) fn choose(&mut self, offer: Offered) -> Result<Option<Plan>, Error> {
+        const WHAT: &str = "choose a release";
+        let Some(bytes) = self.target(WHAT, &Request::Choose { offer })? else { return Ok(None) };
+        match self.ask(WHAT, &Request::Manifest, &bytes)? {
+            Reply::Plan { version, artifacts } => Ok(Some(Plan { version, artifacts })),
+            _ => Err(unexpected(WHAT)),
+        }
+    }
+
+    /// Writes every part of the release into its slot.
+    pub(crate) fn write(&mut self, plan: &Plan, progress: Progress<'_>) -> Result<(), Error> {
+        let total: u64 = plan.artifacts.iter().map(|artifact| artifact.image_bytes).sum();
+        let mut before = 0;
+        for (number, artifact) in plan.artifacts.iter().enumerate() {
+            self.write_artifact(number, artifact, &mut |bytes| progress(before + bytes, total))?;
+            before += artifact.image_bytes;
+        }
+        Ok(())
+    }
+
+    /// Asks for the restart into the new slot.
+    pub(crate) fn restart(&mut self) -> Result<(), Error> {
+        let done = self.installer.done(&Request::Restart, &[]);
+        done.map_err(|source| Error::Installer { what: "restart into the new slot", source })
+    }
+
+    /// A frame that came damaged is asked for again, from where the installer says.
+    fn write_artifact(&mut self, number: usize, artifact: &PlannedArtifact, progress: &mut dyn FnMut(u64)) -> Result<(), Error> {
+        let index = self.get("targets", &artifact.index)?.ok_or_else(|| Error::Missing { file: artifact.index.file.clone() })?;
+        let mut refusals = 0;
+        loop {
+            let (from, frames) = self.begin(number, artifact, &index)?;
+            let mut payload = Payload { file: &artifact.payload_file, offset: from, part: None, breaks: 0 };
+            match self.pump(&frames, &mut payload, progress) {
+                Err(error) if error.retry() == Retry::Now && refusals < BREAKS_MAX => {
+                    refusals += 1;
+                    tracing::warn!(error = %Chain(&error), "taking the payload up again");
+                    self.pause_after(refusals);
+                }
+                Err(error) => return Err(error),
+                Ok(()) => {
+                    payload.finish();
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// Gives the index to the installer; says where the bytes that it wants begin, and the lengths
+    /// of the frames from there on.
+    fn begin(&mut self, number: usize, artifact: &PlannedArtifact, bytes: &[u8]) -> Result<(u64, Vec<u32>), Error> {
+        const WHAT: &str = "begin to write a slot";
+        let Reply::Frames { from } = self.ask(WHAT, &Request::Index { artifact: number }, bytes)? else {
+            return Err(unexpected(WHAT));
+        };
+        let index = FrameIndex::parse(bytes).map_err(|source| Error::Index { file: artifact.index.file.clone(), source })?;
+        let frames = index.frames().get(from as usize..).unwrap_or_default();
+        let offset = frames.first().map_or(index.payload_bytes(), |frame| frame.stored_offset);
+        Ok((offset, frames.iter().map(|frame| frame.stored_bytes).collect()))
+    }
+
+    /// Streams frames; one is on its way while the installer writes the one before.
+    fn pump(&mut self, frames: &[u32], payload: &mut Payload<'_>, progress: &mut dyn FnMut(u64)) -> Result<(), Error> {
+        let mut frame = Vec::new();
+        let mut unanswered = 0_u32;
+        for bytes in frames {
+            frame.resize(*bytes as usize, 0);
+            self.read_frame(payload, &mut frame)?;
+            self.installer.send(&Request::Frame, &frame).map_err(writing)?;
+            unanswered += 1;
+            if unanswered > 1 {
+                self.written(&mut unanswered, progress)?;
+            }
+        }
+        while unanswered > 0 {
+            self.written(&mut unanswered, progress)?;
+        }
+        Ok(())
+    }
+
+    /// Takes one answer to a frame. After a refusal the answers that are still under way are taken
+    /// too, so that the channel stays in step.
+    fn written(&mut self, unanswered: &mut u32, progress: &mut dyn FnMut(u64)) -> Result<(), Error> {
+        *unanswered -= 1;
+        match self.installer.receive() {
+            Ok(Reply::Written { image_bytes }) => progress(image_bytes),
+            Ok(_) => return Err(writing(installer::Error::Unexpected)),
+            Err(source) => {
+                let refused = matches!(source, installer::Error::Refused { .. });
+                while refused && *unanswered > 0 {
+                    *unanswered -= 1;
+                    drop(self.installer.receive());
+                }
+                return Err(writing(source));
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads one frame, over as many connections as it takes.
+    fn read_frame(&self, payload: &mut Payload<'_>, frame: &mut [u8]) -> Result<(), Error> {
+        let seconds = limits::STALL_TIMEOUT_S * u64::from(BREAKS_MAX) + frame.len() as u64 / BYTES_PER_S_MIN;
+        let deadline = self.clock.monotonic() + Duration::from_secs(seconds);
+        let (bytes, mut done) = (frame.len(), 0);
+        while let Some(rest) = frame.get_mut(done..).filter(|rest| !rest.is_empty()) {
+            if self.clock.monotonic() > deadline {
+                return Err(Error::Slow { file: payload.file.into(), bytes, seconds });
+            }
+            match payload.read(self.http, self.model, rest) {
+                Ok(read) => done += read,
+                Err(error) if error.retry() != Retry::Never && payload.breaks < BREAKS_MAX => {
+                    payload.breaks += 1;
+                    let (file, at_byte) = (payload.file, payload.offset);
+                    tracing::warn!(file, at_byte, error = %Chain(&error), "the connection broke");
+                    self.pause_after(payload.breaks);
+                }
+                Err(source) => return Err(Error::Http { file: payload.file.into(), source }),
+            }
+        }
+        payload.breaks = 0;
+        crate::systemd::alive();
+        Ok(())
+    }
+
+    fn pause_after(&self, breaks: u32) {
+        crate::systemd::alive();
+        self.clock.sleep(self.pause * 2_u32.saturating_pow(breaks.saturating_sub(1)));
+    }
+
+    fn target(&mut self, what: &'static str, request: &Request) -> Result<Option<Vec<u8>>, Error> {
+        let Reply::Target { target } = self.ask(what, request, &[])? else { return Err(unexpected(what)) };
+        let Some(want) = target else { return Ok(None) };
+        self.get("targets", &want)?.ok_or(Error::Missing { file: want.file }).map(Some)
+    }
+
+    fn get(&mut self, folder: &str, want: &WantedFile) -> Result<Option<Vec<u8>>, Error> {
+        crate::systemd::alive();
+        let path = format!("/repo/{}/{folder}/{}", self.model, want.file);
+        let got = self.http.get(&path, want.bytes_max);
+        match got.map_err(|source| Error::Http { file: want.file.clone(), source })? {
+            None if !want.may_be_absent => Err(Error::Missing { file: want.file.clone() }),
+            got => Ok(got),
+        }
+    }
+
+    fn ask(&mut self, what: &'static str, request: &Request, body: &[u8]) -> Result<Reply, Error> {
+        self.installer.ask(request, body).map_err(|source| Error::Installer { what, source })
+    }
+}
+
+fn unexpected(what: &'static str) -> Error {
+    Error::Installer { what, source: installer::Error::Unexpected }
+}
+
+fn writing(source: installer::Error) -> Error {
+    Error::Installer { what: "write a frame", source }
+}
+
+/// A payload that is being read, over one connection or several.
+struct Payload<'a> {
+    file: &'a str,
+    offset: u64,
+    part: Option<Part>,
+    breaks: u32,
+}
+
+impl Payload<'_> {
+    fn read(&mut self, http: &Client, model: &Model, into: &mut [u8]) -> Result<usize, http::Error> {
+        let mut part = match self.part.take() {
+            Some(part) => part,
+            None => http.open(&format!("/repo/{model}/targets/{}", self.file), self.offset)?,
+        };
+        let read = part.read(into)?;
+        self.offset += read as u64;
+        self.part = Some(part);
+        Ok(read)
+    }
+
+    fn finish(self) {
+        if let Some(part) = self.part {
+            part.finish();
+        }
+    }
+}

@@ -1,0 +1,483 @@
+//! `tenure fetchd`: the loop that polls, carries, reports and tells the owner.
+//!
+//! It has the network and no power: what is believed and what is written is for `installd` to
+//! say. Whatever it knows is on the medium before it matters, so that it may be killed at any
+//! time; the end on SIGTERM is no more than that, done politely.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Duration;
+
+use nix::sys::signal::{SigSet, Signal};
+use tenure_proto::lifecycle::State;
+use tenure_proto::time::Reading;
+use tenure_proto::version::Version;
+use tenure_proto::{limits, policy};
+
+use crate::chain::Chain;
+use crate::channel::{Offered, Reply, Request, Retry, Status};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::fetch::{self, Fetch, Plan};
+use crate::http::{self, Client};
+use crate::identity::{self, Identity};
+use crate::installer::{self, Installer};
+use crate::notice::{self, Notices};
+use crate::owner::{LastCheck, Outcome, Overview, Shared, Support};
+use crate::poll::{self, Poll};
+use crate::report::{self, Spool};
+use crate::{disk, systemd, varlink};
+
+/// Why `fetchd` cannot start.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// Another one runs, or our files cannot be reached.
+    #[error("cannot start fetchd")]
+    Disk(#[from] disk::Error),
+    /// No key.
+    #[error("cannot start fetchd")]
+    Identity(#[from] identity::Error),
+    /// The state of the enrolment.
+    #[error("cannot start fetchd")]
+    Poll(#[from] poll::Error),
+    /// The state of the notices.
+    #[error("cannot start fetchd")]
+    Notices(#[from] notice::Error),
+    /// The reports that wait.
+    #[error("cannot start fetchd")]
+    Spool(#[from] report::Error),
+    /// The owner's socket.
+    #[error("cannot start fetchd")]
+    Varlink(#[from] varlink::Error),
+    /// Signals or threads.
+    #[error("cannot start fetchd")]
+    System(#[from] std::io::Error),
+}
+
+/// Why a check failed.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error("cannot ask the installer")]
+    Installer(#[from] installer::Error),
+    #[error("cannot use the network")]
+    Http(#[from] http::Error),
+    #[error("the check-in failed")]
+    Poll(#[from] poll::Error),
+    #[error("the check failed")]
+    Fetch(#[from] fetch::Error),
+    #[error("version {version} was not installed")]
+    Write { version: Version, source: fetch::Error },
+}
+
+impl Failure {
+    fn retry(&self) -> Retry {
+        match self {
+            Self::Installer(source) => source.retry(),
+            Self::Http(source) => source.retry(),
+            Self::Poll(source) => source.retry(),
+            Self::Fetch(source) | Self::Write { source, .. } => source.retry(),
+        }
+    }
+
+    /// Whether the installer is not there: it is starting, or being started again.
+    fn is_local(&self) -> bool {
+        use installer::Error as E;
+        let installer = match self {
+            Self::Installer(source) => source,
+            Self::Fetch(fetch::Error::Installer { source, .. })
+            | Self::Write { source: fetch::Error::Installer { source, .. }, .. } => source,
+            Self::Http(_) | Self::Poll(_) | Self::Fetch(_) | Self::Write { .. } => return false,
+        };
+        matches!(installer, E::Connect { .. } | E::HungUp | E::Channel(_))
+    }
+}
+
+/// How soon the installer is asked again while an update is about to end, or when it is not there.
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
+/// The wait after the first broken connection of a payload.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// How much of a slot is written between two words about it.
+const PROGRESS_STEP: Duration = Duration::from_millis(500);
+
+struct Fetchd<'a> {
+    config: &'a Config,
+    clock: Clock,
+    identity: Identity,
+    poll: Poll,
+    spool: Spool,
+    shared: Arc<Shared>,
+    woken: Receiver<()>,
+    interval_s: u64,
+    failures: u32,
+    /// How often the same version was begun in vain, without a byte written.
+    vain: Option<(Version, u32)>,
+    installer_is_missed: bool,
+}
+
+/// Runs until it is told to end.
+pub(crate) fn run(config: &Config) -> Result<(), Error> {
+    let ends = block_signals()?;
+    disk::make_folder(&config.fetch_dir(), 0o700)?;
+    disk::make_folder(&config.run_dir, 0o755)?;
+    let _lock = disk::Lock::take(&config.fetch_dir().join("lock"))?;
+    let identity = Identity::load_or_make(&config.fetch_dir().join("device.key"))?;
+    let notices = Notices::load(config)?;
+    notices.show()?;
+    let (shared, woken) = Shared::new(notices);
+    let socket = config.run_dir.join("agent.sock");
+    let answers = Arc::clone(&shared);
+    varlink::serve(&socket, Arc::new(move |call, more| answers.answer(call, more)))?;
+    await_signals(ends, socket, Arc::clone(&shared))?;
+    let mut fetchd = Fetchd {
+        config,
+        clock: Clock::new(config),
+        poll: Poll::load(config, &identity)?,
+        spool: Spool::open(&config.fetch_dir().join("spool"))?,
+        identity,
+        shared,
+        woken,
+        interval_s: config.check_in_interval_s,
+        failures: 0,
+        vain: None,
+        installer_is_missed: false,
+    };
+    tracing::info!(device = %fetchd.identity.device, server = %config.server, "fetchd runs");
+    systemd::ready();
+    fetchd.run()
+}
+
+fn block_signals() -> Result<SigSet, std::io::Error> {
+    let mut set = SigSet::empty();
+    [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP].into_iter().for_each(|signal| set.add(signal));
+    set.thread_block()?;
+    Ok(set)
+}
+
+/// Waits for signals in a thread of its own: the loop may be deep in a read.
+#[expect(clippy::exit, reason = "all that matters is on the medium, and the loop may be deep in a read")]
+fn await_signals(set: SigSet, socket: PathBuf, shared: Arc<Shared>) -> Result<(), std::io::Error> {
+    let wait = move || loop {
+        match set.wait() {
+            Ok(Signal::SIGHUP) => shared.wake(),
+            Ok(signal) => {
+                tracing::info!(%signal, "fetchd ends");
+                systemd::stopping();
+                drop(disk::remove(&socket));
+                std::process::exit(0);
+            }
+            Err(errno) => tracing::warn!(%errno, "cannot wait for signals"),
+        }
+    };
+    std::thread::Builder::new().name("signals".into()).stack_size(64 * 1024).spawn(wait)?;
+    Ok(())
+}
+
+impl Fetchd<'_> {
+    fn run(&mut self) -> ! {
+        // A street that has its power back does not check in all at once.
+        self.rest(spread(Duration::from_secs((self.interval_s / 20).min(60))));
+        loop {
+            let outcome = self.check();
+            let wait = self.settle(outcome);
+            self.rest(wait);
+        }
+    }
+
+    /// Says what a check led to, and for how long to rest.
+    fn settle(&mut self, result: Result<Outcome, Failure>) -> Duration {
+        let failure = match result {
+            Ok(outcome) => {
+                (self.failures, self.installer_is_missed) = (0, false);
+                let wait = Duration::from_secs(policy::next_poll_s(self.interval_s, 0, jitter()));
+                self.conclude(outcome, wait);
+                return wait;
+            }
+            Err(failure) => failure,
+        };
+        let reason = Chain(&failure).to_string();
+        let wait = if failure.is_local() {
+            LOOK_AGAIN
+        } else {
+            self.failures = self.failures.saturating_add(1);
+            Duration::from_secs(policy::next_poll_s(self.interval_s, self.failures, jitter()))
+        };
+        if !(failure.is_local() && self.installer_is_missed) {
+            let (retry_in_s, retry) = (wait.as_secs(), failure.retry());
+            tracing::error!(error = %reason, failures = self.failures, ?retry, retry_in_s, "the check failed");
+        }
+        self.installer_is_missed = failure.is_local();
+        self.conclude(Outcome::Failed { reason }, wait);
+        wait
+    }
+
+    fn conclude(&mut self, outcome: Outcome, wait: Duration) {
+        match &outcome {
+            Outcome::UpToDate { .. } => systemd::status("up to date"),
+            Outcome::Restarting { version } => systemd::status(&format!("restarting into {version}")),
+            Outcome::Failed { reason } => systemd::status(&format!("the last check failed: {reason}")),
+            Outcome::Waiting { .. } | Outcome::Installing { .. } => {}
+        }
+        if let Some(overview) = &mut *self.shared.overview() {
+            let now = self.clock.reading(overview.device.floor).now;
+            overview.at = now;
+            overview.last_check = Some(LastCheck { at: now, outcome: outcome.clone() });
+            overview.next_check_at = Some(now.plus_s(wait.as_secs()));
+            overview.enrolment = self.poll.enrolment();
+            overview.reports_waiting = self.spool.waiting().unwrap_or_default();
+        }
+        self.write_status();
+        self.shared.publish(&outcome);
+    }
+
+    /// Rests, but not while somebody asks, or an update is about to end.
+    fn rest(&mut self, wait: Duration) {
+        let until = self.clock.monotonic() + wait;
+        let watchdog = systemd::watchdog_interval().unwrap_or(Duration::MAX);
+        loop {
+            let left = until.saturating_sub(self.clock.monotonic());
+            let look = if self.is_unsettled() { LOOK_AGAIN } else { Duration::MAX };
+            match self.woken.recv_timeout(left.min(watchdog).min(look)) {
+                Ok(()) => return,
+                Err(RecvTimeoutError::Disconnected) => self.clock.sleep(left.min(watchdog)),
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            if self.clock.monotonic() >= until {
+                return;
+            }
+            systemd::alive();
+            if self.is_unsettled() && self.look() {
+                // It has ended: the server is to know, and there may be more to install.
+                return;
+            }
+        }
+    }
+
+    fn is_unsettled(&self) -> bool {
+        self.shared.overview().as_ref().is_some_and(|overview| is_unsettled(overview.device.state))
+    }
+
+    /// Asks the installer what is so; says whether an update has come to its end since.
+    fn look(&mut self) -> bool {
+        let status = Installer::connect(&self.config.install_socket()).and_then(|mut installer| installer.status());
+        let Ok(status) = status else { return false };
+        let ended = !is_unsettled(status.state);
+        self.learn(status);
+        ended
+    }
+
+    /// One check: what is so, what is wanted, and the way there.
+    fn check(&mut self) -> Result<Outcome, Failure> {
+        systemd::alive();
+        let mut installer = Installer::connect(&self.config.install_socket())?;
+        let mut status = installer.status()?;
+        if self.keep_events(&mut installer, &status)? {
+            status = installer.status()?;
+        }
+        self.learn(status.clone());
+        let http = Client::new(&self.config.server)?;
+        let (offered, failure) = match self.poll.check_in(&http, &self.identity, &status) {
+            Ok(answer) => {
+                self.interval_s = answer.interval_s.unwrap_or(self.interval_s);
+                (answer.offered, None)
+            }
+            Err(error) if error.is_unreachable() => return Err(error.into()),
+            // A server that does not answer as it should cannot hold back what is overdue.
+            Err(error) => (Offered::Nothing, Some(error)),
+        };
+        let has_device_api = failure.is_none() && offered != Offered::NoServer;
+        if has_device_api {
+            self.send_reports(&http);
+        }
+        let outcome = self.update(&http, &mut installer, &status, offered);
+        if self.keep_events(&mut installer, &status)? && has_device_api {
+            self.send_reports(&http);
+        }
+        match (outcome?, failure) {
+            (Outcome::UpToDate { .. }, Some(failure)) => Err(failure.into()),
+            (outcome, _) => Ok(outcome),
+        }
+    }
+
+    /// Refreshes the metadata and the promise, and installs what is wanted.
+    fn update(
+        &mut self,
+        http: &Client,
+        installer: &mut Installer,
+        status: &Status,
+        offered: Offered,
+    ) -> Result<Outcome, Failure> {
+        let (model, clock) = (&status.model, self.clock.clone());
+        let mut fetch = Fetch { http, installer, model, clock: &clock, pause: FIRST_PAUSE };
+        fetch.refresh()?;
+        match fetch.declaration() {
+            Ok(false) => {}
+            Ok(true) => self.learn(fetch.installer.status()?),
+            // A promise that is not kept is evidence, and no reason to go without updates.
+            Err(error @ fetch::Error::Installer { source: installer::Error::Refused { .. }, .. }) => {
+                tracing::warn!(error = %Chain(&error), "a support declaration was refused");
+                self.learn(fetch.installer.status()?);
+            }
+            Err(error) => return Err(error.into()),
+        }
+        if is_unsettled(status.state) {
+            return Ok(Outcome::Waiting { state: status.state });
+        }
+        match fetch.choose(offered)? {
+            None => {
+                self.vain = None;
+                Ok(Outcome::UpToDate { enrolment: self.poll.enrolment().filter(|state| !is_accepted(*state)) })
+            }
+            Some(plan) => self.install(&mut fetch, &plan),
+        }
+    }
+
+    fn install(&mut self, fetch: &mut Fetch<'_>, plan: &Plan) -> Result<Outcome, Failure> {
+        let version = plan.version.clone();
+        tracing::info!(%version, "installing");
+        let said = |bytes, of_bytes| Outcome::Installing { version: version.clone(), bytes, of_bytes };
+        self.progress(&said(0, 0));
+        let (mut first, mut last, mut next) = (None, 0, Duration::ZERO);
+        let written = fetch.write(plan, &mut |bytes, of_bytes| {
+            first.get_or_insert(bytes);
+            last = bytes;
+            if self.clock.monotonic() >= next || bytes == of_bytes {
+                next = self.clock.monotonic() + PROGRESS_STEP;
+                self.progress(&said(bytes, of_bytes));
+            }
+        });
+        let restarted = written.and_then(|()| fetch.restart());
+        match restarted {
+            Ok(()) => {
+                tracing::info!(%version, "installed; the device restarts");
+                self.vain = None;
+                self.learn(fetch.installer.status()?);
+                Ok(Outcome::Restarting { version })
+            }
+            Err(source) => {
+                self.count_vain(fetch.installer, &version, first.is_some_and(|first| last > first), &source);
+                Err(Failure::Write { version, source })
+            }
+        }
+    }
+
+    /// A release that is begun again and again without a byte is given up. Bytes that were written
+    /// stay written, so that a bad line alone gives nothing up.
+    fn count_vain(&mut self, installer: &mut Installer, version: &Version, moved: bool, error: &fetch::Error) {
+        let before = self.vain.take().filter(|(same, _)| same == version && !moved).map_or(0, |(_, times)| times);
+        if before + 1 < limits::FETCH_ATTEMPTS_MAX || error.is_unreachable() {
+            self.vain = Some((version.clone(), before + 1));
+            return;
+        }
+        let reason = format!("given up after {} attempts: {}", before + 1, Chain(error));
+        if let Err(error) = installer.done(&Request::GiveUp { reason }, &[]) {
+            tracing::warn!(error = %Chain(&error), "cannot give the update up");
+        }
+    }
+
+    /// Puts what the installer has to report on the medium, and lets it forget it. Says whether
+    /// there was anything.
+    fn keep_events(&mut self, installer: &mut Installer, status: &Status) -> Result<bool, Failure> {
+        let Reply::Events { events } = installer.ask(&Request::Events, &[])? else {
+            return Err(installer::Error::Unexpected.into());
+        };
+        let Some(up_to) = events.last().map(|event| event.number) else { return Ok(false) };
+        match self.spool.keep(&events, &status.model, &self.identity) {
+            Ok(()) => installer.done(&Request::EventsKept { up_to }, &[])?,
+            Err(error) => {
+                tracing::error!(error = %Chain(&error), "cannot keep reports; the installer keeps the events");
+            }
+        }
+        Ok(true)
+    }
+
+    fn send_reports(&self, http: &Client) {
+        match self.spool.send(http) {
+            Ok(0) => {}
+            Ok(sent) => tracing::info!(sent, "reports sent"),
+            Err(error) => tracing::warn!(error = %Chain(&error), "reports wait"),
+        }
+    }
+
+    fn progress(&self, outcome: &Outcome) {
+        if let (Some(overview), Outcome::Installing { version, bytes, of_bytes }) = (&mut *self.shared.overview(), outcome) {
+            overview.device.installing = Some(version.clone());
+            overview.device.progress_bytes = Some((*bytes, *of_bytes));
+            overview.device.state = State::Writing;
+            overview.at = self.clock.reading(overview.device.floor).now;
+            systemd::status(&format!("installing {version}: {bytes} of {of_bytes} bytes"));
+        }
+        self.write_status();
+        self.shared.publish(outcome);
+    }
+
+    /// Takes in what is so, tells the owner, and shows it.
+    fn learn(&mut self, status: Status) {
+        let reading = Reading { now: status.now, floor: status.floor, proof: status.clock };
+        let mut due = None;
+        if let Some(declaration) = &status.declaration {
+            let mut notices = self.shared.notices();
+            log(notices.update(declaration, reading), "cannot tell the owner");
+            due = notices.due();
+        }
+        if let Some(due) = due {
+            let called = due.call(&self.clock).and_then(|()| self.shared.notices().hooked(&due));
+            log(called, "cannot give notices to programs");
+        }
+        let open = self.shared.notices().open();
+        let mut overview = self.shared.overview();
+        let (last_check, next_check_at) =
+            overview.take().map_or((None, None), |known| (known.last_check, known.next_check_at));
+        *overview = Some(Overview {
+            at: status.now,
+            device: status,
+            server: self.config.server.clone(),
+            enrolment: self.poll.enrolment(),
+            last_check,
+            next_check_at,
+            reports_waiting: self.spool.waiting().unwrap_or_default(),
+            notices_open: open,
+        });
+        drop(overview);
+        self.write_status();
+    }
+
+    /// Writes the files for the simplest readers.
+    fn write_status(&self) {
+        let Some(overview) = self.shared.overview().clone() else { return };
+        let Status { declaration, refused, .. } = overview.device.clone();
+        let write = |name: &str, text: serde_json::Result<Vec<u8>>| match text {
+            Ok(text) => log(disk::replace(&self.config.run_dir.join(name), &text), "cannot show the status"),
+            Err(error) => tracing::warn!(%error, name, "cannot write the status down"),
+        };
+        write("status.json", serde_json::to_vec_pretty(&overview));
+        write("support.json", serde_json::to_vec_pretty(&Support { declaration, refused }));
+    }
+}
+
+fn log<E: std::error::Error + 'static>(result: Result<(), E>, what: &'static str) {
+    if let Err(error) = result {
+        tracing::error!(error = %Chain(&error), "{what}");
+    }
+}
+
+/// Whether an update is in a state that ends by itself before another can begin.
+fn is_unsettled(state: State) -> bool {
+    match state {
+        State::Idle | State::Writing | State::Staged | State::Ended { .. } => false,
+        State::Armed | State::Trying | State::Confirming | State::FallingBack => true,
+    }
+}
+
+fn is_accepted(state: tenure_proto::checkin::EnrolmentState) -> bool {
+    state == tenure_proto::checkin::EnrolmentState::Accepted
+}
+
+/// A random number; the middle if the system gives none.
+fn jitter() -> u16 {
+    getrandom::u32().map_or(u16::MAX / 2, |random| u16::try_from(random >> 16).unwrap_or(u16::MAX))
+}
+
+fn spread(most: Duration) -> Duration {
+    most * u32::from(jitter()) / u32::from(u16::MAX)
+}

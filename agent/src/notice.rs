@@ -1,0 +1,282 @@
+//! Tell the owner: notices on screen, at login, to programs, until a person acknowledges them.
+//!
+//! What is due is computed here, on the device, from the verified declaration and proven time
+//! (`proto::notice`). Each notice goes to each program of the hook folder once.
+
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+use serde::{Deserialize, Serialize};
+use tenure_proto::notice::{Ledger, Notice, Unknown};
+use tenure_proto::support::Declaration;
+use tenure_proto::time::{Reading, Timestamp};
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::disk;
+
+/// What was told on this device, and where it is shown.
+#[derive(Debug)]
+pub(crate) struct Notices {
+    path: PathBuf,
+    run_dir: PathBuf,
+    motd: PathBuf,
+    hook_dir: Option<PathBuf>,
+    book: Book,
+}
+
+/// The state file.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+struct Book {
+    ledger: Ledger,
+    /// The notices that the hooks have had.
+    hooked: Vec<String>,
+}
+
+/// Why owners are not told.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// Our files.
+    #[error("cannot keep the notices")]
+    Disk(#[from] disk::Error),
+    /// The notices cannot be written down.
+    #[error("cannot write the notices down")]
+    Encode(#[from] serde_json::Error),
+    /// There is no such notice.
+    #[error(transparent)]
+    Unknown(#[from] Unknown),
+}
+
+/// How long one program of the hook folder may take.
+const HOOK_TIME: Duration = Duration::from_secs(30);
+
+impl Notices {
+    /// Reads what was told.
+    pub(crate) fn load(config: &Config) -> Result<Self, Error> {
+        let path = config.fetch_dir().join("notices.json");
+        let book = disk::load_state(&path)?.found().unwrap_or_default();
+        let (motd, hook_dir) = (config.notices.motd.clone(), config.notices.hook_dir.clone());
+        Ok(Self { path, run_dir: config.run_dir.clone(), motd, hook_dir, book })
+    }
+
+    /// Every notice that stands, the oldest first.
+    pub(crate) fn all(&self) -> &[Notice] {
+        &self.book.ledger.notices
+    }
+
+    /// How many of them nobody has acknowledged.
+    pub(crate) fn open(&self) -> usize {
+        self.book.ledger.open().count()
+    }
+
+    /// Brings the notices up to the declaration and the time, and shows them.
+    pub(crate) fn update(&mut self, declaration: &Declaration, reading: Reading) -> Result<(), Error> {
+        let mut book = self.book.clone();
+        for notice in book.ledger.update(declaration, reading) {
+            tracing::info!(id = %notice.id, fact = %notice.fact, "the owner is told");
+        }
+        self.keep(book)?;
+        self.show()
+    }
+
+    /// Marks a notice as acknowledged by a person.
+    pub(crate) fn acknowledge(&mut self, id: &str, at: Timestamp) -> Result<(), Error> {
+        let mut book = self.book.clone();
+        book.ledger.acknowledge(id, at)?;
+        self.keep(book)?;
+        self.show()
+    }
+
+    /// Writes the files for the simplest readers. They are written again after each start.
+    pub(crate) fn show(&self) -> Result<(), Error> {
+        show(&self.run_dir.join("notices.json"), &serde_json::to_vec_pretty(self.all())?)?;
+        let open: Vec<_> = self.book.ledger.open().map(Notice::text).collect();
+        if open.is_empty() { Ok(disk::remove(&self.motd)?) } else { show(&self.motd, open.join("\n").as_bytes()) }
+    }
+
+    fn keep(&mut self, book: Book) -> Result<(), Error> {
+        if book != self.book {
+            disk::store_state(&self.path, &book)?;
+            self.book = book;
+        }
+        Ok(())
+    }
+
+    /// What the programs of the hook folder have not had yet, and that folder.
+    pub(crate) fn due(&self) -> Option<Due> {
+        let is_due = |notice: &&Notice| !self.book.hooked.contains(&notice.id);
+        let notices: Vec<_> = self.all().iter().filter(is_due).cloned().collect();
+        let folder = self.hook_dir.clone().filter(|_| !notices.is_empty())?;
+        Some(Due { folder, notices, time: HOOK_TIME })
+    }
+
+    /// The programs have had these.
+    pub(crate) fn hooked(&mut self, due: &Due) -> Result<(), Error> {
+        let mut book = self.book.clone();
+        book.hooked.extend(due.notices.iter().map(|notice| notice.id.clone()));
+        // A notice that was withdrawn is not called again, and need not be remembered.
+        book.hooked.retain(|id| book.ledger.notices.iter().any(|notice| notice.id == *id));
+        self.keep(book)
+    }
+}
+
+/// Notices that are to be given to programs. Apart from [`Notices`], since programs take time.
+#[derive(Debug)]
+pub(crate) struct Due {
+    folder: PathBuf,
+    notices: Vec<Notice>,
+    time: Duration,
+}
+
+impl Due {
+    /// Gives each notice to each program.
+    pub(crate) fn call(&self, clock: &Clock) -> Result<(), Error> {
+        let programs = disk::list(&self.folder)?;
+        for notice in &self.notices {
+            let json = serde_json::to_vec(notice)?;
+            programs.iter().filter(|path| is_program(path)).for_each(|path| call(path, &json, self.time, clock));
+        }
+        Ok(())
+    }
+}
+
+/// Writes a file for others, unless it says the same already.
+fn show(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    if disk::read_bounded(path, bytes.len() as u64).ok().flatten().as_deref() == Some(bytes) {
+        return Ok(());
+    }
+    Ok(disk::replace(path, bytes)?)
+}
+
+fn is_program(path: &Path) -> bool {
+    path.metadata().is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
+}
+
+/// Runs one program with the notice on its standard input. A hook that fails is the hook's affair.
+fn call(path: &Path, json: &[u8], time: Duration, clock: &Clock) {
+    let mut command = Command::new(path);
+    command.stdin(Stdio::piped()).stdout(Stdio::null()).process_group(0);
+    match command.spawn() {
+        Err(error) => tracing::warn!(hook = %path.display(), %error, "cannot run the hook"),
+        Ok(mut child) => {
+            // Apart, since a program that does not read would block us. It ends with the program.
+            let (stdin, json) = (child.stdin.take(), json.to_vec());
+            std::thread::spawn(move || stdin.map(|mut stdin| stdin.write_all(&json)));
+            wait(&mut child, path, time, clock);
+        }
+    }
+}
+
+fn wait(child: &mut Child, path: &Path, time: Duration, clock: &Clock) {
+    let deadline = clock.monotonic() + time;
+    loop {
+        match child.try_wait() {
+            Ok(Some(status)) if status.success() => return,
+            Ok(Some(status)) => return tracing::warn!(hook = %path.display(), %status, "the hook failed"),
+            Ok(None) if clock.monotonic() < deadline => clock.sleep(Duration::from_millis(20)),
+            Ok(None) | Err(_) => break,
+        }
+    }
+    tracing::warn!(hook = %path.display(), limit_s = time.as_secs(), "the hook took too long and was ended");
+    if let Ok(group) = i32::try_from(child.id()) {
+        drop(killpg(Pid::from_raw(group), Signal::SIGKILL));
+    }
+    drop(child.wait());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tenure_proto::time::Proof;
+
+    fn declaration(ends: &str) -> Declaration {
+        serde_json::from_value(serde_json::json!({
+            "_type": "support_declaration", "model": "acme-gw1", "designation": "Acme Gateway 1",
+            "manufacturer": "Acme Ltd", "sequence": 1, "declared_at": "2026-01-01T00:00:00Z", "ends": ends,
+            "components": ["device"], "basis": "as long as it is used",
+            "contact": {"url": "https://acme.example/security", "acknowledge_within_days": 5, "status_every_days": 14},
+            "after_end": "The product goes on without its cloud.", "advice": "You can keep using it.",
+        }))
+        .unwrap()
+    }
+
+    fn reading(at: &str) -> Reading {
+        let now = at.parse().unwrap();
+        Reading { now, floor: now, proof: Proof::Synchronised }
+    }
+
+    fn notices(dir: &Path) -> Notices {
+        let hook_dir = Some(dir.join("hooks"));
+        disk::make_folder(&dir.join("hooks"), 0o755).unwrap();
+        let (path, motd) = (dir.join("notices-state.json"), dir.join("motd"));
+        let book = disk::load_state(&path).unwrap().found().unwrap_or_default();
+        Notices { path, run_dir: dir.into(), motd, hook_dir, book }
+    }
+
+    fn clock() -> Clock {
+        Clock::for_test()
+    }
+
+    fn hook(dir: &Path, name: &str, script: &str) {
+        let path = dir.join("hooks").join(name);
+        std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
+    #[test]
+    fn a_notice_is_shown_until_a_person_acknowledges_it_also_after_a_restart() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut told = notices(dir.path());
+        told.update(&declaration("2027-01-31"), reading("2027-01-10T00:00:00Z")).unwrap();
+        let mut told = notices(dir.path());
+        told.show().unwrap();
+        assert_eq!(std::fs::read_to_string(dir.path().join("motd")).unwrap(), "\
+            Security updates for Acme Gateway 1 end on 31 January 2027.\n\
+            After that, newly found security holes will not be fixed. The product goes on without its cloud.\n\
+            You can keep using it.\n\
+            Questions: https://acme.example/security\n");
+        assert!(matches!(told.acknowledge("x", reading("2027-01-11T00:00:00Z").now), Err(Error::Unknown(_))));
+        told.acknowledge("30-days-2027-01-31", reading("2027-01-11T00:00:00Z").now).unwrap();
+        assert!(!dir.path().join("motd").exists());
+        let shown: Vec<Notice> = serde_json::from_slice(&std::fs::read(dir.path().join("notices.json")).unwrap()).unwrap();
+        assert_eq!(shown[0].acknowledged_at.unwrap().to_string(), "2027-01-11T00:00:00Z");
+    }
+
+    #[test]
+    fn each_program_gets_each_notice_once_and_none_can_hang_us() {
+        let dir = tempfile::tempdir().unwrap();
+        let out = dir.path().join("out");
+        hook(dir.path(), "10-hangs", "sleep 60 & wait");
+        hook(dir.path(), "20-fails", "exit 3");
+        hook(dir.path(), "30-writes", &format!("cat >> {}; echo >> {0}", out.display()));
+        std::fs::write(dir.path().join("hooks/README"), "no program").unwrap();
+        let mut told = notices(dir.path());
+        for at in ["2027-01-10T00:00:00Z", "2027-01-12T00:00:00Z", "2027-02-02T00:00:00Z"] {
+            told.update(&declaration("2027-01-31"), reading(at)).unwrap();
+            if let Some(mut due) = told.due() {
+                due.time = Duration::from_millis(300);
+                due.call(&clock()).unwrap();
+                told.hooked(&due).unwrap();
+            }
+        }
+        let text = std::fs::read_to_string(out).unwrap();
+        let ids: Vec<_> = text.lines().map(|line| serde_json::from_str::<Notice>(line).unwrap().id).collect();
+        assert_eq!(ids, ["30-days-2027-01-31", "ended-2027-01-31"]);
+    }
+
+    #[test]
+    fn a_damaged_file_is_moved_aside_and_the_notice_is_shown_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("notices-state.json"), "{").unwrap();
+        let mut told = notices(dir.path());
+        told.update(&declaration("2033-12-31"), reading("2027-01-10T00:00:00Z")).unwrap();
+        assert_eq!(told.all().len(), 1);
+        assert!(dir.path().join("notices-state.json.broken").exists());
+    }
+}

@@ -1,0 +1,228 @@
+//! What the owner of a device asks and orders, and what programs hear: `io.tenure.Agent`.
+//!
+//! The loop in `fetchd.rs` works; here is what it and its listeners share. Everybody on the
+//! device may ask. Orders are for root and for our own user.
+
+use std::io;
+use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tenure_proto::checkin::EnrolmentState;
+use tenure_proto::lifecycle::State;
+use tenure_proto::support::Declaration;
+use tenure_proto::time::Timestamp;
+use tenure_proto::version::Version;
+
+use crate::chain::Chain;
+use crate::channel::{RefusedDeclaration, Status};
+use crate::notice::Notices;
+use crate::varlink::{Call, Fault, More};
+
+/// What is so on this device: the content of `status.json`.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub(crate) struct Overview {
+    /// When this was put together.
+    pub(crate) at: Timestamp,
+    /// What the installer says.
+    #[serde(flatten)]
+    pub(crate) device: Status,
+    /// The server.
+    pub(crate) server: String,
+    /// What the server makes of this device; none for a plain file server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) enrolment: Option<EnrolmentState>,
+    /// The last check.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) last_check: Option<LastCheck>,
+    /// When the next check is due.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) next_check_at: Option<Timestamp>,
+    /// How many reports wait for a network.
+    pub(crate) reports_waiting: usize,
+    /// How many notices nobody has acknowledged.
+    pub(crate) notices_open: usize,
+}
+
+/// How the last check went.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub(crate) struct LastCheck {
+    /// When it ended.
+    pub(crate) at: Timestamp,
+    /// What it led to.
+    #[serde(flatten)]
+    pub(crate) outcome: Outcome,
+}
+
+/// What a check leads to.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(tag = "result", rename_all = "snake_case")]
+pub(crate) enum Outcome {
+    /// There is nothing to install.
+    UpToDate {
+        /// Whether the server has yet to accept this device.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        enrolment: Option<EnrolmentState>,
+    },
+    /// A release is being written.
+    Installing {
+        /// Its version.
+        version: Version,
+        /// Bytes of its images that are in their slots.
+        bytes: u64,
+        /// Of how many.
+        of_bytes: u64,
+    },
+    /// It is written, and the device restarts into it.
+    Restarting {
+        /// Its version.
+        version: Version,
+    },
+    /// An update is in a state that must end first.
+    Waiting {
+        /// Which.
+        state: State,
+    },
+    /// It failed.
+    Failed {
+        /// The whole chain of causes.
+        reason: String,
+    },
+}
+
+impl Outcome {
+    /// Whether nothing more follows from this check.
+    pub(crate) fn is_last(&self) -> bool {
+        !matches!(self, Self::Installing { .. })
+    }
+}
+
+/// The promise that this device holds, and those that it refused.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub(crate) struct Support {
+    /// The promise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) declaration: Option<Declaration>,
+    /// Those that would have shortened it.
+    pub(crate) refused: Vec<RefusedDeclaration>,
+}
+
+/// What the loop and its listeners share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    overview: Mutex<Option<Overview>>,
+    notices: Mutex<Notices>,
+    watchers: Mutex<Vec<Sender<Outcome>>>,
+    wake: SyncSender<()>,
+}
+
+/// How long a client waits for the next word of a check. The loop says something more often, but
+/// when the last frame is followed by reading back a whole slot.
+const PATIENCE: Duration = Duration::from_secs(3600);
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Shared {
+    /// Makes it, and the end at which the loop hears that it is to wake up.
+    pub(crate) fn new(notices: Notices) -> (Arc<Self>, Receiver<()>) {
+        // One wake-up that waits is as good as many.
+        let (wake, woken) = mpsc::sync_channel(1);
+        let (overview, watchers) = (Mutex::default(), Mutex::default());
+        (Arc::new(Self { overview, notices: Mutex::new(notices), watchers, wake }), woken)
+    }
+
+    /// The notices.
+    pub(crate) fn notices(&self) -> MutexGuard<'_, Notices> {
+        lock(&self.notices)
+    }
+
+    /// What was last known to be so.
+    pub(crate) fn overview(&self) -> MutexGuard<'_, Option<Overview>> {
+        lock(&self.overview)
+    }
+
+    /// Wakes the loop up.
+    pub(crate) fn wake(&self) {
+        drop(self.wake.try_send(()));
+    }
+
+    /// Tells everybody who waits.
+    pub(crate) fn publish(&self, outcome: &Outcome) {
+        lock(&self.watchers).retain(|watcher| watcher.send(outcome.clone()).is_ok() && !outcome.is_last());
+    }
+
+    fn watch(&self) -> Receiver<Outcome> {
+        let (watcher, receiver) = mpsc::channel();
+        lock(&self.watchers).push(watcher);
+        self.wake();
+        receiver
+    }
+
+    /// Answers a call of `io.tenure.Agent`.
+    pub(crate) fn answer(&self, call: &Call, more: More<'_>) -> Result<Value, Fault> {
+        match call.method.strip_prefix("io.tenure.Agent.") {
+            Some("Status") => self.status(),
+            Some("Check") => may_order(call).and_then(|()| self.check()),
+            Some("Update") => may_order(call).and_then(|()| self.update(more)),
+            Some("Support") => Ok(json!(self.support()?)),
+            Some("Notices") => Ok(json!({"notices": self.notices().all()})),
+            Some("Acknowledge") => may_order(call).and_then(|()| self.acknowledge(call)),
+            _ => Err(Fault::standard("MethodNotFound", json!({"method": call.method}))),
+        }
+    }
+
+    fn status(&self) -> Result<Value, Fault> {
+        let open = self.notices().open();
+        let mut overview = self.known()?;
+        overview.notices_open = open;
+        Ok(json!({"status": overview}))
+    }
+
+    fn support(&self) -> Result<Support, Fault> {
+        let Status { declaration, refused, .. } = self.known()?.device;
+        Ok(Support { declaration, refused })
+    }
+
+    fn known(&self) -> Result<Overview, Fault> {
+        self.overview().clone().ok_or_else(|| failed("the installer has not answered yet"))
+    }
+
+    /// Waits until it is known what the check leads to.
+    fn check(&self) -> Result<Value, Fault> {
+        let first = self.watch().recv_timeout(PATIENCE);
+        first.map(|outcome| json!({"result": outcome})).map_err(|_| failed("the check does not end"))
+    }
+
+    /// Waits until the check has led to all that it leads to.
+    fn update(&self, more: More<'_>) -> Result<Value, Fault> {
+        let watcher = self.watch();
+        loop {
+            let outcome = watcher.recv_timeout(PATIENCE).map_err(|_| failed("the update does not end"))?;
+            if outcome.is_last() {
+                return Ok(json!({"result": outcome}));
+            }
+            more(json!({"result": outcome})).map_err(|error: io::Error| failed(&error.to_string()))?;
+        }
+    }
+
+    fn acknowledge(&self, call: &Call) -> Result<Value, Fault> {
+        let invalid = || Fault::standard("InvalidParameter", json!({"parameter": "id"}));
+        let id = call.parameters.get("id").and_then(Value::as_str).ok_or_else(invalid)?;
+        let at = self.known()?.at;
+        self.notices().acknowledge(id, at).map_err(|error| failed(&Chain(&error).to_string()))?;
+        Ok(json!({}))
+    }
+}
+
+fn failed(reason: &str) -> Fault {
+    Fault { name: "io.tenure.Agent.Failed".into(), parameters: json!({"reason": reason}) }
+}
+
+fn may_order(call: &Call) -> Result<(), Fault> {
+    let ours = call.uid == 0 || call.uid == nix::unistd::geteuid().as_raw();
+    if ours { Ok(()) } else { Err(Fault::standard("PermissionDenied", json!({}))) }
+}

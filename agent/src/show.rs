@@ -1,0 +1,375 @@
+//! The words that an owner reads: of the status, the promise and the notices.
+//!
+//! Facts in short lines, no jargon, dates in words. Tested as exact text.
+
+use std::fmt::Write as _;
+
+use tenure_proto::checkin::EnrolmentState;
+use tenure_proto::lifecycle::{self, State};
+use tenure_proto::notice::Notice;
+use tenure_proto::support::Declaration;
+use tenure_proto::time::{Proof, Timestamp};
+
+use crate::channel::{LastUpdate, RefusedDeclaration, Status};
+use crate::owner::{Outcome, Overview, Support};
+
+/// The answer to `tenure status`.
+pub(crate) fn status(overview: &Overview) -> String {
+    let device = &overview.device;
+    let mut text = format!("{}\n", name(device));
+    let mut line = |label: &str, words: &str| drop(writeln!(text, "  {label:<13} {words}"));
+    line("Version", &format!("{}, slot {}", device.version, device.slot));
+    line("Support", &support_line(device));
+    line("Update", &update_line(device));
+    if let Some(last) = &device.last_update {
+        line("Last update", &last_update_line(last));
+    }
+    if let Some(last) = &overview.last_check {
+        line("Last check", &format!("{}: {}", at(last.at), outcome(&last.outcome)));
+    }
+    if let Some(next) = overview.next_check_at {
+        line("Next check", &at(next));
+    }
+    line("Clock", clock_line(device.clock));
+    line("Server", &server_line(&overview.server, overview.enrolment));
+    if overview.reports_waiting > 0 {
+        line("Reports", &format!("{} to be sent", overview.reports_waiting));
+    }
+    if overview.notices_open > 0 {
+        line("Notices", &format!("{} to be read: `tenure notices`", overview.notices_open));
+    }
+    device.refused.iter().for_each(|refused| line("Refused", &refused_line(refused)));
+    text
+}
+
+/// The name on the product, and the one in signed files.
+fn name(device: &Status) -> String {
+    match &device.declaration {
+        Some(declaration) => format!("{} ({})", declaration.designation, device.model),
+        None => device.model.to_string(),
+    }
+}
+
+fn support_line(device: &Status) -> String {
+    let Some(declaration) = &device.declaration else { return "no declaration yet".into() };
+    let day = declaration.ends.in_words();
+    // Support is not said to have ended on the word of a clock that proves nothing.
+    let proven = if device.clock == Proof::Synchronised { device.now } else { device.floor };
+    if declaration.is_over(proven) {
+        format!("security updates ended on {day}")
+    } else {
+        format!("security updates until {day}")
+    }
+}
+
+fn update_line(device: &Status) -> String {
+    let version = device.installing.as_ref().map_or_else(|| "an update".into(), |version| format!("version {version}"));
+    match device.state {
+        State::Idle => "none under way".into(),
+        State::Writing => match device.progress_bytes {
+            Some((bytes, of_bytes)) => format!("installing {version}: {}", progress(bytes, of_bytes)),
+            None => format!("installing {version}"),
+        },
+        State::Staged => format!("{version} is installed and waits for the restart"),
+        State::Armed => format!("{version} is installed; the device is about to restart"),
+        State::Trying => format!("{version} runs, and its health is being checked"),
+        State::Confirming => format!("{version} is healthy and is being kept"),
+        State::FallingBack => format!("{version} is not healthy; the device goes back to the one before"),
+        State::Ended { ended } => format!("{version} {}", ended_word(ended)),
+    }
+}
+
+fn ended_word(outcome: lifecycle::Outcome) -> &'static str {
+    match outcome {
+        lifecycle::Outcome::Confirmed => "was installed",
+        lifecycle::Outcome::FellBack => "was not healthy, and the version before runs again",
+        lifecycle::Outcome::Failed => "was not installed",
+    }
+}
+
+fn last_update_line(last: &LastUpdate) -> String {
+    let reason = last.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
+    format!("{}: version {} {}{reason}", at(last.at), last.version, ended_word(last.outcome))
+}
+
+fn clock_line(proof: Proof) -> &'static str {
+    match proof {
+        Proof::Synchronised => "synchronised",
+        Proof::Unproven => "not synchronised; the time may be wrong",
+    }
+}
+
+fn server_line(server: &str, enrolment: Option<EnrolmentState>) -> String {
+    let standing = match enrolment {
+        Some(EnrolmentState::Accepted) => ", which has accepted this device",
+        Some(EnrolmentState::Pending) => ", which has yet to accept this device",
+        Some(EnrolmentState::Refused) => ", which has refused this device",
+        None => "",
+    };
+    format!("{server}{standing}")
+}
+
+fn refused_line(refused: &RefusedDeclaration) -> String {
+    format!(
+        "on {} an attempt to shorten support from {} to {}; both signed texts are in {}",
+        refused.at.day().in_words(),
+        refused.held_ends.in_words(),
+        refused.offered_ends.in_words(),
+        refused.evidence
+    )
+}
+
+/// What a check led to, in a few words.
+pub(crate) fn outcome(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::UpToDate { enrolment: None | Some(EnrolmentState::Accepted) } => "up to date".into(),
+        Outcome::UpToDate { enrolment: Some(EnrolmentState::Pending) } => {
+            "nothing to install; the server has yet to accept this device".into()
+        }
+        Outcome::UpToDate { enrolment: Some(EnrolmentState::Refused) } => {
+            "nothing to install; the server has refused this device".into()
+        }
+        Outcome::Installing { version, bytes, of_bytes } if *of_bytes > 0 => {
+            format!("installing version {version}: {}", progress(*bytes, *of_bytes))
+        }
+        Outcome::Installing { version, .. } => format!("installing version {version}"),
+        Outcome::Restarting { version } => format!("version {version} is installed; the device restarts into it"),
+        Outcome::Waiting { state } => match state {
+            State::Armed => "the device is about to restart into an update".into(),
+            State::Trying => "an update runs, and its health is being checked".into(),
+            State::Confirming => "an update is healthy and is being kept".into(),
+            State::FallingBack => "an update is not healthy; the device goes back to the version before".into(),
+            State::Idle | State::Writing | State::Staged | State::Ended { .. } => "an update is about to end".into(),
+        },
+        Outcome::Failed { reason } => format!("failed: {reason}"),
+    }
+}
+
+/// `12.5 of 512.0 MiB (2 %)`.
+pub(crate) fn progress(bytes: u64, of_bytes: u64) -> String {
+    let percent = bytes.saturating_mul(100).checked_div(of_bytes).unwrap_or(100);
+    let tenths = |bytes: u64| (u128::from(bytes) * 10 + (1 << 19)) >> 20;
+    let mebibytes = |bytes| format!("{}.{}", tenths(bytes) / 10, tenths(bytes) % 10);
+    format!("{} of {} MiB ({percent} %)", mebibytes(bytes), mebibytes(of_bytes))
+}
+
+/// `22 November 2026, 09:30 UTC`.
+pub(crate) fn at(at: Timestamp) -> String {
+    let time = at.to_string();
+    format!("{}, {} UTC", at.day().in_words(), time.get(11..16).unwrap_or_default())
+}
+
+/// The answer to `tenure support`.
+pub(crate) fn support(support: &Support) -> String {
+    let mut text = match &support.declaration {
+        None => "This device has no support declaration yet.\n".into(),
+        Some(declaration) => promise(declaration),
+    };
+    for refused in &support.refused {
+        drop(writeln!(text, "\nRefused: {}", refused_line(refused)));
+    }
+    text
+}
+
+fn promise(declaration: &Declaration) -> String {
+    let Declaration { designation, model, manufacturer, ends, components, after_end, advice, contact, .. } = declaration;
+    let (declared, day) = (declaration.declared_at.day().in_words(), ends.in_words());
+    format!(
+        "{designation} ({model}), by {manufacturer}\n\
+         Security updates until {day}, as declared on {declared}.\n\
+         Covered: {}\n\
+         After that: {after_end}\n\
+         Advice: {advice}\n\
+         To report a security problem: {} (answer within {} days, news every {} days)\n",
+        components.join(", "),
+        contact.url,
+        contact.acknowledge_within_days,
+        contact.status_every_days
+    )
+}
+
+/// The answer to `tenure notices`.
+pub(crate) fn notices(notices: &[Notice]) -> String {
+    let mut text = String::new();
+    for notice in notices.iter().filter(|notice| notice.acknowledged_at.is_none()) {
+        let (shown, words) = (notice.shown_at.day().in_words(), notice.text());
+        drop(write!(text, "{words}Told on {shown}. When you have read it: tenure notices --acknowledge {}\n\n", notice.id));
+    }
+    if text.is_empty() {
+        return "There is nothing new to tell.\n".into();
+    }
+    text.truncate(text.trim_end().len());
+    text + "\n"
+}
+
+/// How old something is: `3 minutes`.
+pub(crate) fn age(seconds: u64) -> String {
+    let (number, unit) = match seconds {
+        0..=119 => (seconds, "second"),
+        120..=7_199 => (seconds / 60, "minute"),
+        7_200..=172_799 => (seconds / 3600, "hour"),
+        _ => (seconds / 86_400, "day"),
+    };
+    format!("{number} {unit}{}", if number == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::owner::LastCheck;
+    use serde_json::json;
+
+    fn declaration() -> Declaration {
+        serde_json::from_value(json!({
+            "_type": "support_declaration", "model": "acme-gw1", "designation": "Acme Gateway 1",
+            "manufacturer": "Acme Ltd", "sequence": 1, "declared_at": "2026-01-01T00:00:00Z", "ends": "2033-12-31",
+            "components": ["device", "app"], "basis": "as long as it is used",
+            "contact": {"url": "https://acme.example/security", "acknowledge_within_days": 5, "status_every_days": 14},
+            "after_end": "The product goes on without its cloud.", "advice": "You can keep using it.",
+        }))
+        .unwrap()
+    }
+
+    fn overview() -> Overview {
+        let device = json!({
+            "model": "acme-gw1", "slot": "A", "version": "1.0.0", "state": "idle",
+            "now": "2026-11-22T09:30:00Z", "floor": "2026-11-22T09:00:00Z", "clock": "synchronised",
+            "metadata": {"root": 1}, "refused": [], "denied": [],
+        });
+        Overview {
+            at: "2026-11-22T09:30:00Z".parse().unwrap(),
+            device: serde_json::from_value(device).unwrap(),
+            server: "https://updates.example.com".into(),
+            enrolment: None,
+            last_check: None,
+            next_check_at: None,
+            reports_waiting: 0,
+            notices_open: 0,
+        }
+    }
+
+    #[test]
+    fn a_device_that_knows_little_says_little() {
+        assert_eq!(status(&overview()), "\
+acme-gw1
+  Version       1.0.0, slot A
+  Support       no declaration yet
+  Update        none under way
+  Clock         synchronised
+  Server        https://updates.example.com
+");
+    }
+
+    #[test]
+    fn a_status_says_what_runs_until_when_and_what_goes_on() {
+        let mut overview = overview();
+        let time = |text: &str| text.parse().unwrap();
+        overview.device.declaration = Some(declaration());
+        overview.device.state = State::Writing;
+        overview.device.installing = Some("1.2.0".parse().unwrap());
+        overview.device.progress_bytes = Some((13_107_200, 536_870_912));
+        overview.device.clock = Proof::Unproven;
+        overview.device.last_update = Some(LastUpdate {
+            version: "1.1.0".parse().unwrap(),
+            outcome: lifecycle::Outcome::FellBack,
+            at: time("2026-11-20T08:00:00Z"),
+            reason: Some("the health check ended with status 1".into()),
+        });
+        overview.device.refused = vec![RefusedDeclaration {
+            at: time("2026-11-21T00:00:00Z"),
+            held_ends: "2033-12-31".parse().unwrap(),
+            offered_ends: "2030-12-31".parse().unwrap(),
+            evidence: "/var/lib/tenure/install/evidence/1".into(),
+        }];
+        overview.enrolment = Some(EnrolmentState::Accepted);
+        let outcome = Outcome::Failed { reason: "cannot reach https://updates.example.com".into() };
+        overview.last_check = Some(LastCheck { at: time("2026-11-22T09:29:00Z"), outcome });
+        overview.next_check_at = Some(time("2026-11-22T10:04:59Z"));
+        (overview.reports_waiting, overview.notices_open) = (2, 1);
+        assert_eq!(status(&overview), "\
+Acme Gateway 1 (acme-gw1)
+  Version       1.0.0, slot A
+  Support       security updates until 31 December 2033
+  Update        installing version 1.2.0: 12.5 of 512.0 MiB (2 %)
+  Last update   20 November 2026, 08:00 UTC: version 1.1.0 was not healthy, and the version before runs again \
+(the health check ended with status 1)
+  Last check    22 November 2026, 09:29 UTC: failed: cannot reach https://updates.example.com
+  Next check    22 November 2026, 10:04 UTC
+  Clock         not synchronised; the time may be wrong
+  Server        https://updates.example.com, which has accepted this device
+  Reports       2 to be sent
+  Notices       1 to be read: `tenure notices`
+  Refused       on 21 November 2026 an attempt to shorten support from 31 December 2033 to 31 December 2030; \
+both signed texts are in /var/lib/tenure/install/evidence/1
+");
+    }
+
+    #[test]
+    fn support_is_not_said_to_have_ended_on_the_word_of_an_unproven_clock() {
+        let mut device = overview().device;
+        device.declaration = Some(declaration());
+        device.now = "2034-01-01T12:00:00Z".parse().unwrap();
+        assert_eq!(support_line(&device), "security updates ended on 31 December 2033");
+        device.clock = Proof::Unproven;
+        assert_eq!(support_line(&device), "security updates until 31 December 2033");
+    }
+
+    #[test]
+    fn an_overview_reads_back_from_its_file() {
+        let mut overview = overview();
+        overview.device.state = State::Ended { ended: lifecycle::Outcome::Confirmed };
+        overview.device.progress_bytes = Some((1, 2));
+        let outcome = Outcome::Installing { version: "1.2.0".parse().unwrap(), bytes: 1, of_bytes: 2 };
+        overview.last_check = Some(LastCheck { at: overview.at, outcome });
+        let text = serde_json::to_string(&overview).unwrap();
+        assert_eq!(serde_json::from_str::<Overview>(&text).unwrap(), overview);
+    }
+
+    #[test]
+    fn the_promise_is_told_in_full() {
+        let all = Support { declaration: Some(declaration()), refused: Vec::new() };
+        assert_eq!(support(&all), "\
+Acme Gateway 1 (acme-gw1), by Acme Ltd
+Security updates until 31 December 2033, as declared on 1 January 2026.
+Covered: device, app
+After that: The product goes on without its cloud.
+Advice: You can keep using it.
+To report a security problem: https://acme.example/security (answer within 5 days, news every 14 days)
+");
+        let none = Support { declaration: None, refused: Vec::new() };
+        assert_eq!(support(&none), "This device has no support declaration yet.\n");
+    }
+
+    #[test]
+    fn notices_are_told_until_they_are_acknowledged() {
+        let notice = |id: &str, acknowledged: Option<&str>| Notice {
+            id: id.into(),
+            subject: tenure_proto::notice::Subject::Stage(tenure_proto::notice::Stage::Days90),
+            ends: "2033-12-31".parse().unwrap(),
+            fact: "Security updates for Acme Gateway 1 end on 31 December 2033.".into(),
+            consequence: "After that, newly found security holes will not be fixed.".into(),
+            action: "You can keep using it.".into(),
+            contact: "Questions: https://acme.example/security".into(),
+            shown_at: "2033-10-02T00:00:00Z".parse().unwrap(),
+            acknowledged_at: acknowledged.map(|at| at.parse().unwrap()),
+        };
+        let told = [notice("180-days-2033-12-31", Some("2033-07-05T00:00:00Z")), notice("90-days-2033-12-31", None)];
+        assert_eq!(notices(&told), "\
+Security updates for Acme Gateway 1 end on 31 December 2033.
+After that, newly found security holes will not be fixed.
+You can keep using it.
+Questions: https://acme.example/security
+Told on 2 October 2033. When you have read it: tenure notices --acknowledge 90-days-2033-12-31
+");
+        assert_eq!(notices(&told[..1]), "There is nothing new to tell.\n");
+    }
+
+    #[test]
+    fn numbers_are_rounded_and_plural() {
+        assert_eq!(progress(0, 0), "0.0 of 0.0 MiB (100 %)");
+        assert_eq!(progress(1_048_575, 1_048_576), "1.0 of 1.0 MiB (99 %)");
+        for (seconds, words) in [(1, "1 second"), (119, "119 seconds"), (120, "2 minutes"), (7200, "2 hours"), (172_800, "2 days")] {
+            assert_eq!(age(seconds), words);
+        }
+    }
+}
