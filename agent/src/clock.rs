@@ -40,6 +40,12 @@ impl Clock {
         Self { file: config.clock_file.clone(), started: Instant::now() }
     }
 
+    /// A clock for tests of others: the system's.
+    #[cfg(test)]
+    pub(crate) fn for_test() -> Self {
+        Self { file: None, started: Instant::now() }
+    }
+
     /// Reads the time. `floor` is what the device has proof of; the answer is never below it.
     #[expect(clippy::disallowed_methods, reason = "this is the one reader of clocks")]
     pub(crate) fn reading(&self, floor: Timestamp) -> Reading {

@@ -88,6 +88,8 @@ pub(crate) struct Health {
     pub(crate) command: Option<Vec<String>>,
     /// Past this the slot is not healthy.
     pub(crate) timeout_s: u64,
+    /// Whether systemd is asked too, where it runs the system.
+    pub(crate) systemd: bool,
 }
 
 /// How owners are told.
@@ -240,6 +242,7 @@ fn check(path: &Path, raw: Raw) -> Result<Config, Error> {
         health: Health {
             command: raw.health.command.map(Vec::from),
             timeout_s: raw.health.timeout_s.map_or(300, u64::from),
+            systemd: raw.health.systemd.unwrap_or(true),
         },
         restart_command: raw.restart.command.map_or_else(|| vec!["systemctl".into(), "reboot".into()], Vec::from),
         notices: Notices {
@@ -328,7 +331,7 @@ mod tests {
         ]);
         let config = config.unwrap();
         assert_eq!(config.check_in_interval_s, 20);
-        assert_eq!(config.health, Health { command: Some(vec!["/bin/true".into()]), timeout_s: 7 });
+        assert_eq!(config.health, Health { command: Some(vec!["/bin/true".into()]), timeout_s: 7, systemd: true });
     }
 
     #[test]

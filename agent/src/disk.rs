@@ -117,6 +117,15 @@ pub(crate) fn remove(path: &Path) -> Result<(), Error> {
     }
 }
 
+/// Removes a folder and the files in it; it is no error if there is none.
+pub(crate) fn remove_folder(path: &Path) -> Result<(), Error> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(Error::io("remove the folder", path)(error)),
+        Ok(()) => sync_folder_of(path),
+    }
+}
+
 /// Moves a file that cannot be understood out of the way, for people to look at.
 #[expect(clippy::disallowed_methods, reason = "this is the one place that renames, and the folder is synced")]
 pub(crate) fn move_aside(path: &Path) -> Result<PathBuf, Error> {
@@ -130,7 +139,16 @@ pub(crate) fn move_aside(path: &Path) -> Result<PathBuf, Error> {
 
 /// Makes a folder and those above it; it is no error if it exists.
 pub(crate) fn make_folder(path: &Path, mode: u32) -> Result<(), Error> {
-    fs::DirBuilder::new().recursive(true).mode(mode).create(path).map_err(Error::io("make the folder", path))
+    if path.is_dir() {
+        return Ok(());
+    }
+    if let Some(above) = path.parent() {
+        make_folder(above, 0o755)?;
+    }
+    match fs::DirBuilder::new().mode(mode).create(path) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(Error::io("make the folder", path)(error)),
+        _ => sync_folder_of(path),
+    }
 }
 
 /// What is in a folder, in the order of the names; nothing if there is no folder.

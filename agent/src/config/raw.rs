@@ -53,6 +53,7 @@ pub(super) struct Slot {
 pub(super) struct Health {
     pub(super) command: Option<Command>,
     pub(super) timeout_s: Option<Limit>,
+    pub(super) systemd: Option<bool>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -1,0 +1,122 @@
+//! What the agent asks of a bootloader, whichever it is.
+//!
+//! The bootloader is the authority on what runs and what runs next; the journal only remembers
+//! what we wanted. **Invariant:** each change is one atomic write, and at every instant the slot
+//! that runs, or a slot that ran, is among those that will be booted.
+
+mod uboot;
+mod uboot_env;
+
+use std::fmt::Debug;
+use std::path::PathBuf;
+
+use crate::config::{self, Config};
+use crate::disk;
+
+/// What the bootloader thinks of the slot that does not run.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Spare {
+    /// It will not be tried.
+    NotArmed,
+    /// It will be tried at the next boot.
+    Pending,
+    /// It was tried, and its tries are used up.
+    Spent,
+}
+
+/// A bootloader with two slots, by name. Every method that changes something may be repeated.
+pub(crate) trait Bootloader: Debug + Send {
+    /// The slot that was booted.
+    fn running(&self) -> Result<String, Error>;
+    /// What will happen to the spare slot.
+    fn spare(&self, running: &str, spare: &str) -> Result<Spare, Error>;
+    /// Whether the slot has all the tries of a slot that is kept.
+    fn is_kept(&self, slot: &str) -> Result<bool, Error>;
+    /// Never boot the slot: it is about to be overwritten.
+    fn mark_bad(&self, slot: &str) -> Result<(), Error>;
+    /// Boot `slot` once, then `back` again, unless the former is confirmed in between.
+    fn try_once(&self, slot: &str, back: &str) -> Result<(), Error>;
+    /// Boot the slot from now on.
+    fn confirm(&self, slot: &str) -> Result<(), Error>;
+    /// Never boot `slot` again, boot `back`.
+    fn fall_back(&self, slot: &str, back: &str) -> Result<(), Error>;
+}
+
+/// Why the bootloader could not be asked or told.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// A file of the bootloader's cannot be read.
+    #[error("cannot ask the bootloader")]
+    Read(#[from] disk::Error),
+    /// A file that must be there is not.
+    #[error("there is no {path}, which says {what}")]
+    Missing {
+        /// Which.
+        path: PathBuf,
+        /// What it is for.
+        what: &'static str,
+    },
+    /// The kernel's command line does not name a slot of ours.
+    #[error("{path} does not say which slot was booted: it needs rauc.slot={wanted}, and has {found}")]
+    NoSlot {
+        /// The file with the command line.
+        path: PathBuf,
+        /// The names that we know.
+        wanted: String,
+        /// What stands there.
+        found: String,
+    },
+    /// `fw_env.config` is not understood.
+    #[error("{path}, line {line}: {reason}")]
+    Config {
+        /// The file.
+        path: PathBuf,
+        /// Which line, from 1.
+        line: usize,
+        /// Why.
+        reason: &'static str,
+    },
+    /// No copy of the environment is valid.
+    #[error(
+        "no copy of the U-Boot environment in {places} is valid: U-Boot runs on its built-in defaults and no slot can be chosen; \
+         write a fresh one with `saveenv` at the U-Boot prompt, or with `fw_setenv -f DEFAULTS`"
+    )]
+    Corrupt {
+        /// Where the copies are.
+        places: String,
+    },
+    /// The environment cannot be opened, read or written.
+    #[error("cannot {doing} the U-Boot environment in {device}")]
+    Io {
+        /// What was being done.
+        doing: &'static str,
+        /// The device or file.
+        device: PathBuf,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+    /// More variables than fit.
+    #[error("the U-Boot environment in {device} is full: {needed} bytes do not fit into {size}")]
+    Full {
+        /// The device or file.
+        device: PathBuf,
+        /// What would be written.
+        needed: usize,
+        /// The room.
+        size: usize,
+    },
+    /// The environment does not read back as written.
+    #[error("the U-Boot environment in {device} does not read back as it was written")]
+    ReadBack {
+        /// The device or file.
+        device: PathBuf,
+    },
+}
+
+/// Opens the bootloader that the configuration names.
+pub(crate) fn open(config: &Config) -> Box<dyn Bootloader> {
+    let names = config.boot_names().into_iter().map(String::from).collect();
+    let config::Bootloader::UBoot { fw_env_config, kernel_command_line } = &config.bootloader;
+    Box::new(uboot::UBoot::new(fw_env_config.clone(), kernel_command_line.clone(), names))
+}

@@ -1,0 +1,335 @@
+//! The process that writes slots: root, without network.
+//!
+//! It listens on a Unix socket and believes nothing that comes over it. One connection at a time
+//! (the last one that started a refresh) leads an update; others may ask for the status, and a
+//! person may confirm or go back. What has to wait (a health check, a restart) has a thread of its
+//! own, so that there is an answer meanwhile.
+//!
+//! **Invariant:** on start the bootloader is asked first and what it says is acted upon at once,
+//! whether or not `fetchd` ever comes.
+
+mod device;
+mod session;
+
+use std::io;
+use std::os::fd::{FromRawFd as _, OwnedFd};
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
+use nix::unistd::{Gid, Uid, User};
+
+use crate::channel::{self, Reply, Request, Status};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::disk::{self, Lock};
+use crate::{confirm, reboot, systemd};
+use device::{Device, Task};
+use session::Session;
+
+/// Why there is no installer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// The state folder cannot be used, or another installer uses it.
+    #[error("cannot use the state folder")]
+    State(#[from] disk::Error),
+    /// What the device is cannot be found out.
+    #[error("cannot find out the state of the device")]
+    Device(#[from] device::Error),
+    /// No socket to listen on.
+    #[error("cannot listen on {path}")]
+    Listen {
+        /// The socket.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// The configured user does not exist.
+    #[error("fetch_user names {user}, and there is no such user")]
+    NoUser {
+        /// The name.
+        user: String,
+    },
+}
+
+/// How many may be connected at once.
+const CONNECTIONS_MAX: usize = 16;
+/// How long after something failed that must not fail it is tried again.
+const AGAIN_AFTER: Duration = Duration::from_secs(10);
+/// How soon after its answer the device restarts.
+const ANSWERED_WITHIN: Duration = Duration::from_millis(200);
+
+/// What all threads see.
+#[derive(Debug)]
+struct Shared {
+    core: Mutex<Core>,
+    /// Always there to be asked for, however long the core is busy.
+    status: Mutex<Status>,
+    config: Config,
+    clock: Clock,
+    fetch_user: Option<Uid>,
+    restarting: AtomicBool,
+    connections: AtomicUsize,
+}
+
+/// What one thread at a time changes.
+#[derive(Debug)]
+struct Core {
+    device: Device,
+    session: Session,
+    /// The connection that leads.
+    leader: u64,
+}
+
+/// Who is at the other end.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Caller {
+    /// Root, or our own user.
+    Owner,
+    /// The user of `fetchd`.
+    Fetch,
+}
+
+/// Runs the installer until the process is ended.
+pub(crate) fn run(config: &Config) -> Result<(), Error> {
+    disk::make_folder(&config.install_dir(), 0o700)?;
+    let _lock = Lock::take(&config.install_dir().join("lock"))?;
+    let clock = Clock::new(config);
+    let mut device = Device::open(config, clock.clone())?;
+    let fetch_user = config.fetch_user.as_deref().map(find_user).transpose()?;
+    let task = device.start();
+    let listener = listen(config, fetch_user.as_ref())?;
+    let core = Core { device, session: Session::default(), leader: 0 };
+    let shared = Arc::new(Shared {
+        status: Mutex::new(core.device.status(None)),
+        core: Mutex::new(core),
+        config: config.clone(),
+        clock,
+        fetch_user: fetch_user.map(|user| user.uid),
+        restarting: AtomicBool::new(false),
+        connections: AtomicUsize::new(0),
+    });
+    tracing::info!(model = %config.model, "the installer is ready");
+    systemd::ready();
+    start_task(&shared, task);
+    accept(&shared, &listener);
+    Ok(())
+}
+
+fn accept(shared: &Arc<Shared>, listener: &UnixListener) {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    loop {
+        let stream = match listener.accept() {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                tracing::error!(%error, "cannot accept a connection");
+                shared.clock.sleep(Duration::from_secs(1));
+                continue;
+            }
+        };
+        if shared.connections.fetch_add(1, Ordering::SeqCst) >= CONNECTIONS_MAX {
+            shared.connections.fetch_sub(1, Ordering::SeqCst);
+            tracing::warn!("too many connections, one is closed");
+            continue;
+        }
+        let shared = Arc::clone(shared);
+        std::thread::spawn(move || {
+            let number = NEXT.fetch_add(1, Ordering::SeqCst);
+            if let Err(error) = serve(&shared, number, &stream) {
+                tracing::warn!(error = session::chain(&error), "a connection broke");
+            }
+            shared.connections.fetch_sub(1, Ordering::SeqCst);
+        });
+    }
+}
+
+/// Answers one connection until it hangs up.
+fn serve(shared: &Arc<Shared>, number: u64, stream: &UnixStream) -> Result<(), channel::Error> {
+    let caller = identify(shared, stream);
+    let mut body = Vec::new();
+    while let Some(request) = channel::receive::<Request>(stream, &mut body)? {
+        let (reply, task) = match caller {
+            Some(caller) => shared.answer(caller, number, request, &body),
+            None => (session::Error::NotAllowed.to_reply(), None),
+        };
+        channel::send(stream, &reply, &[])?;
+        start_task(shared, task);
+        if caller.is_none() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Who is at the other end, as the kernel says.
+fn identify(shared: &Shared, stream: &UnixStream) -> Option<Caller> {
+    let peer = getsockopt(stream, PeerCredentials).ok()?;
+    let user = Uid::from_raw(peer.uid());
+    if user.is_root() || user == Uid::effective() {
+        return Some(Caller::Owner);
+    }
+    (shared.fetch_user == Some(user)).then_some(Caller::Fetch)
+}
+
+impl Shared {
+    fn core(&self) -> MutexGuard<'_, Core> {
+        // Whoever panicked had journaled first; what is on disk is what counts.
+        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn status(&self) -> MutexGuard<'_, Status> {
+        self.status.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn answer(&self, caller: Caller, number: u64, request: Request, body: &[u8]) -> (Reply, Option<Task>) {
+        if matches!(request, Request::Status) {
+            return (Reply::Status(Box::new(self.status_now())), None);
+        }
+        let is_frame = matches!(request, Request::Frame);
+        let mut core = self.core();
+        let answered = core.answer(caller, number, request, body);
+        if is_frame && answered.is_ok() {
+            self.status().progress_bytes = core.session.progress_bytes();
+        } else {
+            self.refresh_status(&core);
+        }
+        answered.unwrap_or_else(|error| {
+            core.device.refused(&error.cause(), &session::chain(&error), error.is_worth_a_report());
+            (error.to_reply(), error.task())
+        })
+    }
+
+    /// The status with the time of now.
+    fn status_now(&self) -> Status {
+        let mut status = self.status().clone();
+        let reading = self.clock.reading(status.floor);
+        (status.now, status.clock) = (reading.now, reading.proof);
+        status
+    }
+
+    fn refresh_status(&self, core: &Core) {
+        *self.status() = core.device.status(core.session.progress_bytes());
+    }
+}
+
+impl Core {
+    fn answer(
+        &mut self,
+        caller: Caller,
+        number: u64,
+        request: Request,
+        body: &[u8],
+    ) -> Result<(Reply, Option<Task>), session::Error> {
+        match request {
+            Request::Confirm | Request::RollBack if caller != Caller::Owner => return Err(session::Error::NotAllowed),
+            Request::Confirm => return Ok((Reply::Done, self.device.confirm()?)),
+            Request::RollBack => return Ok((Reply::Done, self.device.roll_back()?)),
+            Request::Events => return Ok((Reply::Events { events: self.device.waiting_events() }, None)),
+            Request::EventsKept { up_to } => {
+                self.device.forget_events(up_to)?;
+                return Ok((Reply::Done, None));
+            }
+            Request::Refresh => {
+                self.leader = number;
+                self.session = Session::default();
+            }
+            _ if self.leader != number => return Err(session::Error::NotLeading),
+            _ => {}
+        }
+        self.session.answer(&mut self.device, request, body)
+    }
+}
+
+/// Starts a thread for what has to wait.
+fn start_task(shared: &Arc<Shared>, task: Option<Task>) {
+    let Some(task) = task else { return };
+    if task == Task::Restart && shared.restarting.swap(true, Ordering::SeqCst) {
+        return;
+    }
+    let shared = Arc::clone(shared);
+    std::thread::spawn(move || {
+        let next = shared.do_task(task);
+        start_task(&shared, next);
+    });
+}
+
+impl Shared {
+    fn do_task(&self, task: Task) -> Option<Task> {
+        match task {
+            Task::Restart => {
+                self.clock.sleep(ANSWERED_WITHIN);
+                reboot::restart(&self.config.restart_command, &self.clock)
+            }
+            Task::TryAgain => {
+                self.clock.sleep(AGAIN_AFTER);
+                self.with_device(Device::ask_bootloader)
+            }
+            Task::CheckHealth { update } => {
+                let health = confirm::check(&self.config.health, &self.clock);
+                self.with_device(|device| device.judged(&update, health))
+            }
+            Task::CheckOldSlot => {
+                let health = confirm::check(&self.config.health, &self.clock);
+                self.with_device(|device| device.judged_old(health))
+            }
+        }
+    }
+
+    fn with_device(&self, act: impl FnOnce(&mut Device) -> Result<Option<Task>, device::Error>) -> Option<Task> {
+        let mut core = self.core();
+        let done = act(&mut core.device);
+        let next = core.device.or_try_again(done);
+        self.refresh_status(&core);
+        next
+    }
+}
+
+fn find_user(name: &str) -> Result<User, Error> {
+    let found = User::from_name(name).ok().flatten();
+    found.ok_or_else(|| Error::NoUser { user: name.into() })
+}
+
+/// Takes the socket that systemd made, or makes one.
+fn listen(config: &Config, fetch_user: Option<&User>) -> Result<UnixListener, Error> {
+    let path = config.install_socket();
+    if let Some(listener) = passed_socket() {
+        return Ok(listener);
+    }
+    disk::make_folder(&config.run_dir, 0o755)?;
+    // We hold the lock, so whoever made it is gone.
+    disk::remove(&path)?;
+    let fail = |source| Error::Listen { path: path.clone(), source };
+    let listener = UnixListener::bind(&path).map_err(fail)?;
+    open_socket_to(&path, fetch_user.map(|user| user.gid)).map_err(fail)?;
+    Ok(listener)
+}
+
+/// Root and our user may connect; the group of `fetchd`, too. Who it is, is asked again then.
+fn open_socket_to(path: &Path, group: Option<Gid>) -> io::Result<()> {
+    if let Some(group) = group.filter(|_| Uid::effective().is_root()) {
+        nix::unistd::chown(path, None, Some(group))?;
+    }
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660))
+}
+
+/// The first descriptor that systemd passes (`sd_listen_fds(3)`), if it does.
+#[expect(unsafe_code, reason = "a descriptor that comes as a number can be owned no other way")]
+fn passed_socket() -> Option<UnixListener> {
+    let ours = std::env::var("LISTEN_PID").is_ok_and(|pid| pid == std::process::id().to_string());
+    let one = std::env::var("LISTEN_FDS").is_ok_and(|count| count == "1");
+    if !(ours && one) {
+        return None;
+    }
+    // SAFETY: systemd passes descriptor 3 to this process and nobody else here knows of it; this
+    // is called once.
+    let socket = unsafe { OwnedFd::from_raw_fd(3) };
+    Some(UnixListener::from(socket))
+}
+
+#[cfg(test)]
+mod tests;

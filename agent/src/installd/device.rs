@@ -1,0 +1,522 @@
+//! The device as the installer sees it: what happened, what that means, what is done.
+//!
+//! One rule: [`Device::happen`] steps proto's table, journals the new state, and then acts. Every
+//! act may be repeated, so that whatever fails is mended by asking the bootloader again.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use tenure_proto::digest::{Digest, to_hex};
+use tenure_proto::lifecycle::{self, Action, Event, Outcome, State};
+use tenure_proto::limits;
+use tenure_proto::report::{self, ReportEvent};
+use tenure_proto::time::{Proof, Reading, Timestamp};
+use tenure_proto::trust::TrustedSet;
+use tenure_proto::version::Version;
+
+use crate::bootloader::{self, Bootloader, Spare};
+use crate::channel::{LastUpdate, NumberedEvent, Status};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::confirm::Unhealthy;
+use crate::disk;
+use crate::journal::{Events, History, Journal, SlotRecord, Store, Update, Why};
+use crate::promise::Promise;
+use crate::verify::Keeper;
+
+/// See above.
+#[derive(Debug)]
+pub(super) struct Device {
+    pub(super) config: Config,
+    pub(super) clock: Clock,
+    pub(super) keeper: Keeper,
+    pub(super) promise: Promise,
+    pub(super) floor: Timestamp,
+    bootloader: Box<dyn Bootloader>,
+    store: Store,
+    journal: Journal,
+    history: History,
+    events: Events,
+    floor_written: Timestamp,
+    running: String,
+    spare: String,
+    version: Version,
+    metadata: BTreeMap<String, u64>,
+}
+
+/// What has to wait, and is done outside.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) enum Task {
+    /// Check the health of the slot that is being tried for this update.
+    CheckHealth {
+        /// The update's name.
+        update: String,
+    },
+    /// Check the health of a slot that was confirmed long ago, to give it its tries back.
+    CheckOldSlot,
+    /// Restart the device.
+    Restart,
+    /// Ask the bootloader after a while and go on from there.
+    TryAgain,
+}
+
+/// Why something could not be done.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// A state file.
+    #[error("cannot keep the state")]
+    State(#[from] disk::Error),
+    /// The bootloader.
+    #[error("cannot move the bootloader")]
+    Bootloader(#[from] bootloader::Error),
+    /// The bootloader took the write and does not show it.
+    #[error("the bootloader does not keep what it is told of slot {slot}")]
+    NotKept {
+        /// The slot.
+        slot: String,
+    },
+    /// The table does not know the pair.
+    #[error(transparent)]
+    Refused(#[from] lifecycle::Refused),
+    /// The running system does not say its version.
+    #[error("{path} does not say which version runs")]
+    NoVersion {
+        /// The file.
+        path: PathBuf,
+    },
+    /// There is nothing to go back to.
+    #[error("slot {slot} holds no release that has run on this device")]
+    NothingToRollBackTo {
+        /// The spare slot.
+        slot: String,
+    },
+}
+
+enum Next {
+    Event(Event),
+    Task(Task),
+    Nothing,
+}
+
+impl Device {
+    /// Reads everything; asks the bootloader which slot runs.
+    pub(super) fn open(config: &Config, clock: Clock) -> Result<Self, Error> {
+        let folder = config.install_dir();
+        let (store, bootloader) = (Store::new(&folder), bootloader::open(config));
+        let running = bootloader.running()?;
+        let spare = config.boot_names().into_iter().find(|name| *name != running).unwrap_or_default().to_owned();
+        let history = store.history()?;
+        let version = match history.slots.get(&running) {
+            Some(record) => record.version.clone(),
+            None => image_version(config)?,
+        };
+        let keeper = Keeper::open(&folder.join("trusted"), &config.factory_root, &config.model)?;
+        let floor = store.floor()?;
+        let mut device = Self {
+            metadata: keeper.versions(),
+            promise: Promise::open(&folder)?,
+            journal: store.journal()?,
+            events: store.events()?,
+            config: config.clone(),
+            floor_written: floor,
+            clock,
+            keeper,
+            floor,
+            bootloader,
+            store,
+            history,
+            running,
+            spare,
+            version,
+        };
+        device.reading()?;
+        Ok(device)
+    }
+
+    /// Acts on what the bootloader says of this boot.
+    pub(super) fn start(&mut self) -> Option<Task> {
+        let state = self.journal.state.word();
+        tracing::info!(slot = self.running, version = %self.version, state, "started");
+        let asked = self.ask_bootloader();
+        let task = self.or_try_again(asked);
+        match (task, self.bootloader.is_kept(&self.running)) {
+            (None, Ok(false)) if self.old_slot_runs() => Some(Task::CheckOldSlot),
+            (task, _) => task,
+        }
+    }
+
+    /// Whether the slot that runs is not the one that is being tried.
+    fn old_slot_runs(&self) -> bool {
+        matches!(self.journal.state, State::Idle | State::Writing | State::Staged)
+    }
+
+    /// Asks the bootloader what is so, and goes on from there.
+    pub(super) fn ask_bootloader(&mut self) -> Result<Option<Task>, Error> {
+        let event = match &self.journal.update {
+            Some(update) if update.target == self.running => Event::BootedNew,
+            Some(update) => match self.bootloader.spare(&self.running, &update.target)? {
+                Spare::NotArmed => Event::NotArmed,
+                Spare::Pending => Event::Pending,
+                Spare::Spent => Event::FellBack,
+            },
+            None => Event::NotArmed,
+        };
+        self.happen(event)
+    }
+
+    /// What failed is told and tried again; nothing that is acted on here may stay undone.
+    pub(super) fn or_try_again(&mut self, done: Result<Option<Task>, Error>) -> Option<Task> {
+        match done {
+            Ok(task) => task,
+            Err(error) => {
+                let reason = super::session::chain(&error);
+                self.refused(&reason, &reason, true);
+                Some(Task::TryAgain)
+            }
+        }
+    }
+
+    /// Steps the table, journals, acts; until there is nothing more to do now.
+    pub(super) fn happen(&mut self, event: Event) -> Result<Option<Task>, Error> {
+        let (state, action) = lifecycle::step(self.journal.state, event)?;
+        let update = self.journal.update.clone();
+        self.enter(state, update, action)
+    }
+
+    fn enter(&mut self, mut state: State, update: Option<Update>, mut action: Action) -> Result<Option<Task>, Error> {
+        loop {
+            let update = update.clone().filter(|_| state != State::Idle);
+            self.keep(Journal { state, update })?;
+            match self.act(action)? {
+                Next::Event(event) => (state, action) = lifecycle::step(self.journal.state, event)?,
+                Next::Task(task) => return Ok(Some(task)),
+                Next::Nothing => return Ok(None),
+            }
+        }
+    }
+
+    fn keep(&mut self, journal: Journal) -> Result<(), Error> {
+        let (before, after) = (self.journal.state.word(), journal.state.word());
+        self.store.keep_journal(&journal)?;
+        self.journal = journal;
+        tracing::info!(before, after, "the update moves on");
+        Ok(())
+    }
+
+    fn act(&mut self, action: Action) -> Result<Next, Error> {
+        let Some(update) = self.journal.update.clone() else { return Ok(Next::Nothing) };
+        match action {
+            Action::Rest => Ok(Next::Nothing),
+            Action::Write => {
+                self.change_history(|history| drop(history.slots.remove(&update.target)))?;
+                self.bootloader.mark_bad(&update.target)?;
+                Ok(Next::Nothing)
+            }
+            Action::AwaitRestart => {
+                let Update { version, manifest_sha256, target, .. } = update;
+                let record = SlotRecord { version, manifest_sha256 };
+                self.change_history(|history| drop(history.slots.insert(target, record)))?;
+                Ok(Next::Nothing)
+            }
+            Action::TryOnce => {
+                self.bootloader.try_once(&update.target, &self.running)?;
+                match self.bootloader.spare(&self.running, &update.target)? {
+                    Spare::Pending => Ok(Next::Task(Task::Restart)),
+                    Spare::NotArmed | Spare::Spent => Err(Error::NotKept { slot: update.target }),
+                }
+            }
+            Action::Restart => Ok(Next::Task(Task::Restart)),
+            Action::CheckHealth => Ok(Next::Task(Task::CheckHealth { update: update.id })),
+            Action::Confirm => {
+                self.bootloader.confirm(&self.running)?;
+                let kept = self.bootloader.is_kept(&self.running)?;
+                if kept { Ok(Next::Event(Event::Committed)) } else { Err(Error::NotKept { slot: update.target }) }
+            }
+            Action::FallBack => {
+                self.bootloader.fall_back(&update.target, &self.spare)?;
+                Ok(Next::Task(Task::Restart))
+            }
+            Action::Report(outcome) => {
+                self.end(&update, outcome)?;
+                Ok(Next::Event(Event::Reported))
+            }
+        }
+    }
+
+    /// Writes down how the update ended; each step may be repeated.
+    fn end(&mut self, update: &Update, outcome: Outcome) -> Result<(), Error> {
+        let reading = self.reading()?;
+        let reason = update.reason.clone().or_else(|| self.default_reason(update, outcome));
+        if outcome == Outcome::Failed && update.target != self.running {
+            self.bootloader.mark_bad(&update.target)?;
+        }
+        let left = self.history.slots.get(&self.spare).and_then(|record| record.manifest_sha256);
+        let (version, at) = (update.version.clone(), reading.now);
+        let last = LastUpdate { version, outcome, at, reason: reason.clone() };
+        self.change_history(|history| {
+            let denied = match (outcome, update.why) {
+                (Outcome::FellBack, Why::Release) => update.manifest_sha256,
+                (Outcome::Failed, Why::Release) => update.manifest_sha256.filter(|_| update.hopeless),
+                // A person went back: what they left is not to come again by itself.
+                (Outcome::Confirmed, Why::RollBack) => left,
+                (Outcome::Confirmed, Why::Release) | (Outcome::FellBack | Outcome::Failed, Why::RollBack) => None,
+            };
+            denied.into_iter().for_each(|manifest| history.deny(manifest));
+            if outcome != Outcome::Confirmed {
+                history.slots.remove(&update.target);
+            }
+            history.last_update = Some(last);
+        })?;
+        let event = ReportEvent::UpdateEnded {
+            from: update.from.clone(),
+            version: update.version.clone(),
+            manifest_sha256: update.manifest_sha256.unwrap_or(NO_MANIFEST),
+            outcome,
+            reason: reason.as_deref().map(report::reason),
+        };
+        let mut events = self.events.clone();
+        if events.add_update(&update.id, event, reading) {
+            self.keep_events(events)?;
+        }
+        tracing::info!(version = %update.version, outcome = outcome.word(), reason, "the update ended");
+        Ok(())
+    }
+
+    fn default_reason(&self, update: &Update, outcome: Outcome) -> Option<String> {
+        let (target, running) = (&update.target, &self.running);
+        match outcome {
+            Outcome::Confirmed => None,
+            Outcome::FellBack => Some(format!(
+                "slot {target} was tried and slot {running} runs again: it did not start, or restarted before it was found healthy"
+            )),
+            Outcome::Failed if target == running => {
+                Some(format!("slot {running} had to be booted while it was to be overwritten"))
+            }
+            Outcome::Failed => Some("it was given up".into()),
+        }
+    }
+
+    /// A verified release is to be installed: the same that is under way, or another.
+    pub(super) fn accept(&mut self, version: &Version, manifest: Digest) -> Result<Option<Task>, Error> {
+        let same = self.journal.update.as_ref().is_some_and(|update| update.manifest_sha256 == Some(manifest));
+        if same && matches!(self.journal.state, State::Writing | State::Staged) {
+            return self.ask_bootloader();
+        }
+        let (state, action) = lifecycle::step(self.journal.state, Event::Accepted)?;
+        // What runs now is what a person may want to go back to.
+        let record = SlotRecord { version: self.version.clone(), manifest_sha256: None };
+        let running = self.running.clone();
+        self.change_history(|history| drop(history.slots.entry(running).or_insert(record)))?;
+        let update = self.new_update(version.clone(), Some(manifest), Why::Release)?;
+        self.enter(state, Some(update), action)
+    }
+
+    fn new_update(&self, version: Version, manifest: Option<Digest>, why: Why) -> Result<Update, Error> {
+        let mut id = [0; 16];
+        let random = getrandom::fill(&mut id).map_err(io::Error::other);
+        random.map_err(disk::Error::io("read", Path::new("the system's randomness")))?;
+        Ok(Update {
+            id: to_hex(&id),
+            from: self.version.clone(),
+            version,
+            manifest_sha256: manifest,
+            target: self.spare.clone(),
+            why,
+            reason: None,
+            hopeless: false,
+        })
+    }
+
+    /// The update under way cannot be finished.
+    pub(super) fn give_up(&mut self, reason: &str, hopeless: bool) -> Result<(), Error> {
+        if !matches!(self.journal.state, State::Writing | State::Staged) {
+            return Ok(());
+        }
+        self.note(reason, hopeless);
+        self.happen(Event::GaveUp).map(drop)
+    }
+
+    /// Writes the reason into the update; the next step journals it.
+    fn note(&mut self, reason: &str, hopeless: bool) {
+        if let Some(update) = &mut self.journal.update {
+            update.reason = Some(report::reason(reason));
+            update.hopeless = hopeless;
+        }
+    }
+
+    /// The health check of the slot that is being tried has ended.
+    pub(super) fn judged(&mut self, update: &str, health: Result<(), Unhealthy>) -> Result<Option<Task>, Error> {
+        let current = self.journal.update.as_ref().is_some_and(|current| current.id == update);
+        if !current || self.journal.state != State::Trying {
+            return Ok(None);
+        }
+        match health {
+            Ok(()) => self.happen(Event::Healthy),
+            Err(unhealthy) => {
+                self.note(&unhealthy.to_string(), false);
+                self.happen(Event::Unhealthy)
+            }
+        }
+    }
+
+    /// The health check of a slot that was confirmed long ago has ended.
+    pub(super) fn judged_old(&mut self, health: Result<(), Unhealthy>) -> Result<Option<Task>, Error> {
+        match health {
+            Ok(()) if self.old_slot_runs() => self.bootloader.confirm(&self.running)?,
+            Ok(()) => {}
+            Err(unhealthy) => self.refused("the running slot", &format!("the slot that runs is not healthy: {unhealthy}"), true),
+        }
+        Ok(None)
+    }
+
+    /// A person says that the slot that is being tried is good.
+    pub(super) fn confirm(&mut self) -> Result<Option<Task>, Error> {
+        self.happen(Event::Healthy)
+    }
+
+    /// A person wants the slot that ran before.
+    pub(super) fn roll_back(&mut self) -> Result<Option<Task>, Error> {
+        if self.journal.state == State::Idle {
+            let nothing = || Error::NothingToRollBackTo { slot: self.spare.clone() };
+            let record = self.history.slots.get(&self.spare).cloned().ok_or_else(nothing)?;
+            self.journal.update = Some(self.new_update(record.version, record.manifest_sha256, Why::RollBack)?);
+        } else {
+            self.note("a person went back", false);
+        }
+        let done = self.happen(Event::RollBack);
+        if self.journal.state == State::Idle {
+            self.journal.update = None;
+        }
+        done
+    }
+
+    /// Reads the clock; what is proven raises the floor.
+    pub(super) fn reading(&mut self) -> Result<Reading, disk::Error> {
+        let mut reading = self.clock.reading(self.floor);
+        if reading.proof == Proof::Synchronised {
+            (self.floor, reading.floor) = (reading.now, reading.now);
+            self.floor_written = self.store.keep_floor(self.floor_written, self.floor)?;
+        }
+        Ok(reading)
+    }
+
+    /// Takes what a finished refresh proves of the time. A server's word never carries the floor
+    /// past the expiry of what offline keys signed, nor past a synchronised clock.
+    pub(super) fn refreshed(&mut self, set: &TrustedSet) -> Result<(), disk::Error> {
+        self.metadata = self.keeper.versions();
+        let reading = self.reading()?;
+        let Some(issued) = set.timestamp().issued else { return Ok(()) };
+        let bounds = [set.root().head.expires, set.targets().head.expires, set.timestamp().head.expires];
+        let bounded = bounds.into_iter().all(|expires| issued < expires);
+        if reading.proof == Proof::Unproven && bounded && issued > self.floor {
+            self.floor = issued;
+            self.floor_written = self.store.keep_floor(self.floor_written, self.floor)?;
+        }
+        Ok(())
+    }
+
+    /// Logs what was refused and, if it is worth a report, keeps one: once for each cause.
+    pub(super) fn refused(&mut self, cause: &str, reason: &str, report: bool) {
+        tracing::warn!(reason, "refused");
+        if report {
+            self.add_refusal(cause, ReportEvent::Refused { reason: report::reason(reason) });
+        }
+    }
+
+    /// Keeps an event about something that was refused, once for each cause.
+    pub(super) fn add_refusal(&mut self, cause: &str, event: ReportEvent) {
+        let reading = self.clock.reading(self.floor);
+        let mut events = self.events.clone();
+        if events.add_refusal(cause, event, reading)
+            && let Err(error) = self.keep_events(events)
+        {
+            tracing::error!(error = super::session::chain(&error), "an event is lost");
+        }
+    }
+
+    fn keep_events(&mut self, events: Events) -> Result<(), Error> {
+        self.store.keep_events(&events)?;
+        self.events = events;
+        Ok(())
+    }
+
+    fn change_history(&mut self, change: impl FnOnce(&mut History)) -> Result<(), Error> {
+        let mut history = self.history.clone();
+        change(&mut history);
+        if history != self.history {
+            self.store.keep_history(&history)?;
+            self.history = history;
+        }
+        Ok(())
+    }
+
+    /// What waits to be reported.
+    pub(super) fn waiting_events(&self) -> Vec<NumberedEvent> {
+        self.events.waiting()
+    }
+
+    /// The events up to this number are spooled.
+    pub(super) fn forget_events(&mut self, up_to: u64) -> Result<(), Error> {
+        let mut events = self.events.clone();
+        events.forget(up_to);
+        if events == self.events { Ok(()) } else { self.keep_events(events) }
+    }
+
+    /// Where an update is.
+    pub(super) fn state(&self) -> State {
+        self.journal.state
+    }
+
+    /// The version that runs.
+    pub(super) fn version(&self) -> &Version {
+        &self.version
+    }
+
+    /// The name of the slot that may be written.
+    pub(super) fn spare(&self) -> &str {
+        &self.spare
+    }
+
+    /// Releases that failed here.
+    pub(super) fn denied(&self) -> Vec<Digest> {
+        self.history.denied.iter().copied().collect()
+    }
+
+    /// What is so.
+    pub(super) fn status(&self, progress_bytes: Option<(u64, u64)>) -> Status {
+        let reading = self.clock.reading(self.floor);
+        Status {
+            model: self.config.model.clone(),
+            slot: self.running.clone(),
+            version: self.version.clone(),
+            state: self.journal.state,
+            installing: self.journal.update.as_ref().map(|update| update.version.clone()),
+            progress_bytes: progress_bytes.filter(|_| self.journal.state == State::Writing),
+            now: reading.now,
+            floor: self.floor,
+            clock: reading.proof,
+            metadata: self.metadata.clone(),
+            declaration: self.promise.declaration().cloned(),
+            refused: self.promise.refused(),
+            denied: self.denied(),
+            last_update: self.history.last_update.clone(),
+        }
+    }
+}
+
+/// Stands for the manifest of a slot that we did not write.
+const NO_MANIFEST: Digest = Digest::from_bytes([0; 32]);
+
+/// `IMAGE_VERSION=` of the running system; 0 if it does not say, so that any release is newer.
+fn image_version(config: &Config) -> Result<Version, Error> {
+    let bytes = disk::read_bounded(&config.os_release, limits::CONFIG_BYTES_MAX)?.unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    let value = text.lines().find_map(|line| line.trim().strip_prefix("IMAGE_VERSION="));
+    let version = value.and_then(|value| value.trim_matches(['"', '\'']).parse().ok());
+    if let Some(version) = version {
+        return Ok(version);
+    }
+    tracing::warn!(path = %config.os_release.display(), "IMAGE_VERSION is not set, so the running version counts as 0");
+    "0".parse().map_err(|_| Error::NoVersion { path: config.os_release.clone() })
+}

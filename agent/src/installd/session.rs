@@ -1,0 +1,497 @@
+//! What one leading connection asks, step by step.
+//!
+//! refresh → declaration → choose → manifest → index → frames → restart. Every answer rests on
+//! what was verified here before; a refusal changes nothing. What a session has proven dies with
+//! it: the next one verifies again.
+
+use std::collections::BTreeSet;
+
+use tenure_proto::digest::Digest;
+use tenure_proto::lifecycle::{self, Event, State};
+use tenure_proto::policy::{self, Candidate, Offer, Unfit};
+use tenure_proto::release::{self, Artifact, Release, Summary};
+use tenure_proto::report::ReportEvent;
+use tenure_proto::support::{Accepted, DECLARATION_PATH, Declaration, Refusal};
+use tenure_proto::trust::{self, Refresh, TrustedSet, Verified};
+use tenure_proto::version::Version;
+
+use super::device::{self, Device, Task};
+use crate::channel::{Offered, PlannedArtifact, Reply, Request, Retry, WantedFile};
+use crate::disk;
+use crate::install::{self, Writer, WrittenSlot};
+use crate::verify;
+
+/// See above.
+#[derive(Debug, Default)]
+pub(super) struct Session {
+    refresh: Option<Refresh>,
+    set: Option<TrustedSet>,
+    chosen: Option<Chosen>,
+    plan: Option<Plan>,
+    /// Releases that cannot be installed as things are; another one may be.
+    unfit: BTreeSet<Digest>,
+}
+
+#[derive(Debug)]
+struct Chosen {
+    path: String,
+    candidate: Candidate,
+}
+
+#[derive(Debug)]
+struct Plan {
+    release: Verified<Release>,
+    digest: Digest,
+    written: Vec<WrittenSlot>,
+    writer: Option<(usize, Writer)>,
+    /// A frame was refused: those on their way behind it are not what they seem.
+    broken: bool,
+}
+
+/// Why a question gets no good answer.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Error {
+    /// The caller may not ask this.
+    #[error("only root and the installer's own user may do this")]
+    NotAllowed,
+    /// Another connection has started a refresh since.
+    #[error("another connection leads now; start with a refresh")]
+    NotLeading,
+    /// Something must come first.
+    #[error("this comes too early: {what} must come first")]
+    TooEarly {
+        /// What.
+        what: &'static str,
+    },
+    /// The frame before was refused.
+    #[error("a frame before this one was refused; ask for the index again")]
+    AfterRefusal,
+    /// Metadata, a manifest or a declaration.
+    #[error(transparent)]
+    Verify(#[from] verify::Error),
+    /// The declaration breaks the promise.
+    #[error("the support declaration is refused")]
+    Promise(#[source] Refusal),
+    /// The manifest names another version than the list of targets.
+    #[error("the manifest of {listed} is about {found}")]
+    OtherVersion {
+        /// What was listed.
+        listed: Version,
+        /// What the manifest says.
+        found: Version,
+    },
+    /// The release does not fit this device.
+    #[error("release {version} cannot be installed here")]
+    Unfit {
+        /// Which.
+        version: Version,
+        /// Why.
+        #[source]
+        source: Unfit,
+    },
+    /// There is no slot for a part of the release, or no way to get it.
+    #[error("release {version} cannot be installed here: for {class} there is no {what}")]
+    NoWay {
+        /// Which.
+        version: Version,
+        /// The class of slots.
+        class: String,
+        /// What is missing.
+        what: &'static str,
+    },
+    /// A part of a release cannot be written.
+    #[error("release {version} cannot be installed")]
+    Install {
+        /// Which.
+        version: Version,
+        /// Why.
+        #[source]
+        source: install::Error,
+    },
+    /// The device's own state.
+    #[error(transparent)]
+    Device(#[from] device::Error),
+    /// A file of the device's own.
+    #[error("cannot keep what was verified")]
+    Disk(#[from] disk::Error),
+}
+
+/// An answer, and what has to wait.
+type Answer = Result<(Reply, Option<Task>), Error>;
+
+fn answer(reply: Reply) -> Answer {
+    Ok((reply, None))
+}
+
+impl Session {
+    /// Answers the connection that leads.
+    pub(super) fn answer(&mut self, device: &mut Device, request: Request, body: &[u8]) -> Answer {
+        match request {
+            Request::Refresh => self.start(device),
+            Request::Metadata { present } => self.metadata(device, present.then_some(body)),
+            Request::Declaration => self.declaration(device),
+            Request::DeclarationBytes => self.declaration_bytes(device, body),
+            Request::Choose { offer } => self.choose(device, offer),
+            Request::Manifest => self.manifest(device, body),
+            Request::Index { artifact } => self.index(device, artifact, body),
+            Request::Frame => self.frame(device, body),
+            Request::GiveUp { reason } => {
+                self.plan = None;
+                device.give_up(&reason, false)?;
+                answer(Reply::Done)
+            }
+            Request::Restart => Ok((Reply::Done, self.restart(device)?)),
+            Request::Status | Request::Events | Request::EventsKept { .. } | Request::Confirm | Request::RollBack => {
+                Err(Error::TooEarly { what: "another question" })
+            }
+        }
+    }
+
+    /// Bytes of the image that are in the slot, of how many.
+    pub(super) fn progress_bytes(&self) -> Option<(u64, u64)> {
+        let plan = self.plan.as_ref()?;
+        let sizes = || plan.release.artifacts.iter().map(|artifact| artifact.size_bytes);
+        let (at, writer) = plan.writer.as_ref()?;
+        Some((sizes().take(*at).sum::<u64>() + writer.image_bytes(), sizes().sum()))
+    }
+
+    fn start(&mut self, device: &mut Device) -> Answer {
+        device.reading()?;
+        self.refresh = Some(device.keeper.start(device.floor)?);
+        self.want(device)
+    }
+
+    fn metadata(&mut self, device: &mut Device, bytes: Option<&[u8]>) -> Answer {
+        // It is put back only if the file is accepted.
+        let mut refresh = self.refresh.take().ok_or(Error::TooEarly { what: "a refresh" })?;
+        device.keeper.supply(&mut refresh, bytes)?;
+        self.refresh = Some(refresh);
+        self.want(device)
+    }
+
+    fn want(&mut self, device: &mut Device) -> Answer {
+        let want = self.refresh.as_ref().and_then(Refresh::want);
+        let want = want.map(|want| WantedFile {
+            file: want.file,
+            bytes_max: want.bytes_max,
+            may_be_absent: want.may_be_absent,
+        });
+        if want.is_none() {
+            let refresh = self.refresh.take().ok_or(Error::TooEarly { what: "a refresh" })?;
+            let set = refresh.finish().map_err(verify::Error::from)?;
+            device.refreshed(&set)?;
+            self.set = Some(set);
+        }
+        answer(Reply::Want { want })
+    }
+
+    fn set(&self) -> Result<&TrustedSet, Error> {
+        self.set.as_ref().ok_or(Error::TooEarly { what: "a whole refresh" })
+    }
+
+    fn declaration(&self, device: &Device) -> Answer {
+        let set = self.set()?;
+        let target = match set.target(DECLARATION_PATH) {
+            Ok(target) if !device.promise.knows(target.hashes.sha256) => Some(wanted(set, DECLARATION_PATH)?),
+            // What is held stays held, whether or not it is still listed.
+            Ok(_) | Err(_) => None,
+        };
+        answer(Reply::Target { target })
+    }
+
+    fn declaration_bytes(&self, device: &mut Device, text: &[u8]) -> Answer {
+        let offered: Verified<Declaration> = self.set()?.open(DECLARATION_PATH, text).map_err(verify::Error::from)?;
+        let vouchers = device.keeper.chain()?;
+        let broken = match device.promise.offer(&offered, text, &vouchers)? {
+            Ok(accepted) => {
+                if accepted != Accepted::Same {
+                    tracing::info!(ends = %offered.ends, "a support declaration is held");
+                }
+                return answer(Reply::Done);
+            }
+            Err(broken) => broken,
+        };
+        if !matches!(broken.refusal, Refusal::Stale { .. }) {
+            let at = device.reading()?.now;
+            device.promise.keep_evidence(&broken, &offered, text, &vouchers, at)?;
+        }
+        if let Refusal::Shortened { held, offered } = broken.refusal {
+            let event = ReportEvent::ShorteningRefused {
+                held_sha256: broken.held_sha256,
+                held_ends: held,
+                offered_sha256: broken.offered_sha256,
+                offered_ends: offered,
+            };
+            device.add_refusal(&format!("shortening {}", broken.offered_sha256), event);
+        }
+        Err(Error::Promise(broken.refusal))
+    }
+
+    fn choose(&mut self, device: &Device, offer: Offered) -> Answer {
+        self.chosen = None;
+        let set = self.set()?;
+        if lifecycle::step(device.state(), Event::Accepted).is_err() {
+            return answer(Reply::Target { target: None });
+        }
+        let mut denied = device.denied();
+        denied.extend(&self.unfit);
+        let offer = match offer {
+            Offered::Release(version) => Offer::Release(version),
+            Offered::Nothing => Offer::Nothing,
+            Offered::NoServer => Offer::NoServer,
+        };
+        let chosen = policy::choose(device.version(), &candidates(set), &offer, &denied, device.floor);
+        let Some((candidate, why)) = chosen else { return answer(Reply::Target { target: None }) };
+        let path = release::manifest_path(&candidate.summary.version);
+        let target = wanted(set, &path)?;
+        tracing::info!(version = %candidate.summary.version, ?why, "a release is chosen");
+        self.chosen = Some(Chosen { path, candidate });
+        answer(Reply::Target { target: Some(target) })
+    }
+
+    fn manifest(&mut self, device: &mut Device, bytes: &[u8]) -> Answer {
+        let Chosen { path, candidate } = self.chosen.as_ref().ok_or(Error::TooEarly { what: "a choice" })?;
+        let release: Verified<Release> = self.set()?.open(path, bytes).map_err(verify::Error::from)?;
+        let (digest, listed) = (candidate.digest, candidate.summary.version.clone());
+        if let Err(error) = check_release(device, &release, digest, &listed) {
+            if error.is_hopeless() {
+                self.unfit.insert(digest);
+            }
+            return Err(error);
+        }
+        let artifacts = release.artifacts.iter().map(|artifact| planned(&release.version, artifact));
+        let artifacts = artifacts.collect::<Result<Vec<_>, _>>()?;
+        let task = device.accept(&release.version, digest)?;
+        let version = release.version.clone();
+        self.plan = Some(Plan { release, digest, written: Vec::new(), writer: None, broken: false });
+        Ok((Reply::Plan { version, artifacts }, task))
+    }
+
+    fn index(&mut self, device: &mut Device, at: usize, bytes: &[u8]) -> Answer {
+        let plan = self.plan.as_mut().ok_or(Error::TooEarly { what: "a manifest" })?;
+        if let Some((_, writer)) = plan.writer.as_ref().filter(|(here, _)| *here == at) {
+            plan.broken = false;
+            return answer(Reply::Frames { from: writer.next() });
+        }
+        match plan.open(device, at, bytes) {
+            Ok(from) => {
+                self.finish_artifact(device)?;
+                answer(Reply::Frames { from })
+            }
+            Err(error) => Err(self.failed(device, error)),
+        }
+    }
+
+    fn frame(&mut self, device: &mut Device, stored: &[u8]) -> Answer {
+        let plan = self.plan.as_mut().ok_or(Error::TooEarly { what: "a manifest" })?;
+        if plan.broken {
+            return Err(Error::AfterRefusal);
+        }
+        let version = plan.release.version.clone();
+        let (_, writer) = plan.writer.as_mut().ok_or(Error::TooEarly { what: "a frame index" })?;
+        let written = writer.write(stored, device.clock.monotonic());
+        let image_bytes = writer.image_bytes();
+        if let Err(source) = written {
+            plan.broken = true;
+            return Err(self.failed(device, Error::Install { version, source }));
+        }
+        self.finish_artifact(device)?;
+        answer(Reply::Written { image_bytes })
+    }
+
+    /// Reads back a slot that is complete; steps the update when all of them are.
+    fn finish_artifact(&mut self, device: &mut Device) -> Result<(), Error> {
+        let Some(plan) = &mut self.plan else { return Ok(()) };
+        let Some((_, writer)) = plan.writer.as_ref().filter(|(_, writer)| writer.is_complete()) else { return Ok(()) };
+        match writer.finish() {
+            Ok(slot) => plan.written.push(slot),
+            Err(source) => {
+                let version = plan.release.version.clone();
+                return Err(self.failed(device, Error::Install { version, source }));
+            }
+        }
+        if plan.is_proven() && device.state() == State::Writing {
+            device.happen(Event::Written)?;
+        }
+        Ok(())
+    }
+
+    /// What will fail again is given up at once.
+    fn failed(&mut self, device: &mut Device, error: Error) -> Error {
+        if !error.is_hopeless() {
+            return error;
+        }
+        self.plan = None;
+        match device.give_up(&chain(&error), true) {
+            Ok(()) => error,
+            Err(worse) => worse.into(),
+        }
+    }
+
+    fn restart(&mut self, device: &mut Device) -> Result<Option<Task>, Error> {
+        let task = match device.state() {
+            // Told to restart twice, or the bootloader did not take it the first time.
+            State::Armed => device.ask_bootloader()?,
+            State::Staged if self.plan.as_ref().is_some_and(Plan::is_proven) => device.happen(Event::Released)?,
+            _ => return Err(Error::TooEarly { what: "every artifact, written and read back," }),
+        };
+        Ok(task)
+    }
+}
+
+impl Plan {
+    fn open(&mut self, device: &Device, at: usize, bytes: &[u8]) -> Result<u32, Error> {
+        let missing = Error::TooEarly { what: "an artifact of the plan" };
+        let artifact = self.release.artifacts.get(at).ok_or(missing)?;
+        let version = &self.release.version;
+        let install = |source| Error::Install { version: version.clone(), source };
+        let full = artifact.full().ok_or_else(|| no_way(version, artifact, "payload of a kind that is known"))?;
+        let index = install::check_index(artifact, full, bytes).map_err(install)?;
+        let path = slot_of(device, version, artifact)?;
+        let writer = Writer::open(&path, artifact, index, device.clock.monotonic()).map_err(install)?;
+        let from = writer.next();
+        tracing::info!(class = %artifact.slot_class, slot = %path.display(), from, manifest = %self.digest, "writing");
+        (self.writer, self.broken) = (Some((at, writer)), false);
+        Ok(from)
+    }
+
+    fn is_proven(&self) -> bool {
+        install::covers(&self.written, &self.release.artifacts)
+    }
+}
+
+/// Everything that can be said before a byte is written.
+fn check_release(device: &Device, release: &Release, digest: Digest, listed: &Version) -> Result<(), Error> {
+    let version = || release.version.clone();
+    if release.version != *listed {
+        return Err(Error::OtherVersion { listed: listed.clone(), found: version() });
+    }
+    let fit = policy::check_fit(device.version(), release, digest, &device.denied());
+    fit.map_err(|source| Error::Unfit { version: version(), source })?;
+    for artifact in &release.artifacts {
+        let path = slot_of(device, &release.version, artifact)?;
+        install::check_size(&path, artifact).map_err(|source| Error::Install { version: version(), source })?;
+    }
+    Ok(())
+}
+
+/// The spare slot of the artifact's class.
+fn slot_of(device: &Device, version: &Version, artifact: &Artifact) -> Result<std::path::PathBuf, Error> {
+    let mut slots = device.config.slots_of(device.spare());
+    let slot = slots.find(|slot| slot.class == artifact.slot_class);
+    Ok(slot.ok_or_else(|| no_way(version, artifact, "slot"))?.path.clone())
+}
+
+fn no_way(version: &Version, artifact: &Artifact, what: &'static str) -> Error {
+    Error::NoWay { version: version.clone(), class: artifact.slot_class.to_string(), what }
+}
+
+fn planned(version: &Version, artifact: &Artifact) -> Result<PlannedArtifact, Error> {
+    let full = artifact.full().ok_or_else(|| no_way(version, artifact, "payload of a kind that is known"))?;
+    let index = WantedFile {
+        file: hashed_name(&full.index.path, full.index.sha256),
+        bytes_max: full.index.size_bytes,
+        may_be_absent: false,
+    };
+    let payload_file = hashed_name(&full.path, full.sha256);
+    let (slot_class, image_bytes) = (artifact.slot_class.clone(), artifact.size_bytes);
+    Ok(PlannedArtifact { slot_class, image_bytes, index, payload_file })
+}
+
+/// `folder/name` as a repository with consistent snapshots stores it.
+fn hashed_name(path: &str, digest: Digest) -> String {
+    match path.rsplit_once('/') {
+        Some((folder, name)) => format!("{folder}/{digest}.{name}"),
+        None => format!("{digest}.{path}"),
+    }
+}
+
+fn wanted(set: &TrustedSet, path: &str) -> Result<WantedFile, Error> {
+    let found = set.file_name(path).and_then(|file| Ok((file, set.target(path)?.length)));
+    let (file, bytes_max) = found.map_err(verify::Error::from)?;
+    Ok(WantedFile { file, bytes_max, may_be_absent: false })
+}
+
+/// Every release that is signed.
+fn candidates(set: &TrustedSet) -> Vec<Candidate> {
+    let targets = set.targets().targets.iter();
+    let candidates = targets.filter_map(|(path, target)| {
+        let summary = Summary::of(target)?;
+        let named = *path == release::manifest_path(&summary.version);
+        named.then_some(Candidate { summary, digest: target.hashes.sha256 })
+    });
+    candidates.collect()
+}
+
+impl Error {
+    /// Whether trying again can help.
+    pub(super) fn retry(&self) -> Retry {
+        match self {
+            Self::Install { source: install::Error::FrameMismatch { .. } | install::Error::IndexMismatch { .. }, .. }
+            | Self::AfterRefusal => Retry::Now,
+            Self::NotAllowed | Self::TooEarly { .. } | Self::Promise(_) => Retry::Never,
+            Self::Device(device::Error::Refused(_) | device::Error::NothingToRollBackTo { .. }) => Retry::Never,
+            _ if self.is_hopeless() => Retry::Never,
+            _ => Retry::Later,
+        }
+    }
+
+    /// Whether the same release would be refused again.
+    fn is_hopeless(&self) -> bool {
+        match self {
+            Self::Unfit { .. } | Self::NoWay { .. } | Self::OtherVersion { .. } => true,
+            Self::Verify(verify::Error::Refused(trust::Error::TargetUnreadable { .. } | trust::Error::WrongModel { .. })) => true,
+            Self::Install { source, .. } => source.is_hopeless(),
+            _ => false,
+        }
+    }
+
+    /// Whether a server should hear of it: it came from there, or the device needs help.
+    pub(super) fn is_worth_a_report(&self) -> bool {
+        match self {
+            Self::NotAllowed | Self::NotLeading | Self::TooEarly { .. } | Self::AfterRefusal => false,
+            Self::Device(device::Error::Refused(_) | device::Error::NothingToRollBackTo { .. }) => false,
+            // It has an event of its own.
+            Self::Promise(refusal) => !matches!(refusal, Refusal::Shortened { .. }),
+            _ => true,
+        }
+    }
+
+    /// What stays the same when the same happens again.
+    pub(super) fn cause(&self) -> String {
+        match self {
+            Self::Verify(verify::Error::Refused(trust::Error::Expired { role, expires, .. })) => {
+                format!("{role} expired {expires}")
+            }
+            Self::Install { version, source: install::Error::FrameMismatch { .. } } => format!("a frame of {version}"),
+            other => chain(other),
+        }
+    }
+
+    /// What has to be tried again without being asked for.
+    pub(super) fn task(&self) -> Option<Task> {
+        match self {
+            Self::Device(device::Error::Bootloader(_) | device::Error::NotKept { .. } | device::Error::State(_)) => {
+                Some(Task::TryAgain)
+            }
+            _ => None,
+        }
+    }
+
+    /// The answer to the other side.
+    pub(super) fn to_reply(&self) -> Reply {
+        Reply::Refused { reason: chain(self), retry: self.retry() }
+    }
+}
+
+/// An error with all its causes, in one line.
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}

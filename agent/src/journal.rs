@@ -1,0 +1,325 @@
+//! What `installd` remembers: each a versioned file that is replaced whole.
+//!
+//! The journal may be lost at any time: then the bootloader alone says what runs, no update is
+//! under way, and the device still updates.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use tenure_proto::digest::Digest;
+use tenure_proto::lifecycle::State;
+use tenure_proto::limits;
+use tenure_proto::report::ReportEvent;
+use tenure_proto::time::{Reading, Timestamp};
+use tenure_proto::version::Version;
+
+use crate::channel::{LastUpdate, NumberedEvent};
+use crate::disk;
+
+/// Where an update is, and which.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub(crate) struct Journal {
+    /// Where it is.
+    pub(crate) state: State,
+    /// Which; none when idle.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) update: Option<Update>,
+}
+
+/// One update, from its acceptance to its report.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub(crate) struct Update {
+    /// A random name, so that it is reported once.
+    pub(crate) id: String,
+    /// The version that ran before.
+    pub(crate) from: Version,
+    /// The version that is installed.
+    pub(crate) version: Version,
+    /// Its manifest; none for the slot that a person goes back to, if we did not write it.
+    pub(crate) manifest_sha256: Option<Digest>,
+    /// The slot that it goes into.
+    pub(crate) target: String,
+    /// Why it is done.
+    pub(crate) why: Why,
+    /// Why it did not end well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) reason: Option<String>,
+    /// Whether the same would fail again.
+    #[serde(default)]
+    pub(crate) hopeless: bool,
+}
+
+/// Why a slot is tried.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Why {
+    /// A release was chosen.
+    Release,
+    /// A person goes back.
+    RollBack,
+}
+
+/// What outlives an update.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub(crate) struct History {
+    /// What each slot holds that can be run.
+    pub(crate) slots: BTreeMap<String, SlotRecord>,
+    /// Manifests of releases that failed here, the oldest first.
+    pub(crate) denied: VecDeque<Digest>,
+    /// How the last update ended.
+    pub(crate) last_update: Option<LastUpdate>,
+}
+
+/// What a slot holds that can be run.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub(crate) struct SlotRecord {
+    /// The version.
+    pub(crate) version: Version,
+    /// Its manifest; none if we did not write it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) manifest_sha256: Option<Digest>,
+}
+
+/// What waits to be reported.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub(crate) struct Events {
+    /// The number of the last event ever.
+    last: u64,
+    /// The last update that was reported.
+    last_update: Option<String>,
+    /// Causes that were reported, the newest last.
+    causes: VecDeque<String>,
+    /// In the order they happened.
+    waiting: VecDeque<NumberedEvent>,
+}
+
+/// The lower bound of the time.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
+struct Floor {
+    floor: Timestamp,
+}
+
+/// The folder of all of them.
+#[derive(Clone, Debug)]
+pub(crate) struct Store {
+    folder: PathBuf,
+}
+
+/// How many causes are remembered as reported.
+const CAUSES_MAX: usize = 64;
+/// By how much the floor grows before it is written again, so that polls do not wear out flash.
+const FLOOR_STEP_S: u64 = 3600;
+
+impl Store {
+    /// Opens the folder.
+    pub(crate) fn new(folder: &Path) -> Self {
+        Self { folder: folder.into() }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    /// Reads the journal; idle if there is none, or none that can be read.
+    pub(crate) fn journal(&self) -> Result<Journal, disk::Error> {
+        let found = disk::load_state::<Journal>(&self.path("journal.json"))?.found();
+        // Any state but idle is about an update.
+        let found = found.filter(|journal| journal.state == State::Idle || journal.update.is_some());
+        Ok(found.unwrap_or(Journal { state: State::Idle, update: None }))
+    }
+
+    /// Writes the journal.
+    pub(crate) fn keep_journal(&self, journal: &Journal) -> Result<(), disk::Error> {
+        disk::store_state(&self.path("journal.json"), journal)
+    }
+
+    /// Reads the history; an empty one if there is none.
+    pub(crate) fn history(&self) -> Result<History, disk::Error> {
+        Ok(disk::load_state(&self.path("history.json"))?.found().unwrap_or_default())
+    }
+
+    /// Writes the history.
+    pub(crate) fn keep_history(&self, history: &History) -> Result<(), disk::Error> {
+        disk::store_state(&self.path("history.json"), history)
+    }
+
+    /// Reads the events; none if there is no file.
+    pub(crate) fn events(&self) -> Result<Events, disk::Error> {
+        Ok(disk::load_state(&self.path("events.json"))?.found().unwrap_or_default())
+    }
+
+    /// Writes the events.
+    pub(crate) fn keep_events(&self, events: &Events) -> Result<(), disk::Error> {
+        disk::store_state(&self.path("events.json"), events)
+    }
+
+    /// Reads the floor of the time; 1970 if there is none.
+    pub(crate) fn floor(&self) -> Result<Timestamp, disk::Error> {
+        let found = disk::load_state::<Floor>(&self.path("floor.json"))?.found();
+        Ok(found.map_or(Timestamp::UNIX_EPOCH, |found| found.floor))
+    }
+
+    /// Writes the floor, unless it grew by little since it was `written` last.
+    pub(crate) fn keep_floor(&self, written: Timestamp, floor: Timestamp) -> Result<Timestamp, disk::Error> {
+        if floor.seconds_since(written).is_none_or(|grown_s| grown_s < FLOOR_STEP_S) {
+            return Ok(written);
+        }
+        disk::store_state(&self.path("floor.json"), &Floor { floor })?;
+        Ok(floor)
+    }
+}
+
+impl History {
+    /// Remembers that a release failed here; the oldest is forgotten when there are too many.
+    pub(crate) fn deny(&mut self, manifest: Digest) {
+        if !self.denied.contains(&manifest) {
+            self.denied.push_back(manifest);
+        }
+        while self.denied.len() > limits::DENIED_MAX {
+            self.denied.pop_front();
+        }
+    }
+}
+
+impl Events {
+    /// Adds how an update ended, once; says whether it is new.
+    pub(crate) fn add_update(&mut self, update: &str, event: ReportEvent, reading: Reading) -> bool {
+        if self.last_update.as_deref() == Some(update) {
+            return false;
+        }
+        self.last_update = Some(update.into());
+        self.push(event, reading);
+        true
+    }
+
+    /// Adds a refusal, once for each cause; says whether it is new.
+    pub(crate) fn add_refusal(&mut self, cause: &str, event: ReportEvent, reading: Reading) -> bool {
+        if self.causes.iter().any(|known| known == cause) {
+            return false;
+        }
+        self.causes.push_back(cause.into());
+        while self.causes.len() > CAUSES_MAX {
+            self.causes.pop_front();
+        }
+        self.push(event, reading);
+        true
+    }
+
+    fn push(&mut self, event: ReportEvent, reading: Reading) {
+        self.last += 1;
+        self.waiting.push_back(NumberedEvent { number: self.last, at: reading.now, clock: reading.proof, event });
+        while self.waiting.len() > limits::SPOOL_REPORTS_MAX {
+            let routine = self.waiting.iter().position(|waiting| matches!(waiting.event, ReportEvent::Refused { .. }));
+            self.waiting.remove(routine.unwrap_or(0));
+        }
+    }
+
+    /// Forgets what is spooled.
+    pub(crate) fn forget(&mut self, up_to: u64) {
+        self.waiting.retain(|waiting| waiting.number > up_to);
+    }
+
+    /// What waits, in the order it happened.
+    pub(crate) fn waiting(&self) -> Vec<NumberedEvent> {
+        self.waiting.iter().cloned().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tenure_proto::lifecycle::Outcome;
+    use tenure_proto::time::Proof;
+
+    /// The journal as version 1 writes it; to be readable for ever.
+    const SAMPLE: &str = concat!(
+        r#"{"version":1,"state":"trying","update":{"id":"00112233445566778899aabbccddeeff","from":"1.0.0","version":"1.1.0","#,
+        r#""manifest_sha256":"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad","target":"B","why":"release","hopeless":false}}"#
+    );
+
+    fn store() -> (tempfile::TempDir, Store) {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::new(dir.path());
+        (dir, store)
+    }
+
+    fn sample() -> Journal {
+        Journal {
+            state: State::Trying,
+            update: Some(Update {
+                id: "00112233445566778899aabbccddeeff".into(),
+                from: "1.0.0".parse().unwrap(),
+                version: "1.1.0".parse().unwrap(),
+                manifest_sha256: Some(Digest::of(b"abc")),
+                target: "B".into(),
+                why: Why::Release,
+                reason: None,
+                hopeless: false,
+            }),
+        }
+    }
+
+    #[test]
+    fn the_journal_of_version_1_is_written_and_read() {
+        let (dir, store) = store();
+        store.keep_journal(&sample()).unwrap();
+        assert_eq!(std::fs::read_to_string(dir.path().join("journal.json")).unwrap(), SAMPLE);
+        assert_eq!(store.journal().unwrap(), sample());
+        let ended = Journal { state: State::Ended { ended: Outcome::FellBack }, ..sample() };
+        store.keep_journal(&ended).unwrap();
+        assert_eq!(store.journal().unwrap(), ended);
+    }
+
+    #[test]
+    fn a_journal_that_cannot_be_read_is_moved_aside_and_means_idle() {
+        let (dir, store) = store();
+        for text in ["", "{", r#"{"version":9,"state":"idle"}"#, r#"{"version":1,"state":"dancing"}"#, r#"{"version":1,"state":"trying"}"#] {
+            std::fs::write(dir.path().join("journal.json"), text).unwrap();
+            assert_eq!(store.journal().unwrap(), Journal { state: State::Idle, update: None }, "{text}");
+        }
+        assert_eq!(std::fs::read_to_string(dir.path().join("journal.json.broken")).unwrap(), r#"{"version":1,"state":"dancing"}"#);
+    }
+
+    fn reading() -> Reading {
+        Reading { now: Timestamp::UNIX_EPOCH, floor: Timestamp::UNIX_EPOCH, proof: Proof::Unproven }
+    }
+
+    #[test]
+    fn an_update_is_reported_once_and_a_refusal_once_for_each_cause() {
+        let mut events = Events::default();
+        let refused = || ReportEvent::Refused { reason: "x".into() };
+        assert!(events.add_update("a", refused(), reading()));
+        assert!(!events.add_update("a", refused(), reading()));
+        assert!(events.add_refusal("expired", refused(), reading()));
+        assert!(!events.add_refusal("expired", refused(), reading()));
+        assert_eq!(events.waiting().len(), 2);
+        events.forget(1);
+        assert_eq!(events.waiting().iter().map(|event| event.number).collect::<Vec<_>>(), [2]);
+    }
+
+    #[test]
+    fn too_many_events_lose_the_oldest_refusal_first() {
+        let mut events = Events::default();
+        let (from, version): (Version, Version) = ("1.0".parse().unwrap(), "1.1".parse().unwrap());
+        let (manifest_sha256, outcome) = (Digest::of(b"a"), Outcome::Failed);
+        let ended = ReportEvent::UpdateEnded { from, version, manifest_sha256, outcome, reason: None };
+        events.add_update("a", ended, reading());
+        for nth in 0..300 {
+            events.add_refusal(&format!("{nth}"), ReportEvent::Refused { reason: "x".into() }, reading());
+        }
+        let numbers: Vec<_> = events.waiting().iter().map(|event| event.number).collect();
+        assert_eq!((numbers.len(), numbers[0], numbers[1], numbers[255]), (256, 1, 47, 301));
+    }
+
+    #[test]
+    fn the_floor_is_written_when_it_grew_by_an_hour() {
+        let (_dir, store) = store();
+        let written = store.floor().unwrap();
+        assert_eq!(store.keep_floor(written, written.plus_s(3599)).unwrap(), written);
+        let later = written.plus_s(3600);
+        assert_eq!(store.keep_floor(written, later).unwrap(), later);
+        assert_eq!(store.floor().unwrap(), later);
+        assert_eq!(store.keep_floor(later, written).unwrap(), later);
+    }
+}

@@ -1,0 +1,183 @@
+//! The support declaration that this device holds its maker to.
+//!
+//! Held is the best declaration that was ever verified, with the metadata that vouches for it:
+//! one folder for each, named by sequence and digest, its declaration written last. One that
+//! breaks the promise is refused, and both texts are kept as evidence.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use tenure_proto::digest::Digest;
+use tenure_proto::limits;
+use tenure_proto::support::{self, Accepted, Declaration, Refusal};
+use tenure_proto::time::Timestamp;
+use tenure_proto::trust::{TargetFile as _, Verified};
+
+use crate::channel::RefusedDeclaration;
+use crate::disk;
+
+const TEXT: &str = "declaration.json";
+const REFUSAL: &str = "refusal.json";
+
+/// The keeper of the promise.
+#[derive(Debug)]
+pub(crate) struct Promise {
+    held_folder: PathBuf,
+    evidence_folder: PathBuf,
+    held: Option<Held>,
+    refused: Vec<Record>,
+}
+
+/// What is held.
+#[derive(Clone, Debug)]
+struct Held {
+    declaration: Declaration,
+    digest: Digest,
+    folder: PathBuf,
+}
+
+/// `evidence/<n>/refusal.json`.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+struct Record {
+    #[serde(flatten)]
+    refused: RefusedDeclaration,
+    reason: String,
+    held_sha256: Digest,
+    offered_sha256: Digest,
+}
+
+/// A declaration that was refused, and whether that was so before.
+#[derive(Debug)]
+pub(crate) struct Broken {
+    /// Why.
+    pub(crate) refusal: Refusal,
+    /// The digest of what is held.
+    pub(crate) held_sha256: Digest,
+    /// The digest of what was offered.
+    pub(crate) offered_sha256: Digest,
+}
+
+/// Files that vouch for a text: name and bytes.
+pub(crate) type Vouchers = Vec<(&'static str, Vec<u8>)>;
+
+impl Promise {
+    /// Reads what is held and what was refused.
+    pub(crate) fn open(folder: &Path) -> Result<Self, disk::Error> {
+        let (held_folder, evidence_folder) = (folder.join("promise"), folder.join("evidence"));
+        disk::make_folder(&held_folder, 0o700)?;
+        disk::make_folder(&evidence_folder, 0o700)?;
+        let mut promise = Self { held_folder, evidence_folder, held: None, refused: Vec::new() };
+        for folder in disk::list(&promise.held_folder)? {
+            promise.held = better(promise.held.take(), read_held(&folder)?);
+        }
+        for folder in disk::list(&promise.evidence_folder)? {
+            promise.refused.extend(disk::load_state::<Record>(&folder.join(REFUSAL))?.found());
+        }
+        Ok(promise)
+    }
+
+    /// What is held.
+    pub(crate) fn declaration(&self) -> Option<&Declaration> {
+        self.held.as_ref().map(|held| &held.declaration)
+    }
+
+    /// What was refused.
+    pub(crate) fn refused(&self) -> Vec<RefusedDeclaration> {
+        self.refused.iter().map(|record| record.refused.clone()).collect()
+    }
+
+    /// Whether a declaration of this digest was judged before.
+    pub(crate) fn knows(&self, digest: Digest) -> bool {
+        let held = self.held.as_ref().is_some_and(|held| held.digest == digest);
+        held || self.refused.iter().any(|record| record.offered_sha256 == digest)
+    }
+
+    /// Judges a verified declaration and keeps it if it is as good or better.
+    pub(crate) fn offer(
+        &mut self,
+        offered: &Verified<Declaration>,
+        text: &[u8],
+        vouchers: &Vouchers,
+    ) -> Result<Result<Accepted, Broken>, disk::Error> {
+        let digest = Digest::of(text);
+        let held = self.held.as_ref().map(|held| (&held.declaration, held.digest));
+        match support::ratchet(held, (offered, digest)) {
+            Ok(Accepted::Same) => Ok(Ok(Accepted::Same)),
+            Ok(accepted) => {
+                self.keep(offered, digest, text, vouchers)?;
+                Ok(Ok(accepted))
+            }
+            Err(refusal) => {
+                let held_sha256 = held.map_or(digest, |held| held.1);
+                Ok(Err(Broken { refusal, held_sha256, offered_sha256: digest }))
+            }
+        }
+    }
+
+    fn keep(&mut self, new: &Declaration, digest: Digest, text: &[u8], vouchers: &Vouchers) -> Result<(), disk::Error> {
+        let folder = self.held_folder.join(format!("{:010}-{digest}", new.sequence));
+        write_texts(&folder, text, vouchers)?;
+        let old = self.held.replace(Held { declaration: new.clone(), digest, folder: folder.clone() });
+        for stale in old.filter(|old| old.folder != folder) {
+            disk::remove_folder(&stale.folder)?;
+        }
+        Ok(())
+    }
+
+    /// Keeps both texts, with what vouches for each. Of too many, the first ones are the proof.
+    pub(crate) fn keep_evidence(
+        &mut self,
+        broken: &Broken,
+        offered: &Declaration,
+        text: &[u8],
+        vouchers: &Vouchers,
+        at: Timestamp,
+    ) -> Result<(), disk::Error> {
+        let Some(held) = &self.held else { return Ok(()) };
+        if self.knows(broken.offered_sha256) || self.refused.len() >= limits::EVIDENCE_MAX {
+            return Ok(());
+        }
+        let folder = self.evidence_folder.join(format!("{:03}", self.refused.len() + 1));
+        for path in disk::list(&held.folder)? {
+            let bytes = disk::read_bounded(&path, limits::TARGETS_BYTES_MAX)?.unwrap_or_default();
+            disk::make_folder(&folder.join("held"), 0o700)?;
+            disk::replace(&folder.join("held").join(path.file_name().unwrap_or_default()), &bytes)?;
+        }
+        write_texts(&folder.join("offered"), text, vouchers)?;
+        let (held_ends, offered_ends) = (held.declaration.ends, offered.ends);
+        let evidence = folder.display().to_string();
+        let record = Record {
+            refused: RefusedDeclaration { at, held_ends, offered_ends, evidence },
+            reason: broken.refusal.to_string(),
+            held_sha256: broken.held_sha256,
+            offered_sha256: broken.offered_sha256,
+        };
+        disk::store_state(&folder.join(REFUSAL), &record)?;
+        self.refused.push(record);
+        Ok(())
+    }
+}
+
+/// The declaration comes last: a folder without it is one that a power cut left.
+fn write_texts(folder: &Path, text: &[u8], vouchers: &Vouchers) -> Result<(), disk::Error> {
+    disk::make_folder(folder, 0o700)?;
+    for (name, bytes) in vouchers {
+        disk::replace(&folder.join(name), bytes)?;
+    }
+    disk::replace(&folder.join(TEXT), text)
+}
+
+fn read_held(folder: &Path) -> Result<Option<Held>, disk::Error> {
+    let Some(text) = disk::read_bounded(&folder.join(TEXT), limits::DECLARATION_BYTES_MAX)? else { return Ok(None) };
+    let digest = Digest::of(&text);
+    let named = folder.file_name().is_some_and(|name| name.to_string_lossy().ends_with(&digest.to_string()));
+    let declaration = Declaration::parse(&text).ok().filter(|_| named);
+    if declaration.is_none() {
+        tracing::error!(folder = %folder.display(), "a held declaration is damaged");
+    }
+    Ok(declaration.map(|declaration| Held { declaration, digest, folder: folder.into() }))
+}
+
+fn better(a: Option<Held>, b: Option<Held>) -> Option<Held> {
+    a.into_iter().chain(b).max_by_key(|held| (held.declaration.ends, held.declaration.sequence))
+}
