@@ -10,6 +10,9 @@ pub const PUBLIC: u32 = 0o644;
 /// The mode of a file that only its owner may read, such as a key.
 pub const SECRET: u32 = 0o600;
 
+/// How the names of unfinished files begin.
+pub const DRAFT_PREFIX: &str = ".draft-";
+
 /// Why a file could not be written.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot write {}", path.display())]
@@ -35,7 +38,7 @@ pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Error> {
 pub fn draft(path: &Path) -> io::Result<tempfile::NamedTempFile> {
     let folder = folder_of(path);
     std::fs::create_dir_all(folder)?;
-    tempfile::Builder::new().prefix(".draft-").tempfile_in(folder)
+    tempfile::Builder::new().prefix(DRAFT_PREFIX).tempfile_in(folder)
 }
 
 /// Moves a finished draft to `path`, durably.

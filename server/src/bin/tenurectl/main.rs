@@ -1,2 +1,50 @@
-//! x
-fn main() {}
+//! `tenurectl`: the manufacturer's and the operator's command line.
+//!
+//! It signs in a folder, without a network; `push` brings what was signed to a server, which
+//! checks all of it again.
+
+mod api;
+mod cli;
+mod dates;
+mod folder;
+mod offline;
+mod progress;
+mod promise;
+mod repo;
+mod screen;
+mod words;
+
+mod device_accept;
+mod device_list;
+mod device_refuse;
+mod device_token;
+mod init;
+mod login;
+mod model_add;
+mod model_renew;
+mod push;
+mod release_list;
+mod release_publish;
+mod support_declare;
+mod support_extend;
+mod support_show;
+mod verify;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+/// Why a command ended without success; printed once, with its whole chain.
+pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    let screen = screen::Screen::new(cli.json);
+    match cli.run(screen) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            screen.fail(failure.as_ref());
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! The commands on one page.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use tenure_server::clock::Clock;
+
+use crate::folder::{self, Folder};
+use crate::screen::Screen;
+use crate::{
+    Failure, device_accept, device_list, device_refuse, device_token, init, login, model_add, model_renew, push,
+    release_list, release_publish, support_declare, support_extend, support_show, verify,
+};
+
+const EXAMPLES: &str = "\
+Examples, from nothing to a product with a promise:
+  tenurectl init --manufacturer 'ACME Ltd' --contact https://acme.example/security
+  tenurectl model add acme-gw1 --designation 'ACME Gateway 1'
+  tenurectl support declare acme-gw1 --ends 2033-12-31 --component device --component 'ACME app'
+  tenurectl release publish acme-gw1 1.0.0 --image rootfs=rootfs.img --kind feature
+  tenurectl verify acme-gw1 --payloads
+  tenurectl login --setup-link http://127.0.0.1:8080/setup/TOKEN --user ada
+  tenurectl push acme-gw1
+
+Exit status: 0 done, 1 refused or failed, 2 wrong usage.";
+
+/// Declares support, signs releases, and brings both to a server.
+#[derive(Debug, Parser)]
+#[command(version, after_help = EXAMPLES, subcommand_required = true, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    site: SiteArgs,
+    /// Answer with one JSON value
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Where a command works.
+#[derive(Args, Debug)]
+struct SiteArgs {
+    /// The manufacturer's folder
+    #[arg(long, global = true, value_name = "DIR", default_value = ".")]
+    dir: PathBuf,
+    /// Where private keys are; may be given more than once [default: DIR/keys]
+    #[arg(long, global = true, value_name = "DIR")]
+    keys: Vec<PathBuf>,
+    /// Move the clock by this file, for drills: {"`offset_s`": 86400}
+    #[arg(long, global = true, value_name = "FILE")]
+    clock_file: Option<PathBuf>,
+}
+
+/// What a command works with.
+#[derive(Clone, Debug)]
+pub(crate) struct Site {
+    /// The manufacturer's folder.
+    pub(crate) dir: PathBuf,
+    /// Where private keys are; empty for the folder's own.
+    key_dirs: Vec<PathBuf>,
+    /// The clock.
+    pub(crate) clock: Clock,
+    /// Where answers go.
+    pub(crate) screen: Screen,
+}
+
+impl Site {
+    /// Opens the manufacturer's folder.
+    pub(crate) fn folder(&self) -> Result<Folder, folder::Error> {
+        Folder::open(&self.dir, &self.key_dirs)
+    }
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Start a folder: who you are, and your offline keys
+    Init(init::Args),
+    /// Models
+    #[command(subcommand)]
+    Model(Model),
+    /// The support period: updates until this day
+    #[command(subcommand)]
+    Support(Support),
+    /// Releases
+    #[command(subcommand)]
+    Release(Release),
+    /// Read a repository as a device would
+    Verify(verify::Args),
+    /// Log in to a server, or make its first administrator
+    Login(login::Args),
+    /// Bring what was signed to the server
+    Push(push::Args),
+    /// Devices
+    #[command(subcommand)]
+    Device(Device),
+}
+
+#[derive(Debug, Subcommand)]
+enum Model {
+    /// Add a model: its root of trust, its online keys, an empty repository
+    Add(model_add::Args),
+    /// Sign snapshot and timestamp anew, for a folder that a plain web server carries
+    Renew(model_renew::Args),
+}
+
+#[derive(Debug, Subcommand)]
+enum Support {
+    /// Declare until when a model gets security updates, or word it anew
+    Declare(support_declare::Args),
+    /// Move the end of support to a later day
+    Extend(support_extend::Args),
+    /// Show what is promised
+    Show(support_show::Args),
+}
+
+#[derive(Debug, Subcommand)]
+enum Release {
+    /// Sign a release of these images
+    Publish(Box<release_publish::Args>),
+    /// List a model's releases
+    List(release_list::Args),
+}
+
+#[derive(Debug, Subcommand)]
+enum Device {
+    /// List the devices that the server knows
+    List(device_list::Args),
+    /// Let a device check in
+    Accept(device_accept::Args),
+    /// Turn a device away
+    Refuse(device_refuse::Args),
+    /// Make a token that admits devices at once
+    Token(device_token::Args),
+}
+
+impl Cli {
+    /// Runs the command.
+    pub(crate) fn run(self, screen: Screen) -> Result<(), Failure> {
+        let SiteArgs { dir, keys, clock_file } = self.site;
+        let site = Site { dir, key_dirs: keys, clock: Clock::new(clock_file), screen };
+        match self.command {
+            Command::Init(args) => init::run(&site, &args)?,
+            Command::Model(Model::Add(args)) => model_add::run(&site, &args)?,
+            Command::Model(Model::Renew(args)) => model_renew::run(&site, &args)?,
+            Command::Support(Support::Declare(args)) => support_declare::run(&site, args)?,
+            Command::Support(Support::Extend(args)) => support_extend::run(&site, &args)?,
+            Command::Support(Support::Show(args)) => support_show::run(&site, &args)?,
+            Command::Release(Release::Publish(args)) => release_publish::run(&site, &args)?,
+            Command::Release(Release::List(args)) => release_list::run(&site, &args)?,
+            Command::Verify(args) => verify::run(&site, args)?,
+            Command::Login(args) => login::run(&site, &args)?,
+            Command::Push(args) => push::run(&site, &args)?,
+            Command::Device(Device::List(args)) => device_list::run(&site, &args)?,
+            Command::Device(Device::Accept(args)) => device_accept::run(&site, &args)?,
+            Command::Device(Device::Refuse(args)) => device_refuse::run(&site, &args)?,
+            Command::Device(Device::Token(args)) => device_token::run(&site, &args)?,
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+}

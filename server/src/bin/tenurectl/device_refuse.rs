@@ -1,0 +1,23 @@
+//! `tenurectl device refuse`.
+
+use serde_json::json;
+
+use crate::api::{self, Server};
+use crate::cli::Site;
+
+/// The options of `device refuse`.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Example:\n  tenurectl device refuse 3f6c…")]
+pub(crate) struct Args {
+    /// The device's name, as `tenurectl device list` and `tenure status` show it
+    id: String,
+}
+
+/// Runs `device refuse`.
+pub(crate) fn run(site: &Site, args: &Args) -> Result<(), api::Error> {
+    let server = Server::open(&site.dir)?;
+    drop(server.post(&format!("/api/v1/devices/{}/refuse", args.id), &json!({}))?);
+    site.screen.say(format!("Device {} is refused.", args.id));
+    site.screen.answer(&json!({"device": args.id, "state": "refused"}));
+    Ok(())
+}

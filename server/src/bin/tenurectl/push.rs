@@ -1,0 +1,216 @@
+//! `tenurectl push`: brings what was signed to the server, which checks all of it before a device sees it.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde_json::{Value, json};
+use tenure_proto::model::Model;
+use tenure_proto::support::DECLARATION_PATH;
+use tenure_server::check::{self, Depth, Finding, Folders};
+use tenure_server::keys;
+
+use crate::api::{self, Remote, Server};
+use crate::cli::Site;
+use crate::folder::{self, ModelFolder};
+use crate::progress::Progress;
+use crate::repo::{self, Repo};
+use crate::screen::Screen;
+use crate::words;
+
+/// The options of `push`.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "\
+Example:
+  tenurectl push acme-gw1
+
+Uploads what the server does not have. The server reads it as a device would, and makes all of it live
+at once or nothing. The model is created on the server if need be; its online keys go there, your
+offline keys never do.")]
+pub(crate) struct Args {
+    /// The model
+    model: Model,
+}
+
+/// Why nothing was pushed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// The folder itself is not right.
+    #[error("the repository of {model} is damaged; nothing was pushed")]
+    Damaged {
+        /// The model.
+        model: Model,
+        /// What is wrong.
+        #[source]
+        source: Finding,
+    },
+    /// The server has what this folder never saw.
+    #[error(
+        "the server has version {theirs} of {role} metadata and this folder has {ours}: it was published from another folder; work on from that one"
+    )]
+    Behind {
+        /// Which role.
+        role: &'static str,
+        /// The server's version.
+        theirs: u64,
+        /// Ours.
+        ours: u64,
+    },
+    /// Two texts under one version.
+    #[error(
+        "the server has another version {version} of {role} metadata: it was published from another folder; work on from that one"
+    )]
+    Diverged {
+        /// Which role.
+        role: &'static str,
+        /// The version.
+        version: u64,
+    },
+    /// The server's answer has no name for the publication.
+    #[error("the server's answer has no publication id")]
+    NoId,
+    /// A file of ours that does not read.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The manufacturer's folder.
+    #[error(transparent)]
+    Folder(#[from] folder::Error),
+    /// The repository.
+    #[error(transparent)]
+    Repo(#[from] repo::Error),
+    /// An online key.
+    #[error(transparent)]
+    Keys(#[from] keys::Error),
+    /// The server.
+    #[error(transparent)]
+    Server(#[from] api::Error),
+}
+
+/// Runs `push`.
+pub(crate) fn run(site: &Site, args: &Args) -> Result<(), Error> {
+    let folder = site.folder()?;
+    let _lock = folder.lock()?;
+    let (model, now) = (folder.model(&args.model)?, site.clock.now());
+    let repo = Repo::open(&model, now)?;
+    check_whole(&repo, &args.model)?;
+    let server = Server::open(&site.dir)?;
+    create(&server, &model)?;
+    let remote = Remote::new(&server, &args.model);
+    let metadata = missing_metadata(&repo, &model, &remote, now)?;
+    if metadata.is_empty() {
+        site.screen.say(format!("{} has all of {} already; nothing to push.", server.url(), model.designation));
+        site.screen.answer(&json!({"model": args.model, "pushed": false, "files": 0, "bytes": 0}));
+        return Ok(());
+    }
+    let files = missing_targets(&repo, &remote)?;
+    let versions = upload(site.screen, &server, &args.model, &Load { metadata, files: &files, repo: &repo })?;
+    let bytes: u64 = files.values().sum();
+    let sent = format!("{} with {}", words::count(files.len(), "target file"), words::bytes(bytes));
+    site.screen.say(format!("{} is live on {} ({sent} uploaded).", model.designation, server.url()));
+    site.screen.say(format!("  public page: {}/p/{}", server.url(), args.model));
+    let (pushed, count) = (true, files.len());
+    site.screen
+        .answer(&json!({"model": args.model, "pushed": pushed, "files": count, "bytes": bytes, "versions": versions}));
+    Ok(())
+}
+
+/// What the server would find out is found out here first.
+fn check_whole(repo: &Repo, model: &Model) -> Result<(), Error> {
+    let mut depth = Depth { reads: &|_| false, progress: &mut |_| {} };
+    let opened = check::targets(&repo.set, &mut Folders::new([repo.path().to_path_buf()]), &mut depth);
+    opened.map(drop).map_err(|source| Error::Damaged { model: model.clone(), source })
+}
+
+/// Makes the model on the server; the same model twice is no fault.
+fn create(server: &Server, model: &ModelFolder) -> Result<(), Error> {
+    let key = |role| keys::read(&model.online_key(role)).and_then(|key| keys::to_pem(&key));
+    let path = model.factory_root();
+    let root = std::fs::read(&path).map_err(|source| Error::Read { path, source })?;
+    let body = json!({
+        "root": BASE64.encode(root),
+        "snapshot_key": key("snapshot")?,
+        "timestamp_key": key("timestamp")?,
+    });
+    Ok(server.put(&format!("/api/v1/models/{}", model.model), &body)?)
+}
+
+/// The metadata that the server does not have, by file name.
+fn missing_metadata(
+    repo: &Repo,
+    model: &ModelFolder,
+    remote: &Remote,
+    now: tenure_proto::time::Timestamp,
+) -> Result<BTreeMap<String, Vec<u8>>, Error> {
+    let path = model.factory_root();
+    let root = std::fs::read(&path).map_err(|source| Error::Read { path, source })?;
+    // A model without a publication has nothing that could be refreshed; anything else that is
+    // wrong there, the server says when it is asked to commit.
+    let live = check::refresh(check::factory(root), now, &model.model, |want| remote.metadata(want)).ok();
+    let mut missing = repo.roots_after(live.as_ref().map_or(1, |live| live.set.root().head.version))?;
+    for (role, ours) in repo.roles() {
+        let file = format!("{role}.json");
+        let theirs = live.as_ref().and_then(|live| live.held.files.get(&file));
+        let theirs_version = live.as_ref().and_then(|live| match role {
+            "targets" => Some(live.set.targets().head.version),
+            _ => live.set.delegated(role).map(|role| role.head.version),
+        });
+        match theirs_version {
+            Some(theirs) if theirs > ours.version => return Err(Error::Behind { role, theirs, ours: ours.version }),
+            Some(version) if version == ours.version && theirs != Some(&ours.bytes) => {
+                return Err(Error::Diverged { role, version });
+            }
+            Some(version) if version == ours.version => {}
+            Some(_) | None => drop(missing.insert(format!("{}.{file}", ours.version), ours.bytes)),
+        }
+    }
+    Ok(missing)
+}
+
+/// The target files that the server does not have: their names and lengths.
+fn missing_targets(repo: &Repo, remote: &Remote) -> Result<BTreeMap<String, u64>, Error> {
+    let paths = repo.set.targets().targets.keys().map(String::as_str);
+    let mut missing = BTreeMap::new();
+    for path in paths.chain([DECLARATION_PATH]) {
+        let (Ok(target), Ok(name)) = (repo.set.target(path), repo.set.file_name(path)) else { continue };
+        if !remote.has(&name)? {
+            missing.insert(name, target.length);
+        }
+    }
+    Ok(missing)
+}
+
+/// What goes to the server.
+struct Load<'a> {
+    metadata: BTreeMap<String, Vec<u8>>,
+    files: &'a BTreeMap<String, u64>,
+    repo: &'a Repo,
+}
+
+fn upload(screen: Screen, server: &Server, model: &Model, load: &Load<'_>) -> Result<Value, Error> {
+    let started = server.post(&format!("/api/v1/models/{model}/publications"), &json!({}))?;
+    let id = started.get("id").and_then(Value::as_str).ok_or(Error::NoId)?;
+    let base = format!("/api/v1/publications/{id}");
+    for (name, length) in load.files {
+        let mut progress = Progress::new(format!("uploading {}", short(name)), *length);
+        let file = load.repo.path().join("targets").join(name);
+        server.upload_file(&format!("{base}/targets/{name}"), &file, move |bytes| progress.advance(bytes))?;
+    }
+    for (name, bytes) in &load.metadata {
+        server.upload(&format!("{base}/metadata/{name}"), bytes)?;
+    }
+    screen.say("The server reads all of it as a device would.");
+    Ok(server.post_patiently(&format!("{base}/commit"))?)
+}
+
+/// The name of a target file without its digest.
+fn short(name: &str) -> String {
+    let (folder, file) = name.rsplit_once('/').unwrap_or(("", name));
+    format!("{folder}/{}", file.split_once('.').map_or(file, |(_, rest)| rest))
+}

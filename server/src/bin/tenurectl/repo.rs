@@ -1,0 +1,292 @@
+//! The repository of a model in the folder: read as a device would, changed by signing.
+//!
+//! Files of a change are written under new names; `timestamp.json` comes last. An interrupted
+//! change is therefore no change, and running the command again makes it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use tenure_proto::digest::Digest;
+use tenure_proto::key::{RoleKeys, SigningKey};
+use tenure_proto::metadata::{self, Signed, Target, Targets};
+use tenure_proto::model::Model;
+use tenure_proto::release::Release;
+use tenure_proto::support::{DECLARATION_PATH, Declaration};
+use tenure_proto::time::Timestamp;
+use tenure_proto::trust::{Held, TrustedSet, Verified};
+use tenure_server::check::{self, Finding, Folders};
+use tenure_server::sign::{self, Stamp};
+use tenure_server::{disk, keys};
+
+use crate::folder::ModelFolder;
+use crate::words;
+
+/// Why the repository cannot be read or changed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// A file that must be there.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// What is there is not trusted.
+    #[error("the repository of {model} is damaged")]
+    Damaged {
+        /// The model.
+        model: Model,
+        /// What is wrong.
+        #[source]
+        source: Finding,
+    },
+    /// What was to be signed would not be trusted.
+    #[error("a device would refuse the new metadata; nothing was changed")]
+    Draft(#[source] Finding),
+    /// This machine's clock is behind the signatures.
+    #[error(
+        "this machine's clock says {}, and the repository was signed on {}; set the clock",
+        words::instant(*now), words::instant(*issued)
+    )]
+    Clock {
+        /// What the clock says.
+        now: Timestamp,
+        /// When the timestamp was signed.
+        issued: Timestamp,
+    },
+    /// The role `support` is not delegated to anybody.
+    #[error("nobody may sign a support declaration of {model}: its targets delegate no role support")]
+    NoSupportRole {
+        /// The model.
+        model: Model,
+    },
+    /// Metadata that cannot be signed.
+    #[error("cannot sign {role} metadata")]
+    Sign {
+        /// Which role.
+        role: &'static str,
+        /// Why.
+        #[source]
+        source: metadata::Error,
+    },
+    /// A key that does not read.
+    #[error(transparent)]
+    Keys(#[from] keys::Error),
+    /// A file that does not write.
+    #[error(transparent)]
+    Write(#[from] disk::Error),
+}
+
+/// A model's repository as it was last signed.
+#[derive(Debug)]
+pub(crate) struct Repo {
+    path: PathBuf,
+    /// What a device trusts.
+    pub(crate) set: TrustedSet,
+    held: Held,
+}
+
+/// A metadata file: its version and its bytes.
+#[derive(Clone, Debug)]
+pub(crate) struct SignedFile {
+    /// Its version.
+    pub(crate) version: u64,
+    /// Its bytes.
+    pub(crate) bytes: Vec<u8>,
+}
+
+/// The targets files that a change brings; those that it does not bring stay.
+#[derive(Debug, Default)]
+pub(crate) struct Next {
+    /// New targets.
+    pub(crate) targets: Option<Vec<u8>>,
+    /// New support.
+    pub(crate) support: Option<Vec<u8>>,
+}
+
+/// The private keys of the online roles.
+#[derive(Debug)]
+pub(crate) struct Online {
+    snapshot: SigningKey,
+    timestamp: SigningKey,
+}
+
+impl Online {
+    /// Reads them.
+    pub(crate) fn read(model: &ModelFolder) -> Result<Self, Error> {
+        let key = |role| keys::read(&model.online_key(role));
+        Ok(Self { snapshot: key("snapshot")?, timestamp: key("timestamp")? })
+    }
+}
+
+impl Repo {
+    /// Reads the repository as it was when it was last signed: its timestamp may have expired since.
+    pub(crate) fn open(model: &ModelFolder, now: Timestamp) -> Result<Self, Error> {
+        let path = model.repo();
+        let damaged = |source| Error::Damaged { model: model.model.clone(), source };
+        let issued = issued(&path, now).map_err(damaged)?;
+        if issued > now {
+            return Err(Error::Clock { now, issued });
+        }
+        let folders = Folders::new([path.clone()]);
+        let root = read(&model.factory_root())?;
+        let refreshed = check::refresh(check::factory(root), issued, &model.model, |want| folders.metadata(want));
+        let check::Refreshed { set, held } = refreshed.map_err(damaged)?;
+        Ok(Self { path, set, held })
+    }
+
+    /// Where its files are.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The declaration that is signed, and the digest of its bytes.
+    pub(crate) fn declaration(&self) -> Result<Option<(Verified<Declaration>, Digest)>, Error> {
+        let Ok(name) = self.set.file_name(DECLARATION_PATH) else { return Ok(None) };
+        let bytes = read(&self.path.join("targets").join(name))?;
+        let declaration = self.set.open(DECLARATION_PATH, &bytes).map_err(|error| self.damaged(error.into()))?;
+        Ok(Some((declaration, Digest::of(&bytes))))
+    }
+
+    /// The manifest at `path`.
+    pub(crate) fn release(&self, path: &str) -> Result<Verified<Release>, Error> {
+        let name = self.set.file_name(path).map_err(|error| self.damaged(error.into()))?;
+        let bytes = read(&self.path.join("targets").join(name))?;
+        self.set.open(path, &bytes).map_err(|error| self.damaged(error.into()))
+    }
+
+    /// The targets files as they were signed.
+    pub(crate) fn roles(&self) -> Vec<(&'static str, SignedFile)> {
+        let file = |role: &'static str, version| {
+            let bytes = self.held.files.get(&format!("{role}.json")).cloned().unwrap_or_default();
+            (role, SignedFile { version, bytes })
+        };
+        let support = self.set.delegated(sign::SUPPORT_ROLE).map(|role| file(sign::SUPPORT_ROLE, role.head.version));
+        [file("targets", self.set.targets().head.version)].into_iter().chain(support).collect()
+    }
+
+    /// The roots that follow version `version`, by file name.
+    pub(crate) fn roots_after(&self, version: u64) -> Result<BTreeMap<String, Vec<u8>>, Error> {
+        let names = (version + 1..=self.set.root().head.version).map(|version| format!("{version}.root.json"));
+        names.map(|name| Ok((name.clone(), read(&self.path.join("metadata").join(name))?))).collect()
+    }
+
+    /// The keys that may sign a declaration.
+    pub(crate) fn support_role(&self) -> Result<&RoleKeys, Error> {
+        let roles = self.set.targets().delegations.iter().flat_map(|delegations| &delegations.roles);
+        let role = roles.into_iter().find(|role| role.name == sign::SUPPORT_ROLE);
+        role.map(|role| &role.keys).ok_or_else(|| Error::NoSupportRole { model: self.set.targets().head.model.clone() })
+    }
+
+    /// The version of the role `support`.
+    pub(crate) fn support_version(&self) -> u64 {
+        self.set.delegated(sign::SUPPORT_ROLE).map_or(0, |role| role.head.version)
+    }
+
+    fn damaged(&self, source: Finding) -> Error {
+        Error::Damaged { model: self.set.targets().head.model.clone(), source }
+    }
+
+    /// Writes a small target file under the name of its digest, and describes it.
+    pub(crate) fn put(&self, path: &str, bytes: &[u8]) -> Result<Target, Error> {
+        let target = Target::of(bytes);
+        disk::replace(&self.target_file(path, target.hashes.sha256), bytes, disk::PUBLIC)?;
+        Ok(target)
+    }
+
+    /// Where the target file of this path and digest is.
+    pub(crate) fn target_file(&self, path: &str, sha256: Digest) -> PathBuf {
+        let name = path.rsplit_once('/').map_or(path, |(_, name)| name);
+        self.target_folder(path).join(format!("{sha256}.{name}"))
+    }
+
+    /// The folder of the target file of this path.
+    pub(crate) fn target_folder(&self, path: &str) -> PathBuf {
+        let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+        self.path.join("targets").join(folder)
+    }
+
+    /// Signs a snapshot and a timestamp of the change, checks all as a device would, and writes it,
+    /// the timestamp last.
+    pub(crate) fn commit(&self, next: Next, online: &Online, now: Timestamp) -> Result<(), Error> {
+        let model = &self.set.targets().head.model;
+        let old = |name: &str| self.held.files.get(name).cloned().unwrap_or_default();
+        let targets = next.targets.unwrap_or_else(|| old("targets.json"));
+        let support = next.support.unwrap_or_else(|| old("support.json"));
+        let (snapshot, timestamp) = (self.set.snapshot().head.version + 1, self.set.timestamp().head.version + 1);
+        let stamps = [Stamp { model, version: snapshot, now }, Stamp { model, version: timestamp, now }];
+        let files = signed_set(stamps, targets, support, online)?;
+        let fetched = |name: &str| files.iter().find(|(file, _)| file == name).map(|(_, bytes)| bytes.clone());
+        let refreshed =
+            check::refresh(self.held.clone(), now, model, |want| Ok::<_, std::io::Error>(fetched(&want.file)));
+        drop(refreshed.map_err(Error::Draft)?);
+        write_all(&self.path, &files)
+    }
+}
+
+/// Makes the file names and bytes of a set of metadata, the timestamp last.
+fn signed_set(
+    [snapshot_stamp, timestamp_stamp]: [Stamp<'_>; 2],
+    targets: Vec<u8>,
+    support: Vec<u8>,
+    online: &Online,
+) -> Result<Vec<(String, Vec<u8>)>, Error> {
+    let unsigned = |role| move |source| Error::Sign { role, source };
+    let version = |role, bytes: &[u8]| {
+        Signed::<Targets>::parse(bytes).map(|file| file.signed.head.version).map_err(unsigned(role))
+    };
+    let (targets_version, support_version) = (version("targets", &targets)?, version("support", &support)?);
+    let listings = [sign::listing("targets", &targets), sign::listing("support", &support)];
+    let meta = listings.into_iter().collect::<Result<BTreeMap<_, _>, _>>().map_err(unsigned("snapshot"))?;
+    let snapshot = sign::snapshot(snapshot_stamp, meta, &online.snapshot).map_err(unsigned("snapshot"))?;
+    let timestamp = sign::timestamp(timestamp_stamp, snapshot_stamp.version, &snapshot, &online.timestamp);
+    Ok(vec![
+        (format!("{targets_version}.targets.json"), targets),
+        (format!("{support_version}.support.json"), support),
+        (format!("{}.snapshot.json", snapshot_stamp.version), snapshot),
+        ("timestamp.json".to_string(), timestamp.map_err(unsigned("timestamp"))?),
+    ])
+}
+
+fn write_all(repo: &Path, files: &[(String, Vec<u8>)]) -> Result<(), Error> {
+    for (name, bytes) in files {
+        disk::replace(&repo.join("metadata").join(name), bytes, disk::PUBLIC)?;
+    }
+    Ok(())
+}
+
+/// Starts a repository: the factory root, empty targets, an empty role `support`.
+pub(crate) fn start(
+    model: &ModelFolder,
+    root: &[u8],
+    next: Next,
+    online: &Online,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let stamp = Stamp { model: &model.model, version: 1, now };
+    let (targets, support) = (next.targets.unwrap_or_default(), next.support.unwrap_or_default());
+    let files = signed_set([stamp, stamp], targets, support, online)?;
+    let fetched = |name: &str| files.iter().find(|(file, _)| file == name).map(|(_, bytes)| bytes.clone());
+    let held = check::factory(root.to_vec());
+    let refreshed = check::refresh(held, now, &model.model, |want| Ok::<_, std::io::Error>(fetched(&want.file)));
+    drop(refreshed.map_err(Error::Draft)?);
+    disk::replace(&model.factory_root(), root, disk::PUBLIC)?;
+    disk::replace(&model.repo().join("metadata/1.root.json"), root, disk::PUBLIC)?;
+    write_all(&model.repo(), &files)
+}
+
+/// When the repository was last signed, so that it can be read after its timestamp expired.
+fn issued(repo: &Path, now: Timestamp) -> Result<Timestamp, Finding> {
+    let name = "timestamp.json".to_string();
+    let bytes = std::fs::read(repo.join("metadata/timestamp.json"));
+    let bytes = bytes.map_err(|source| Finding::Source { name, source: source.into() })?;
+    let parsed = Signed::<metadata::Timestamp>::parse(&bytes);
+    let refused = |source| tenure_proto::trust::Error::Unreadable { role: "timestamp".into(), source };
+    Ok(parsed.map_err(refused)?.signed.issued.unwrap_or(now))
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Error> {
+    std::fs::read(path).map_err(|source| Error::Read { path: path.to_path_buf(), source })
+}
