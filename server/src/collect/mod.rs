@@ -1,0 +1,3 @@
+//! What devices tell us. Each write may be repeated.
+
+pub(crate) mod reports;

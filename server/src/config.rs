@@ -1,0 +1,175 @@
+//! The server's settings: flags over a file with drop-ins over defaults. None is needed.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use tenure_proto::limits;
+
+/// The settings, checked.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Config {
+    /// The address and port to listen on.
+    pub listen: SocketAddr,
+    /// The data folder.
+    pub data: PathBuf,
+    /// A file that moves the clock, for drills.
+    pub clock_file: Option<PathBuf>,
+    /// The address under which people reach the server, if it stands behind a proxy.
+    pub public_url: Option<String>,
+    /// How long devices are told to wait between two check-ins.
+    pub check_in_interval_s: u64,
+}
+
+/// The settings as one file states them; what it leaves out, another source may state.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct Stated {
+    /// See [`Config::listen`].
+    pub listen: Option<SocketAddr>,
+    /// See [`Config::data`].
+    pub data: Option<PathBuf>,
+    /// See [`Config::clock_file`].
+    pub clock_file: Option<PathBuf>,
+    /// See [`Config::public_url`].
+    pub public_url: Option<String>,
+    /// See [`Config::check_in_interval_s`].
+    pub check_in_interval_s: Option<u64>,
+}
+
+/// Why the settings cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file that does not read.
+    #[error("cannot read configuration {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// A file that is not TOML of this shape.
+    #[error("configuration {} is not valid", path.display())]
+    Shape {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: toml::de::Error,
+    },
+    /// A value that is not allowed.
+    #[error("{key} is not valid: {reason}")]
+    Value {
+        /// The setting.
+        key: &'static str,
+        /// Why.
+        reason: String,
+    },
+}
+
+impl Config {
+    /// Reads `file` and its drop-ins (`server.toml` and `server.d/*.toml`, later wins) below `flags`.
+    pub fn load(file: Option<&Path>, flags: Stated) -> Result<Self, Error> {
+        let mut stated = Stated::default();
+        if let Some(file) = file {
+            stated = read(file)?;
+            for drop_in in drop_ins(file)? {
+                stated = read(&drop_in)?.over(stated);
+            }
+        }
+        flags.over(stated).checked()
+    }
+}
+
+impl Stated {
+    fn over(self, below: Self) -> Self {
+        Self {
+            listen: self.listen.or(below.listen),
+            data: self.data.or(below.data),
+            clock_file: self.clock_file.or(below.clock_file),
+            public_url: self.public_url.or(below.public_url),
+            check_in_interval_s: self.check_in_interval_s.or(below.check_in_interval_s),
+        }
+    }
+
+    fn checked(self) -> Result<Config, Error> {
+        let check_in_interval_s = self.check_in_interval_s.unwrap_or(3600);
+        if !(limits::POLL_INTERVAL_S_MIN..=limits::POLL_INTERVAL_S_MAX).contains(&check_in_interval_s) {
+            let reason = format!("{} to {} seconds", limits::POLL_INTERVAL_S_MIN, limits::POLL_INTERVAL_S_MAX);
+            return Err(Error::Value { key: "check_in_interval_s", reason });
+        }
+        let public_url = self.public_url.map(|url| url.trim_end_matches('/').to_string());
+        if public_url.as_ref().is_some_and(|url| !url.starts_with("https://") && !url.starts_with("http://")) {
+            return Err(Error::Value { key: "public_url", reason: "it starts with https:// or http://".into() });
+        }
+        Ok(Config {
+            listen: self.listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080))),
+            data: self.data.unwrap_or_else(|| PathBuf::from("tenure-data")),
+            clock_file: self.clock_file,
+            public_url,
+            check_in_interval_s,
+        })
+    }
+}
+
+fn read(path: &Path) -> Result<Stated, Error> {
+    let text = std::fs::read_to_string(path).map_err(|source| Error::Read { path: path.into(), source })?;
+    toml::from_str(&text).map_err(|source| Error::Shape { path: path.into(), source })
+}
+
+fn drop_ins(file: &Path) -> Result<Vec<PathBuf>, Error> {
+    let folder = file.with_extension("d");
+    let failed = |source| Error::Read { path: folder.clone(), source };
+    let entries = match std::fs::read_dir(&folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(failed(error)),
+    };
+    let paths = entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>().map_err(failed)?;
+    let mut paths: Vec<_> = paths.into_iter().filter(|path| path.extension().is_some_and(|end| end == "toml")).collect();
+    paths.sort_unstable();
+    Ok(paths)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_needs_to_be_configured() {
+        let config = Config::load(None, Stated::default()).unwrap();
+        assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
+        assert_eq!((config.data, config.check_in_interval_s), (PathBuf::from("tenure-data"), 3600));
+    }
+
+    #[test]
+    fn flags_win_over_drop_ins_and_those_over_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("server.toml");
+        std::fs::create_dir(folder.path().join("server.d")).unwrap();
+        for (name, text) in [
+            ("server.toml", "listen = \"127.0.0.1:1\"\ndata = \"a\"\npublic_url = \"https://u.example/\"\n"),
+            ("server.d/10.toml", "listen = \"127.0.0.1:2\"\ndata = \"b\"\n"),
+            ("server.d/20.toml", "listen = \"127.0.0.1:3\"\n"),
+        ] {
+            crate::disk::replace(&folder.path().join(name), text.as_bytes(), crate::disk::PUBLIC).unwrap();
+        }
+        let flags = Stated { data: Some("c".into()), ..Stated::default() };
+        let config = Config::load(Some(&file), flags).unwrap();
+        assert_eq!((config.listen.port(), config.data), (3, PathBuf::from("c")));
+        assert_eq!(config.public_url.as_deref(), Some("https://u.example"));
+    }
+
+    #[test]
+    fn an_unknown_key_or_a_bad_value_is_refused() {
+        assert!(toml::from_str::<Stated>("listen = \"127.0.0.1:1\"").is_err());
+        for stated in [
+            Stated { check_in_interval_s: Some(0), ..Stated::default() },
+            Stated { public_url: Some("updates.example".into()), ..Stated::default() },
+        ] {
+            assert!(matches!(Config::load(None, stated), Err(Error::Value { .. })));
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! The live repository of a model: read as it lies there, changed so that a reader never sees half.
+//!
+//! **Invariant:** `timestamp.json` is written last, and every file that it vouches for, directly
+//! or through others, is durable before that.
+
+use std::collections::HashMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tenure_proto::key::SigningKey;
+use tenure_proto::metadata::{self, Signed, Snapshot, Targets, Timestamp};
+use tenure_proto::model::Model;
+use tenure_proto::{time, trust};
+use tokio::sync::OwnedMutexGuard;
+
+use crate::folders::Folders;
+use crate::sign::{self, Stamp};
+use crate::{disk, keys};
+
+/// One change of a model's repository at a time.
+#[derive(Debug, Default)]
+pub(crate) struct Locks {
+    models: Mutex<HashMap<Model, Arc<tokio::sync::Mutex<()>>>>,
+}
+
+/// The keys that the server holds for a model.
+#[derive(Debug)]
+pub(crate) struct OnlineKeys {
+    /// Signs snapshots.
+    pub(crate) snapshot: SigningKey,
+    /// Signs timestamps.
+    pub(crate) timestamp: SigningKey,
+}
+
+/// The metadata that a device would come to, as bytes.
+#[derive(Clone, Debug)]
+pub(crate) struct Live {
+    /// The first root.
+    pub(crate) factory_root: Vec<u8>,
+    /// What a device that is up to date holds.
+    pub(crate) held: trust::Held,
+    /// The newest signed metadata, parsed; none before the first publication.
+    pub(crate) current: Option<Current>,
+}
+
+/// The parsed metadata of a repository that something was published in.
+#[derive(Clone, Debug)]
+pub(crate) struct Current {
+    /// The timestamp.
+    pub(crate) timestamp: Timestamp,
+    /// The snapshot.
+    pub(crate) snapshot: Snapshot,
+    /// The targets.
+    pub(crate) targets: Targets,
+}
+
+/// Why the live repository could not be read or changed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// A file that does not read.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// A file that is no metadata.
+    #[error("live metadata {} is damaged", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: metadata::Error,
+    },
+    /// The timestamp names no snapshot.
+    #[error("the live timestamp names no snapshot")]
+    NoSnapshot,
+    /// Metadata that cannot be signed.
+    #[error("cannot sign metadata")]
+    Sign(#[source] metadata::Error),
+    /// A key that does not read.
+    #[error(transparent)]
+    Key(#[from] keys::Error),
+    /// A file that does not write.
+    #[error(transparent)]
+    Write(#[from] disk::Error),
+}
+
+/// A new snapshot and the timestamp that names it.
+#[derive(Debug)]
+pub(crate) struct Pair {
+    /// The version of the snapshot.
+    pub(crate) snapshot_version: u64,
+    /// The snapshot.
+    pub(crate) snapshot: Vec<u8>,
+    /// The timestamp.
+    pub(crate) timestamp: Vec<u8>,
+}
+
+impl Locks {
+    /// Waits until nobody else changes the model's repository.
+    pub(crate) async fn lock(&self, model: &Model) -> OwnedMutexGuard<()> {
+        let lock = {
+            let mut models = self.models.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(models.entry(model.clone()).or_default())
+        };
+        lock.lock_owned().await
+    }
+}
+
+impl OnlineKeys {
+    /// Reads the keys of a model.
+    pub(crate) fn read(folders: &Folders, model: &Model) -> Result<Self, Error> {
+        let read = |role| keys::read(&folders.key(model, role));
+        Ok(Self { snapshot: read("snapshot")?, timestamp: read("timestamp")? })
+    }
+}
+
+impl Live {
+    /// Reads the live metadata of the repository in `repo`. Dates are not judged here.
+    pub(crate) fn read(repo: &Path) -> Result<Self, Error> {
+        let folder = repo.join("metadata");
+        let factory_root = required(&folder.join("1.root.json"))?;
+        let mut held = trust::Held { root: factory_root.clone(), files: std::collections::BTreeMap::new() };
+        for version in 2_u64.. {
+            let Some(bytes) = optional(&folder.join(format!("{version}.root.json")))? else { break };
+            held.root = bytes;
+        }
+        let Some(bytes) = optional(&folder.join("timestamp.json"))? else {
+            return Ok(Self { factory_root, held, current: None });
+        };
+        let timestamp: Timestamp = parse(&folder.join("timestamp.json"), &bytes)?;
+        let version = timestamp.snapshot().ok_or(Error::NoSnapshot)?.version;
+        let path = folder.join(format!("{version}.snapshot.json"));
+        let snapshot_bytes = required(&path)?;
+        let snapshot: Snapshot = parse(&path, &snapshot_bytes)?;
+        for (name, meta) in &snapshot.meta {
+            held.files.insert(name.clone(), required(&folder.join(format!("{}.{name}", meta.version)))?);
+        }
+        let targets = held.files.get("targets.json").cloned().unwrap_or_default();
+        let targets = parse(&folder.join("targets.json"), &targets)?;
+        held.files.insert("timestamp.json".into(), bytes);
+        held.files.insert("snapshot.json".into(), snapshot_bytes);
+        Ok(Self { factory_root, held, current: Some(Current { timestamp, snapshot, targets }) })
+    }
+
+    /// Signs the next snapshot, of the files `meta`, and the next timestamp.
+    pub(crate) fn next(
+        &self,
+        model: &Model,
+        meta: std::collections::BTreeMap<String, metadata::MetaFile>,
+        keys: &OnlineKeys,
+        now: time::Timestamp,
+    ) -> Result<Pair, Error> {
+        let version = self.current.as_ref().map_or(1, |current| current.snapshot.head.version + 1);
+        let stamp = Stamp { model, version, now };
+        let snapshot = sign::snapshot(stamp, meta, &keys.snapshot).map_err(Error::Sign)?;
+        let timestamp = self.next_timestamp(model, (version, &snapshot), keys, now)?;
+        Ok(Pair { snapshot_version: version, snapshot, timestamp })
+    }
+
+    /// Signs the next timestamp for a snapshot of this version.
+    pub(crate) fn next_timestamp(
+        &self,
+        model: &Model,
+        snapshot: (u64, &[u8]),
+        keys: &OnlineKeys,
+        now: time::Timestamp,
+    ) -> Result<Vec<u8>, Error> {
+        let version = self.current.as_ref().map_or(1, |current| current.timestamp.head.version + 1);
+        let stamp = Stamp { model, version, now };
+        sign::timestamp(stamp, snapshot.0, snapshot.1, &keys.timestamp).map_err(Error::Sign)
+    }
+}
+
+/// Makes a snapshot and then its timestamp live.
+pub(crate) fn put(repo: &Path, pair: &Pair) -> Result<(), Error> {
+    let folder = repo.join("metadata");
+    let name = format!("{}.snapshot.json", pair.snapshot_version);
+    disk::replace(&folder.join(name), &pair.snapshot, disk::PUBLIC)?;
+    put_timestamp(repo, &pair.timestamp)
+}
+
+/// Makes a timestamp live: the moment from which on devices see all that it names.
+pub(crate) fn put_timestamp(repo: &Path, timestamp: &[u8]) -> Result<(), Error> {
+    Ok(disk::replace(&repo.join("metadata/timestamp.json"), timestamp, disk::PUBLIC)?)
+}
+
+fn parse<T: metadata::Role>(path: &Path, bytes: &[u8]) -> Result<T, Error> {
+    let damaged = |source| Error::Damaged { path: path.to_path_buf(), source };
+    Ok(Signed::<T>::parse(bytes).map_err(damaged)?.signed)
+}
+
+fn required(path: &Path) -> Result<Vec<u8>, Error> {
+    std::fs::read(path).map_err(|source| Error::Read { path: path.to_path_buf(), source })
+}
+
+fn optional(path: &Path) -> Result<Option<Vec<u8>>, Error> {
+    match std::fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(Error::Read { path: path.to_path_buf(), source }),
+    }
+}

@@ -1,0 +1,6 @@
+//! What devices read, and how they make themselves known.
+
+pub(crate) mod check_in;
+pub(crate) mod enrolment;
+pub(crate) mod files;
+mod range;

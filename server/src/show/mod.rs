@@ -1,0 +1,64 @@
+//! Pages and JSON for people. No page needs a script, and the public ones set no cookie.
+
+pub(crate) mod api;
+pub(crate) mod devices;
+pub(crate) mod entry;
+pub(crate) mod health;
+pub(crate) mod public;
+mod words;
+
+use std::sync::{Arc, LazyLock};
+
+use askama::Template;
+use axum::extract::Request;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{Html, IntoResponse as _, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use tenure_proto::checkin::Problem;
+use tenure_proto::digest::Digest;
+
+use crate::error::ApiError;
+
+/// The style of every page; it stands in the page, so that one request shows all.
+pub(crate) const STYLE: &str = include_str!("../../templates/style.css");
+
+/// Only our own style, and forms to ourselves alone.
+static POLICY: LazyLock<String> = LazyLock::new(|| {
+    let style = BASE64.encode(Digest::of(STYLE.as_bytes()).as_bytes());
+    format!("default-src 'none'; style-src 'sha256-{style}'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
+});
+
+#[derive(Template)]
+#[template(path = "problem.html")]
+struct ProblemPage<'a> {
+    style: &'static str,
+    title: &'a str,
+    detail: &'a str,
+    code: &'a str,
+}
+
+/// Renders a page.
+fn page(status: StatusCode, template: &impl Template) -> Result<Response, ApiError> {
+    let html = template.render().map_err(ApiError::internal)?;
+    let mut response = (status, Html(html)).into_response();
+    let policy = HeaderValue::from_str(&POLICY).map_err(ApiError::internal)?;
+    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+    Ok(response)
+}
+
+/// Shows a failure as a page to who asked for a page.
+pub(crate) async fn problems_as_pages(request: Request, next: Next) -> Response {
+    let accepts = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    let wants_page = accepts.is_some_and(|accepts| accepts.contains("text/html"));
+    let response = next.run(request).await;
+    let Some(problem) = response.extensions().get::<Arc<Problem>>().cloned().filter(|_| wants_page) else { return response };
+    let title = match problem.status {
+        404 => "Nothing is here",
+        400..500 => "This did not work",
+        _ => "Something went wrong on our side",
+    };
+    let template = ProblemPage { style: STYLE, title, detail: &problem.detail, code: &problem.code };
+    page(response.status(), &template).unwrap_or(response)
+}
