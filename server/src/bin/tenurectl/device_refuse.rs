@@ -1,23 +1,18 @@
 //! `tenurectl device refuse`.
 
-use serde_json::json;
-
-use crate::api::{self, Server};
 use crate::cli::Site;
+use crate::devices;
 
 /// The options of `device refuse`.
 #[derive(clap::Args, Debug)]
-#[command(after_help = "Example:\n  tenurectl device refuse 3f6c…")]
+#[command(after_help = "Example:\n  tenurectl device refuse 3f6c2a")]
 pub(crate) struct Args {
-    /// The device's name, as `tenurectl device list` and `tenure status` show it
+    /// The device's name, or as much of its start as no other has
+    #[arg(value_name = "ID")]
     id: String,
 }
 
 /// Runs `device refuse`.
-pub(crate) fn run(site: &Site, args: &Args) -> Result<(), api::Error> {
-    let server = Server::open(&site.dir)?;
-    drop(server.post(&format!("/api/v1/devices/{}/refuse", args.id), &json!({}))?);
-    site.screen.say(format!("Device {} is refused.", args.id));
-    site.screen.answer(&json!({"device": args.id, "state": "refused"}));
-    Ok(())
+pub(crate) fn run(site: &Site, args: &Args) -> Result<(), devices::Error> {
+    devices::decide(site, &args.id, "refuse", "refused")
 }

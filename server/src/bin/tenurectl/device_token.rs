@@ -20,6 +20,9 @@ pub(crate) struct Args {
     /// Admit devices of this model only
     #[arg(long, value_name = "MODEL")]
     model: Option<Model>,
+    /// How many devices it admits [default: the server's]
+    #[arg(long, value_name = "N")]
+    uses: Option<u32>,
 }
 
 /// Why there is no token.
@@ -38,10 +41,11 @@ pub(crate) fn run(site: &Site, args: &Args) -> Result<(), Error> {
     let server = Server::open(&site.dir)?;
     let label = args.label.as_ref().map(|label| ("label".to_string(), json!(label)));
     let model = args.model.as_ref().map(|model| ("model".to_string(), json!(model)));
-    let ask = label.into_iter().chain(model).collect::<Map<_, _>>();
+    let uses = args.uses.map(|uses| ("uses".to_string(), json!(uses)));
+    let ask = label.into_iter().chain(model).chain(uses).collect::<Map<_, _>>();
     let answer = server.post("/api/v1/enrolment-tokens", &Value::Object(ask))?;
     let token = answer.get("token").and_then(Value::as_str).ok_or(Error::NoToken)?;
     site.screen.say(token);
-    site.screen.answer(&json!({ "token": token }));
+    site.screen.answer(&answer);
     Ok(())
 }

@@ -6,6 +6,7 @@
 mod api;
 mod cli;
 mod dates;
+mod devices;
 mod folder;
 mod offline;
 mod progress;

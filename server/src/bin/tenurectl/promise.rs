@@ -86,15 +86,15 @@ pub(crate) fn change(
     let held = held.as_ref().map(|(declaration, digest)| (&**declaration, *digest));
     let worded = wording(&folder, &model, held.map(|held| held.0))?;
     let draft = draft(worded, held, ends, now);
-    if held.is_some_and(|(held, _)| same_promise(held, &draft)) {
-        say_already(site.screen, &draft);
+    if let Some((held, _)) = held.filter(|(held, _)| same_promise(held, &draft)) {
+        say_already(site.screen, held);
         return Ok(());
     }
     let accepted = judge(held, &draft)?;
     announce(site.screen, &draft, accepted, now);
     sign(&folder, &model, &repo, &draft, now)?;
     site.screen.say(format!("Signed as declaration {}. Next: tenurectl push {}", draft.sequence, draft.model));
-    site.screen.answer(&answer(&draft, held.map(|held| held.0.ends)));
+    site.screen.answer(&answer(&draft, held.map(|held| held.0.ends), Signed::Now));
     Ok(())
 }
 
@@ -110,9 +110,9 @@ fn same_promise(held: &Declaration, draft: &Declaration) -> bool {
     *held == Declaration { sequence, previous_sha256, declared_at, ..draft.clone() }
 }
 
-fn say_already(screen: Screen, draft: &Declaration) {
-    screen.say(format!("support for {}: until {} already; nothing to sign", draft.designation, draft.ends.in_words()));
-    screen.answer(&answer(draft, Some(draft.ends)));
+fn say_already(screen: Screen, held: &Declaration) {
+    screen.say(format!("support for {}: until {} already; nothing to sign", held.designation, held.ends.in_words()));
+    screen.answer(&answer(held, Some(held.ends), Signed::Already));
 }
 
 fn judge(held: Option<(&Declaration, Digest)>, draft: &Declaration) -> Result<Accepted, Error> {
@@ -159,13 +159,20 @@ fn sign(folder: &Folder, model: &ModelFolder, repo: &Repo, draft: &Declaration, 
     Ok(repo.commit(Next { support, targets: None }, &online, now)?)
 }
 
-fn answer(draft: &Declaration, before: Option<Day>) -> serde_json::Value {
+/// Whether there was something to sign.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Signed {
+    Now,
+    Already,
+}
+
+fn answer(draft: &Declaration, before: Option<Day>, signed: Signed) -> serde_json::Value {
     json!({
         "model": draft.model,
         "sequence": draft.sequence,
         "ends": draft.ends,
         "ends_in_words": draft.ends.in_words(),
         "ended_before": before,
-        "changed": before != Some(draft.ends),
+        "changed": signed == Signed::Now,
     })
 }
