@@ -81,6 +81,10 @@ pub(crate) fn run(path: &Path) -> Result<(), Error> {
 
 /// Ends with its parent, if that is `tenure run`: called first by the processes themselves.
 pub(crate) fn follow_parent() {
+    // What `tenure run` blocks for itself is inherited, and would leave us deaf to SIGTERM.
+    if let Err(error) = SigSet::all().thread_unblock() {
+        tracing::warn!(%error, "cannot take signals");
+    }
     if env::var_os(SUPERVISED).is_some()
         && let Err(error) = prctl::set_pdeathsig(Signal::SIGTERM)
     {
