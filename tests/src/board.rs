@@ -15,6 +15,7 @@ use serde_json::Value;
 use tenure_proto::digest::Digest;
 
 pub use self::judge::Fingerprint;
+use crate::clock::WorldClock;
 use crate::failure::{Context as _, Failure, Result};
 use crate::images::Image;
 use crate::maker::Answer;
@@ -53,6 +54,7 @@ pub struct Board {
     switch: Option<PowerSwitch>,
     booted: Option<&'static str>,
     boots: u32,
+    clock: WorldClock,
 }
 
 /// The names of the slots, as the bootloader knows them.
@@ -69,14 +71,15 @@ impl Board {
             std::fs::create_dir_all(folder.join(inside)).context("cannot make the board's folder")?;
         }
         let slots = ["a.img", "b.img"].map(|name| folder.join("slots").join(name));
+        let clock = WorldClock::start(folder.join("clock.json"))?;
         let program = world.binaries().tenure.clone();
         let known = vec![parts.image.clone()];
-        let board = Self { folder, program, slots, known, process: None, switch: None, booted: None, boots: 0 };
-        board.leave_the_factory(world, parts)?;
+        let board = Self { folder, program, slots, known, process: None, switch: None, booted: None, boots: 0, clock };
+        board.leave_the_factory(parts)?;
         Ok(board)
     }
 
-    fn leave_the_factory(&self, world: &World, parts: &Parts<'_>) -> Result<()> {
+    fn leave_the_factory(&self, parts: &Parts<'_>) -> Result<()> {
         let [first, second] = &self.slots;
         std::fs::copy(&parts.image.file, first).context("cannot write slot A")?;
         for slot in [first, second] {
@@ -87,7 +90,7 @@ impl Board {
         if let Some(token) = parts.enrolment_token {
             std::fs::write(self.path("root/enrolment-token"), token).context("cannot place the token")?;
         }
-        self.configure(&self.slots, parts, world.clock().file())?;
+        self.configure(&self.slots, parts)?;
         let (env, redundant) = (self.path("uboot.env"), self.path("uboot-redundant.env"));
         for copy in [&env, &redundant] {
             std::fs::write(copy, vec![0xff; ENV_BYTES]).context("cannot make the environment")?;
@@ -99,7 +102,7 @@ impl Board {
     }
 
     /// Writes `agent.toml`.
-    fn configure(&self, slots: &[PathBuf; 2], parts: &Parts<'_>, clock: &Path) -> Result<()> {
+    fn configure(&self, slots: &[PathBuf; 2], parts: &Parts<'_>) -> Result<()> {
         let folder = self.folder.display();
         let [first, second] = slots.each_ref().map(|slot| slot.display());
         let Parts { model, server, enrolment_token, .. } = parts;
@@ -145,7 +148,7 @@ hook_dir = "{folder}/root/notice.d"
 [clock]
 file = "{clock}"
 "#,
-            clock = clock.display()
+            clock = self.clock.file().display()
         );
         std::fs::write(self.config(), text).context("cannot write agent.toml")?;
         if !parts.more_config.is_empty() {
@@ -285,7 +288,7 @@ file = "{clock}"
                     "waited {limit} s in vain until {what}; status {state}; {words}"
                 )));
             }
-            std::thread::sleep(Duration::from_millis(30));
+            std::thread::sleep(Duration::from_millis(5));
         }
     }
 
@@ -293,6 +296,24 @@ file = "{clock}"
     pub fn run_until_settled(&mut self, version: &str, limit: Duration) -> Result<Status> {
         self.run_until(&format!("version {version} runs and is kept"), limit, |board| {
             Ok(board.status()?.filter(|status| status.version() == Some(version) && status.state() == Some("idle")))
+        })
+    }
+
+    /// Lets the board run until about `bytes` were written since it was powered on, or until it
+    /// is told to try another slot; how many bytes it were. Needs the power switch.
+    pub fn run_until_written(&mut self, bytes: u64, limit: Duration) -> Result<u64> {
+        let slot = self.booted.context("the board is off")?;
+        self.run_until("the update is under way", limit, |board| {
+            let written = board.switch.as_ref().map_or(0, PowerSwitch::journal_bytes) / 2;
+            Ok((written >= bytes || board.next_slot()? != Some(slot)).then_some(written))
+        })
+    }
+
+    /// Lets the board run until the bootloader is told to try the other slot.
+    pub fn run_until_armed(&mut self, limit: Duration) -> Result<()> {
+        let slot = self.booted.context("the board is off")?;
+        self.run_until("the other slot is to be tried", limit, |board| {
+            Ok((board.next_slot()? != Some(slot)).then_some(()))
         })
     }
 
@@ -322,6 +343,11 @@ file = "{clock}"
     /// The board's environment, read by the judge's own reader.
     pub fn env(&self) -> Result<UbootEnv> {
         UbootEnv::open(&self.path("fw_env.config"))
+    }
+
+    /// The board's clock.
+    pub fn clock(&mut self) -> &mut WorldClock {
+        &mut self.clock
     }
 
     /// The slot that runs.

@@ -2,23 +2,24 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signal::{SigHandler, Signal, signal};
 
 use crate::failure::{Context as _, Result};
 
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
-/// Takes the signals that end a program, from now on and in all threads that are started later.
-/// Call it first in `main`.
+extern "C" fn note(_signal: i32) {
+    INTERRUPTED.store(true, Ordering::Relaxed);
+}
+
+/// Takes the signals that end a program from now on. Programs that are started do not inherit
+/// this, as they would a blocked signal.
 pub fn watch() -> Result<()> {
-    let signals: SigSet = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP].into_iter().collect();
-    signals.thread_block().context("cannot take the signals")?;
-    let wait = move || {
-        while signals.wait().is_ok() {
-            INTERRUPTED.store(true, Ordering::Relaxed);
-        }
-    };
-    std::thread::Builder::new().name("signals".into()).spawn(wait).context("cannot start a thread")?;
+    for wanted in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
+        #[expect(unsafe_code, reason = "there is no safe way to take a signal without blocking it")]
+        // SAFETY: the handler stores into an atomic and does nothing else, which any handler may do.
+        unsafe { signal(wanted, SigHandler::Handler(note)) }.map(drop).context("cannot take the signals")?;
+    }
     Ok(())
 }
 

@@ -9,15 +9,18 @@
 pub mod failure;
 
 pub mod api;
+pub mod attacker;
 pub mod binaries;
 pub mod board;
 pub mod clock;
 pub mod digests;
+pub mod hostile;
 pub mod images;
 pub mod interrupt;
 pub mod maker;
 pub mod power;
 pub mod process;
 pub mod server;
+pub mod stage;
 pub mod uboot_env;
 pub mod world;

@@ -17,6 +17,7 @@ use crate::world::World;
 pub struct Maker {
     program: PathBuf,
     folder: PathBuf,
+    clock_file: PathBuf,
     model: String,
 }
 
@@ -53,7 +54,8 @@ impl Maker {
     pub fn new(world: &World, name: &str, model: &str) -> Result<Self> {
         let folder = world.path(name);
         std::fs::create_dir_all(&folder).context("cannot make the manufacturer's folder")?;
-        let maker = Self { program: world.binaries().tenurectl.clone(), folder, model: model.into() };
+        let clock_file = world.clock().file().to_path_buf();
+        let maker = Self { program: world.binaries().tenurectl.clone(), folder, clock_file, model: model.into() };
         maker.run(&["init", "--manufacturer", "Acme Ltd", "--contact", "https://acme.example/security"])?;
         maker.run(&["model", "add", model, "--designation", "Acme Gateway 1"])?;
         Ok(maker)
@@ -125,7 +127,7 @@ impl Maker {
 
     fn start(&self, arguments: &[&str], input: &[u8]) -> Result<Answer> {
         let mut command = Command::new(&self.program);
-        command.arg("--dir").arg(&self.folder).args(arguments);
+        command.arg("--dir").arg(&self.folder).arg("--clock-file").arg(&self.clock_file).args(arguments);
         Ok(process::run("tenurectl", &mut command, input, LIMIT)?.into())
     }
 

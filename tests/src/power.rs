@@ -84,6 +84,13 @@ impl PowerSwitch {
         command.env("LD_PRELOAD", &self.library).env("BOARD_DISK", &self.disk).env("BOARD_JOURNAL", &self.journal);
     }
 
+    /// How much was written since the journal was cleared, with what was there before.
+    pub fn journal_bytes(&self) -> u64 {
+        let entries = fs::read_dir(&self.journal).into_iter().flatten().flatten();
+        let logs = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with("log."));
+        logs.map(|log| log.metadata().map_or(0, |metadata| metadata.len())).sum()
+    }
+
     /// Forgets the journal: what was written before is on the disk for good.
     pub fn clear(&self) -> Result<()> {
         let inodes = self.journal.join("inodes");

@@ -94,7 +94,7 @@ pub(super) fn unsynced(records: &[Record]) -> Vec<&Record> {
                 synced.insert(record.inode);
             }
             What::Write { .. } | What::Truncate { .. } => {
-                open.extend((!synced.contains(&record.inode)).then_some(record))
+                open.extend((!synced.contains(&record.inode)).then_some(record));
             }
             What::Create { .. } | What::Unlink { .. } | What::Rename { .. } => {
                 open.extend((!synced.contains(&record.folder)).then_some(record));
