@@ -329,3 +329,6 @@ impl Payload<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

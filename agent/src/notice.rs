@@ -251,12 +251,12 @@ mod tests {
     #[test]
     fn each_program_gets_each_notice_once_and_none_can_hang_us() {
         let dir = tempfile::tempdir().unwrap();
+        let mut told = notices(dir.path());
         let out = dir.path().join("out");
         hook(dir.path(), "10-hangs", "sleep 60 & wait");
         hook(dir.path(), "20-fails", "exit 3");
         hook(dir.path(), "30-writes", &format!("cat >> {}; echo >> {0}", out.display()));
         std::fs::write(dir.path().join("hooks/README"), "no program").unwrap();
-        let mut told = notices(dir.path());
         for at in ["2027-01-10T00:00:00Z", "2027-01-12T00:00:00Z", "2027-02-02T00:00:00Z"] {
             told.update(&declaration("2027-01-31"), reading(at)).unwrap();
             if let Some(mut due) = told.due() {

@@ -203,3 +203,121 @@ fn is_plain_server(error: &Error) -> bool {
     let Error::Http { source: http::Error::Status { status, problem, .. }, .. } = error else { return false };
     matches!(status, 403 | 404 | 405 | 501) && problem.is_none()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::fake::{Fake, Then};
+    use serde_json::json;
+    use std::path::Path;
+    use tenure_proto::checkin::Problem;
+
+    fn poll(dir: &Path, server: &Fake) -> (Poll, Identity, Client, Status) {
+        let identity = Identity::load_or_make(&dir.join("device.key")).unwrap();
+        let poll = Poll {
+            path: dir.join("enrolment.json"),
+            token_file: Some(dir.join("token")),
+            server: server.url(),
+            enrolled: None,
+        };
+        let status = json!({
+            "model": "acme-gw1", "slot": "A", "version": "1.0.0", "state": "idle",
+            "now": "2026-11-22T09:30:00Z", "floor": "2026-11-22T09:00:00Z", "clock": "synchronised",
+            "metadata": {}, "refused": [], "denied": [],
+        });
+        (poll, identity, Client::new(&server.url()).unwrap(), serde_json::from_value(status).unwrap())
+    }
+
+    fn problem(status: u16, code: &str) -> Then {
+        Then::json(status, &Problem { status, code: code.into(), detail: "because".into() })
+    }
+
+    fn enrolled(state: &str) -> Then {
+        let status = if state == "accepted" { 200 } else { 202 };
+        Then::json(status, &json!({"device": "name", "state": state}))
+    }
+
+    #[test]
+    fn a_device_enrols_with_its_token_and_checks_in_under_its_own_key() {
+        let server = Fake::start(|request| match request.path.as_str() {
+            "/device/v1/enrolments" => enrolled("accepted"),
+            _ => Then::json(200, &json!({"release": "1.1.0", "interval_s": 60})),
+        });
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("token"), "secret\n").unwrap();
+        let (mut poll, identity, http, status) = poll(dir.path(), &server);
+        let answer = poll.check_in(&http, &identity, &status).unwrap();
+        assert_eq!(answer, Answer { offered: Offered::Release("1.1.0".parse().unwrap()), interval_s: Some(60) });
+        poll.check_in(&http, &identity, &status).unwrap();
+        let requests = server.requests();
+        assert_eq!(requests.len(), 3, "it enrols once");
+        let open = |at: usize| Envelope::parse(&requests[at].body).unwrap();
+        let enrolment: Enrolment = open(0).open(&identity.key.public()).unwrap();
+        assert_eq!((enrolment.token.as_deref(), enrolment.key.id()), (Some("secret"), identity.device.clone()));
+        let check_in: CheckIn = open(1).open(&identity.key.public()).unwrap();
+        assert_eq!((check_in.slot.as_str(), check_in.support_ends), ("A", None));
+    }
+
+    #[test]
+    fn until_an_operator_accepts_it_a_device_is_offered_nothing() {
+        let server = Fake::start(|_| enrolled("pending"));
+        let dir = tempfile::tempdir().unwrap();
+        let (mut poll, identity, http, status) = poll(dir.path(), &server);
+        for _ in 0..2 {
+            let answer = poll.check_in(&http, &identity, &status).unwrap();
+            assert_eq!(answer, Answer { offered: Offered::Nothing, interval_s: None });
+        }
+        assert_eq!(poll.enrolment(), Some(EnrolmentState::Pending));
+        assert!(server.requests().iter().all(|request| request.path == "/device/v1/enrolments"));
+    }
+
+    #[test]
+    fn a_server_that_has_forgotten_the_device_is_asked_for_an_enrolment_again() {
+        let server = Fake::start(|request| match request.path.as_str() {
+            "/device/v1/enrolments" => enrolled("accepted"),
+            _ => problem(404, "device_unknown"),
+        });
+        let dir = tempfile::tempdir().unwrap();
+        let (mut poll, identity, http, status) = poll(dir.path(), &server);
+        let error = poll.check_in(&http, &identity, &status).unwrap_err();
+        let text = crate::chain::Chain(&error).to_string();
+        assert!(text.ends_with("answered with status 404 (device_unknown: because)"), "{text}");
+        assert!(text.starts_with("cannot check in with the server: "), "{text}");
+        assert_eq!(poll.enrolment(), None);
+        assert!(!dir.path().join("enrolment.json").exists());
+    }
+
+    #[test]
+    fn a_plain_file_server_is_no_error() {
+        for status_code in [403, 404, 405, 501] {
+            let server = Fake::start(move |_| Then::answer(status_code, b"<html>"));
+            let dir = tempfile::tempdir().unwrap();
+            let (mut poll, identity, http, status) = poll(dir.path(), &server);
+            assert_eq!(poll.check_in(&http, &identity, &status).unwrap().offered, Offered::NoServer);
+        }
+    }
+
+    #[test]
+    fn a_server_in_trouble_is_told_from_one_that_is_gone() {
+        let dir = tempfile::tempdir().unwrap();
+        let server = Fake::start(|_| Then::answer(500, b""));
+        let (mut standing, identity, http, status) = poll(dir.path(), &server);
+        let error = standing.check_in(&http, &identity, &status).unwrap_err();
+        assert!(!error.is_unreachable() && error.retry() == Retry::Later, "{error:?}");
+        let gone = Client::new("http://127.0.0.1:1").unwrap();
+        assert!(standing.check_in(&gone, &identity, &status).unwrap_err().is_unreachable());
+        let server = Fake::start(|_| Then::answer(200, b"not json"));
+        let (mut standing, identity, http, status) = poll(dir.path(), &server);
+        assert!(matches!(standing.check_in(&http, &identity, &status), Err(Error::Answer(_))));
+    }
+
+    #[test]
+    fn another_server_or_key_starts_anew() {
+        let server = Fake::start(|_| enrolled("accepted"));
+        let dir = tempfile::tempdir().unwrap();
+        let (mut standing, identity, ..) = poll(dir.path(), &server);
+        standing.note(Some(EnrolmentState::Accepted), identity.device.clone()).unwrap();
+        let known: Enrolled = disk::load_state(&standing.path).unwrap().found().unwrap();
+        assert_eq!((known.server, known.device), (server.url(), identity.device));
+    }
+}

@@ -105,8 +105,9 @@ impl Then {
             Self::Answer { status, headers, body } => {
                 let mut head = format!("HTTP/1.1 {status} X\r\ncontent-length: {}\r\n", body.len());
                 headers.iter().for_each(|(key, value)| head += &format!("{key}: {value}\r\n"));
-                let head = head + "\r\n";
-                stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&body)).is_ok()
+                // In one piece: a second one would wait for the first one's acknowledgement.
+                let bytes = [(head + "\r\n").as_bytes(), &body].concat();
+                stream.write_all(&bytes).is_ok()
             }
             Self::Close(bytes) => stream.write_all(&bytes).is_err(),
             Self::Hang(bytes) => {
