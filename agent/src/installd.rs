@@ -22,7 +22,9 @@ use std::time::Duration;
 
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use nix::unistd::{Gid, Uid, User};
+use tenure_proto::lifecycle::State;
 
+use crate::chain::Chain;
 use crate::channel::{self, Reply, Request, Status};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -95,10 +97,28 @@ enum Caller {
     Fetch,
 }
 
+/// An installer that is ready for its first connection.
+#[derive(Debug)]
+struct Ready {
+    shared: Arc<Shared>,
+    listener: UnixListener,
+    _lock: Lock,
+}
+
 /// Runs the installer until the process is ended.
 pub(crate) fn run(config: &Config) -> Result<(), Error> {
+    let ready = start(config)?;
+    tracing::info!(model = %config.model, "the installer is ready");
+    systemd::ready();
+    loop {
+        ready.accept();
+    }
+}
+
+/// Takes the lock, acts on what the bootloader says, listens.
+fn start(config: &Config) -> Result<Ready, Error> {
     disk::make_folder(&config.install_dir(), 0o700)?;
-    let _lock = Lock::take(&config.install_dir().join("lock"))?;
+    let lock = Lock::take(&config.install_dir().join("lock"))?;
     let clock = Clock::new(config);
     let mut device = Device::open(config, clock.clone())?;
     let fetch_user = config.fetch_user.as_deref().map(find_user).transpose()?;
@@ -114,34 +134,30 @@ pub(crate) fn run(config: &Config) -> Result<(), Error> {
         restarting: AtomicBool::new(false),
         connections: AtomicUsize::new(0),
     });
-    tracing::info!(model = %config.model, "the installer is ready");
-    systemd::ready();
     start_task(&shared, task);
-    accept(&shared, &listener);
-    Ok(())
+    Ok(Ready { shared, listener, _lock: lock })
 }
 
-fn accept(shared: &Arc<Shared>, listener: &UnixListener) {
-    static NEXT: AtomicU64 = AtomicU64::new(1);
-    loop {
-        let stream = match listener.accept() {
+impl Ready {
+    /// Waits for the next connection and gives it a thread.
+    fn accept(&self) {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        let shared = Arc::clone(&self.shared);
+        let stream = match self.listener.accept() {
             Ok((stream, _)) => stream,
             Err(error) => {
                 tracing::error!(%error, "cannot accept a connection");
-                shared.clock.sleep(Duration::from_secs(1));
-                continue;
+                return shared.clock.sleep(Duration::from_secs(1));
             }
         };
         if shared.connections.fetch_add(1, Ordering::SeqCst) >= CONNECTIONS_MAX {
             shared.connections.fetch_sub(1, Ordering::SeqCst);
-            tracing::warn!("too many connections, one is closed");
-            continue;
+            return tracing::warn!("too many connections, one is closed");
         }
-        let shared = Arc::clone(shared);
         std::thread::spawn(move || {
             let number = NEXT.fetch_add(1, Ordering::SeqCst);
             if let Err(error) = serve(&shared, number, &stream) {
-                tracing::warn!(error = session::chain(&error), "a connection broke");
+                tracing::warn!(error = %Chain(&error), "a connection broke");
             }
             shared.connections.fetch_sub(1, Ordering::SeqCst);
         });
@@ -190,18 +206,13 @@ impl Shared {
         if matches!(request, Request::Status) {
             return (Reply::Status(Box::new(self.status_now())), None);
         }
-        let is_frame = matches!(request, Request::Frame);
         let mut core = self.core();
-        let answered = core.answer(caller, number, request, body);
-        if is_frame && answered.is_ok() {
-            self.status().progress_bytes = core.session.progress_bytes();
-        } else {
-            self.refresh_status(&core);
-        }
-        answered.unwrap_or_else(|error| {
-            core.device.refused(&error.cause(), &session::chain(&error), error.is_worth_a_report());
+        let answered = core.answer(caller, number, request, body).unwrap_or_else(|error| {
+            core.device.refused(&error.cause(), &Chain(&error).to_string(), error.is_worth_a_report());
             (error.to_reply(), error.task())
-        })
+        });
+        self.refresh_status(&core);
+        answered
     }
 
     /// The status with the time of now.
@@ -213,7 +224,14 @@ impl Shared {
     }
 
     fn refresh_status(&self, core: &Core) {
-        *self.status() = core.device.status(core.session.progress_bytes());
+        let progress_bytes = core.session.progress_bytes();
+        let mut status = self.status();
+        // Between two frames nothing else changes, and there are many frames.
+        if status.state == State::Writing && core.device.state() == State::Writing && progress_bytes.is_some() {
+            status.progress_bytes = progress_bytes;
+        } else {
+            *status = core.device.status(progress_bytes);
+        }
     }
 }
 

@@ -16,6 +16,7 @@ use tenure_proto::trust::TrustedSet;
 use tenure_proto::version::Version;
 
 use crate::bootloader::{self, Bootloader, Spare};
+use crate::chain::Chain;
 use crate::channel::{LastUpdate, NumberedEvent, Status};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -170,7 +171,7 @@ impl Device {
         match done {
             Ok(task) => task,
             Err(error) => {
-                let reason = super::session::chain(&error);
+                let reason = Chain(&error).to_string();
                 self.refused(&reason, &reason, true);
                 Some(Task::TryAgain)
             }
@@ -431,7 +432,7 @@ impl Device {
         if events.add_refusal(cause, event, reading)
             && let Err(error) = self.keep_events(events)
         {
-            tracing::error!(error = super::session::chain(&error), "an event is lost");
+            tracing::error!(error = Chain(&error).to_string(), "an event is lost");
         }
     }
 

@@ -16,6 +16,7 @@ use tenure_proto::trust::{self, Refresh, TrustedSet, Verified};
 use tenure_proto::version::Version;
 
 use super::device::{self, Device, Task};
+use crate::chain::Chain;
 use crate::channel::{Offered, PlannedArtifact, Reply, Request, Retry, WantedFile};
 use crate::disk;
 use crate::install::{self, Writer, WrittenSlot};
@@ -66,12 +67,21 @@ pub(super) enum Error {
     /// The frame before was refused.
     #[error("a frame before this one was refused; ask for the index again")]
     AfterRefusal,
-    /// Metadata, a manifest or a declaration.
+    /// Metadata or a declaration.
     #[error(transparent)]
     Verify(#[from] verify::Error),
     /// The declaration breaks the promise.
     #[error("the support declaration is refused")]
     Promise(#[source] Refusal),
+    /// A manifest is not what was signed, or what was signed is none of ours.
+    #[error("the manifest of release {version} is refused")]
+    Manifest {
+        /// Which.
+        version: Version,
+        /// Why.
+        #[source]
+        source: trust::Error,
+    },
     /// The manifest names another version than the list of targets.
     #[error("the manifest of {listed} is about {found}")]
     OtherVersion {
@@ -250,15 +260,13 @@ impl Session {
     }
 
     fn manifest(&mut self, device: &mut Device, bytes: &[u8]) -> Answer {
-        let Chosen { path, candidate } = self.chosen.as_ref().ok_or(Error::TooEarly { what: "a choice" })?;
-        let release: Verified<Release> = self.set()?.open(path, bytes).map_err(verify::Error::from)?;
-        let (digest, listed) = (candidate.digest, candidate.summary.version.clone());
-        if let Err(error) = check_release(device, &release, digest, &listed) {
-            if error.is_hopeless() {
-                self.unfit.insert(digest);
-            }
-            return Err(error);
+        let chosen = self.chosen.as_ref().ok_or(Error::TooEarly { what: "a choice" })?;
+        let digest = chosen.candidate.digest;
+        let opened = chosen.open(device, self.set()?, bytes);
+        if opened.as_ref().is_err_and(Error::is_hopeless) {
+            self.unfit.insert(digest);
         }
+        let release = opened?;
         let artifacts = release.artifacts.iter().map(|artifact| planned(&release.version, artifact));
         let artifacts = artifacts.collect::<Result<Vec<_>, _>>()?;
         let task = device.accept(&release.version, digest)?;
@@ -322,7 +330,7 @@ impl Session {
             return error;
         }
         self.plan = None;
-        match device.give_up(&chain(&error), true) {
+        match device.give_up(&Chain(&error).to_string(), true) {
             Ok(()) => error,
             Err(worse) => worse.into(),
         }
@@ -357,6 +365,16 @@ impl Plan {
 
     fn is_proven(&self) -> bool {
         install::covers(&self.written, &self.release.artifacts)
+    }
+}
+
+impl Chosen {
+    fn open(&self, device: &Device, set: &TrustedSet, bytes: &[u8]) -> Result<Verified<Release>, Error> {
+        let listed = &self.candidate.summary.version;
+        let manifest = |source| Error::Manifest { version: listed.clone(), source };
+        let release: Verified<Release> = set.open(&self.path, bytes).map_err(manifest)?;
+        check_release(device, &release, self.candidate.digest, listed)?;
+        Ok(release)
     }
 }
 
@@ -440,7 +458,9 @@ impl Error {
     fn is_hopeless(&self) -> bool {
         match self {
             Self::Unfit { .. } | Self::NoWay { .. } | Self::OtherVersion { .. } => true,
-            Self::Verify(verify::Error::Refused(trust::Error::TargetUnreadable { .. } | trust::Error::WrongModel { .. })) => true,
+            Self::Manifest { source, .. } => {
+                matches!(source, trust::Error::TargetUnreadable { .. } | trust::Error::WrongModel { .. })
+            }
             Self::Install { source, .. } => source.is_hopeless(),
             _ => false,
         }
@@ -464,7 +484,7 @@ impl Error {
                 format!("{role} expired {expires}")
             }
             Self::Install { version, source: install::Error::FrameMismatch { .. } } => format!("a frame of {version}"),
-            other => chain(other),
+            other => Chain(other).to_string(),
         }
     }
 
@@ -480,18 +500,6 @@ impl Error {
 
     /// The answer to the other side.
     pub(super) fn to_reply(&self) -> Reply {
-        Reply::Refused { reason: chain(self), retry: self.retry() }
+        Reply::Refused { reason: Chain(self).to_string(), retry: self.retry() }
     }
-}
-
-/// An error with all its causes, in one line.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }

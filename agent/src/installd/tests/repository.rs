@@ -1,0 +1,190 @@
+//! A small signed repository, in memory.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+use tenure_proto::digest::Digest;
+use tenure_proto::key::{RoleKeys, SigningKey};
+use tenure_proto::metadata::{
+    DelegatedRole, Delegations, Head, MetaFile, Role, Root, RootRoles, Snapshot, Target, Targets, Timestamp, sign,
+};
+use tenure_proto::model::Model;
+use tenure_proto::payload::FrameIndex;
+use tenure_proto::release::Summary;
+use tenure_proto::support::DECLARATION_PATH;
+
+use crate::channel::WantedFile;
+
+pub(super) const MODEL: &str = "acme-gw1";
+pub(super) const FRAME: usize = 4096;
+const EXPIRES: &str = "2100-01-01T00:00:00Z";
+const ISSUED: &str = "2026-11-22T00:00:00Z";
+
+#[derive(Clone)]
+pub(super) struct Repository {
+    model: Model,
+    /// Below `/repo/{model}/`.
+    pub(super) files: BTreeMap<String, Vec<u8>>,
+    /// The declaration as it was signed last.
+    pub(super) declaration: Vec<u8>,
+    frames: BTreeMap<String, Vec<Vec<u8>>>,
+    targets: BTreeMap<String, Target>,
+    support: BTreeMap<String, Target>,
+    version: u64,
+    sequence: u64,
+}
+
+/// An image that does not compress to nothing.
+pub(super) fn image(bytes: usize, seed: u32) -> Vec<u8> {
+    let mut state = seed;
+    let mut next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 26) as u8
+    };
+    (0..bytes).map(|_| next()).collect()
+}
+
+fn key(role: u8) -> SigningKey {
+    SigningKey::from_seed(&[role; 32])
+}
+
+fn role_keys(role: u8) -> RoleKeys {
+    RoleKeys { keyids: [key(role).public().id()].into(), threshold: 1, extra: BTreeMap::new() }
+}
+
+impl Repository {
+    pub(super) fn new(model: &str) -> Self {
+        let mut repository = Self {
+            model: model.parse().unwrap(),
+            files: BTreeMap::new(),
+            declaration: Vec::new(),
+            frames: BTreeMap::new(),
+            targets: BTreeMap::new(),
+            support: BTreeMap::new(),
+            version: 0,
+            sequence: 0,
+        };
+        let root = Root {
+            head: repository.head::<Root>(1),
+            consistent_snapshot: true,
+            keys: (1..=4).map(|role| (key(role).public().id(), key(role).public())).collect(),
+            roles: RootRoles {
+                root: role_keys(1),
+                targets: role_keys(2),
+                snapshot: role_keys(3),
+                timestamp: role_keys(4),
+                extra: BTreeMap::new(),
+            },
+            extra: BTreeMap::new(),
+        };
+        repository.store("metadata/1.root.json", sign(&root, &[key(1)]).unwrap());
+        repository.publish();
+        repository
+    }
+
+    fn head<T: Role>(&self, version: u64) -> Head {
+        Head::new::<T>(&self.model, version, EXPIRES.parse().unwrap())
+    }
+
+    fn store(&mut self, name: &str, bytes: Vec<u8>) {
+        self.files.insert(name.into(), bytes);
+    }
+
+    fn store_target(&mut self, path: &str, bytes: Vec<u8>) -> Target {
+        let target = Target::of(&bytes);
+        let (folder, name) = path.rsplit_once('/').unwrap();
+        self.store(&format!("targets/{folder}/{}.{name}", Digest::of(&bytes)), bytes);
+        target
+    }
+
+    pub(super) fn target(&self, wanted: &WantedFile) -> &[u8] {
+        let bytes = &self.files[&format!("targets/{}", wanted.file)];
+        assert!(bytes.len() as u64 <= wanted.bytes_max);
+        bytes
+    }
+
+    pub(super) fn frames(&self, version: &str) -> Vec<Vec<u8>> {
+        self.frames[version].clone()
+    }
+
+    /// Signs a declaration that follows the last one.
+    pub(super) fn declare(&mut self, ends: &str) {
+        self.sequence += 1;
+        let mut text = json!({
+            "_type": "support_declaration", "model": self.model, "designation": "ACME Gateway 1", "manufacturer": "ACME Ltd",
+            "sequence": self.sequence, "declared_at": ISSUED, "ends": ends, "components": ["device"], "basis": "expected use",
+            "contact": {"url": "https://acme.example/security", "acknowledge_within_days": 5, "status_every_days": 14},
+            "after_end": "New holes stay open.", "advice": "Replace it.",
+        });
+        if self.sequence > 1 {
+            text["previous_sha256"] = json!(Digest::of(&self.declaration));
+        }
+        self.declaration = text.to_string().into_bytes();
+        let target = self.store_target(DECLARATION_PATH, self.declaration.clone());
+        self.support.insert(DECLARATION_PATH.into(), target);
+        self.publish();
+    }
+
+    pub(super) fn release(&mut self, version: &str, image: &[u8]) {
+        self.release_as(version, image, image);
+    }
+
+    /// A release whose frame index signs digests of another image than its frames hold.
+    pub(super) fn release_with_bad_frame(&mut self, version: &str, image: &[u8]) {
+        let other: Vec<_> = image.iter().map(|byte| byte ^ 1).collect();
+        self.release_as(version, image, &other);
+    }
+
+    fn release_as(&mut self, version: &str, image: &[u8], signed: &[u8]) {
+        let mut index = FrameIndex::new(FRAME as u32).unwrap();
+        let frames: Vec<_> = image.chunks(FRAME).map(|chunk| zstd::bulk::compress(chunk, 3).unwrap()).collect();
+        signed.chunks(FRAME).zip(&frames).for_each(|(chunk, stored)| index.push(chunk, stored).unwrap());
+        let path = |name: &str| format!("releases/{version}/{name}");
+        let index_target = self.store_target(&path("rootfs.frames"), index.encode());
+        let manifest = json!({
+            "_type": "release", "model": self.model, "version": version, "released_at": ISSUED, "kind": "feature", "disruption": "restart",
+            "artifacts": [{
+                "slot_class": "rootfs", "size_bytes": image.len(), "sha256": Digest::of(signed),
+                "payloads": [{"kind": "full", "path": path("rootfs.full"), "size_bytes": index.payload_bytes(), "sha256": Digest::of(&frames.concat()),
+                    "index": {"path": path("rootfs.frames"), "size_bytes": index_target.length, "sha256": index_target.hashes.sha256}}],
+            }],
+        });
+        let summary: Summary = serde_json::from_value(json!({"version": version, "kind": "feature"})).unwrap();
+        let mut target = self.store_target(&path("release.json"), manifest.to_string().into_bytes());
+        target.custom = Some(summary.to_custom());
+        self.targets.insert(path("release.json"), target);
+        self.targets.insert(path("rootfs.frames"), index_target);
+        self.frames.insert(version.into(), frames);
+        self.publish();
+    }
+
+    fn publish(&mut self) {
+        self.version += 1;
+        let version = self.version;
+        let role = DelegatedRole { name: "support".into(), keys: role_keys(5), paths: vec!["support/*".into()], terminating: true };
+        let keys = [(key(5).public().id(), key(5).public())].into();
+        let delegations = Some(Delegations { keys, roles: vec![role], extra: BTreeMap::new() });
+        let list = |targets: &BTreeMap<String, Target>, delegations| Targets {
+            head: self.head::<Targets>(version),
+            targets: targets.clone(),
+            delegations,
+            extra: BTreeMap::new(),
+        };
+        let targets = sign(&list(&self.targets, delegations), &[key(2)]).unwrap();
+        let support = sign(&list(&self.support, None), &[key(5)]).unwrap();
+        let meta = [("targets.json", &targets), ("support.json", &support)];
+        let meta = meta.map(|(name, bytes)| (name.to_owned(), MetaFile::of(version, bytes))).into();
+        let snapshot = Snapshot { head: self.head::<Snapshot>(version), meta, extra: BTreeMap::new() };
+        let snapshot = sign(&snapshot, &[key(3)]).unwrap();
+        let timestamp = Timestamp {
+            head: self.head::<Timestamp>(version),
+            issued: Some(ISSUED.parse().unwrap()),
+            meta: [("snapshot.json".into(), MetaFile::of(version, &snapshot))].into(),
+            extra: BTreeMap::new(),
+        };
+        for (name, bytes) in [("targets", targets), ("support", support), ("snapshot", snapshot)] {
+            self.store(&format!("metadata/{version}.{name}.json"), bytes);
+        }
+        self.store("metadata/timestamp.json", sign(&timestamp, &[key(4)]).unwrap());
+    }
+}
