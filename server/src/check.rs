@@ -60,15 +60,23 @@ pub enum Finding {
         found: u64,
     },
     /// A file with other bytes.
-    #[error(
-        "{path} is not the file that was signed: its digest is {found}, and {expected} was signed"
-    )]
+    #[error("{path} is not the file that was signed: its digest is {found}, and {expected} was signed")]
     Digest {
         /// The target's path.
         path: String,
         /// What was signed.
         expected: Digest,
         /// What is there.
+        found: Digest,
+    },
+    /// A payload that decodes to another image than the manifest says.
+    #[error("{path} decodes to an image with digest {found}, and {expected} was signed")]
+    Image {
+        /// The payload's path.
+        path: String,
+        /// What was signed.
+        expected: Digest,
+        /// What it decodes to.
         found: Digest,
     },
     /// A manifest and what is signed of it or of its files do not agree.
@@ -186,11 +194,7 @@ pub fn factory(root: Vec<u8>) -> Held {
 
 /// Opens all that `set` lists: the declaration, every manifest and frame index, and as much of the
 /// payloads as `depth` says. The first fault is the answer.
-pub fn targets<F: Files>(
-    set: &TrustedSet,
-    files: &mut F,
-    depth: &mut Depth<'_>,
-) -> Result<Opened, Finding> {
+pub fn targets<F: Files>(set: &TrustedSet, files: &mut F, depth: &mut Depth<'_>) -> Result<Opened, Finding> {
     let mut reading = Reading { set, files, depth, seen: BTreeSet::new() };
     let declaration = reading.declaration()?;
     let mut releases = Vec::new();
@@ -235,9 +239,7 @@ impl<F: Files> Reading<'_, '_, F> {
             return disagrees("the manifest is of another version than its path");
         }
         if Summary::of(target).as_ref() != Some(&release.summary()) {
-            return disagrees(
-                "the list of targets and the manifest say different things of the release",
-            );
+            return disagrees("the list of targets and the manifest say different things of the release");
         }
         for artifact in &release.artifacts {
             if let Some(full) = artifact.full() {
@@ -253,19 +255,12 @@ impl<F: Files> Reading<'_, '_, F> {
         let target = self.set.target(&full.index.path)?;
         let bytes = self.whole(&full.index.path, target, limits::FRAME_INDEX_BYTES_MAX)?;
         let path = full.index.path.clone();
-        let index = FrameIndex::parse(&bytes)
-            .map_err(|source| Finding::Index { path: path.clone(), source })?;
+        let index = FrameIndex::parse(&bytes).map_err(|source| Finding::Index { path: path.clone(), source })?;
         if index.payload_bytes() != full.size_bytes {
-            return Err(Finding::Disagrees {
-                path,
-                what: "the frame index is of a payload of another length",
-            });
+            return Err(Finding::Disagrees { path, what: "the frame index is of a payload of another length" });
         }
         if index.image_bytes() != artifact.size_bytes {
-            return Err(Finding::Disagrees {
-                path,
-                what: "the frame index is of an image of another length",
-            });
+            return Err(Finding::Disagrees { path, what: "the frame index is of an image of another length" });
         }
         self.frames(full, &index, artifact.sha256)
     }
@@ -283,12 +278,7 @@ impl<F: Files> Reading<'_, '_, F> {
         })
     }
 
-    fn frames(
-        &mut self,
-        full: &Full,
-        index: &FrameIndex,
-        image_sha256: Digest,
-    ) -> Result<(), Finding> {
+    fn frames(&mut self, full: &Full, index: &FrameIndex, image_sha256: Digest) -> Result<(), Finding> {
         let path = &full.path;
         let (mut reader, name) = self.open(path, full.size_bytes)?;
         if !(self.depth.reads)(&name) {
@@ -304,7 +294,10 @@ impl<F: Files> Reading<'_, '_, F> {
         }
         check_end(&mut reader, path, &name, full.size_bytes)?;
         check_digest(path, full.sha256, payload.finish())?;
-        check_digest(path, image_sha256, image.finish())
+        match image.finish() {
+            found if found == image_sha256 => Ok(()),
+            found => Err(Finding::Image { path: path.clone(), expected: image_sha256, found }),
+        }
     }
 
     /// A listed file of no kind that we know: there, with its length and, if asked, its digest.
@@ -330,11 +323,7 @@ impl<F: Files> Reading<'_, '_, F> {
     /// Reads a small file whole; what was signed bounds it.
     fn whole(&mut self, path: &str, target: &Target, bytes_max: u64) -> Result<Vec<u8>, Finding> {
         if target.length > bytes_max {
-            return Err(Finding::Length {
-                path: path.to_string(),
-                expected: bytes_max,
-                found: target.length,
-            });
+            return Err(Finding::Length { path: path.to_string(), expected: bytes_max, found: target.length });
         }
         let (mut reader, name) = self.open(path, target.length)?;
         let bytes = read(&mut reader, &name, target.length + 1)?;
@@ -349,17 +338,12 @@ impl<F: Files> Reading<'_, '_, F> {
     fn open(&mut self, path: &str, expected: u64) -> Result<(F::Reader, String), Finding> {
         let name = self.set.file_name(path)?;
         check_name(&name)?;
-        let opened = self
-            .files
-            .open(&name)
-            .map_err(|source| Finding::Source { name: name.clone(), source })?;
+        let opened = self.files.open(&name).map_err(|source| Finding::Source { name: name.clone(), source })?;
         let Some(OpenFile { reader, length }) = opened else {
             return Err(Finding::Missing { name });
         };
         match length {
-            Some(found) if found != expected => {
-                Err(Finding::Length { path: path.to_string(), expected, found })
-            }
+            Some(found) if found != expected => Err(Finding::Length { path: path.to_string(), expected, found }),
             _ => Ok((reader, name)),
         }
     }
@@ -386,27 +370,18 @@ fn decode(path: &str, frame: &Frame, stored: &[u8]) -> Result<Vec<u8>, Finding> 
 
 fn read(reader: &mut impl Read, name: &str, bytes: u64) -> Result<Vec<u8>, Finding> {
     let mut out = Vec::new();
-    let failed =
-        |source: io::Error| Finding::Source { name: name.to_string(), source: source.into() };
+    let failed = |source: io::Error| Finding::Source { name: name.to_string(), source: source.into() };
     reader.take(bytes).read_to_end(&mut out).map_err(failed)?;
     Ok(out)
 }
 
 fn check_end(reader: &mut impl Read, path: &str, name: &str, expected: u64) -> Result<(), Finding> {
     let more = read(reader, name, 1)?.len() as u64;
-    if more == 0 {
-        Ok(())
-    } else {
-        Err(Finding::Length { path: path.to_string(), expected, found: expected + more })
-    }
+    if more == 0 { Ok(()) } else { Err(Finding::Length { path: path.to_string(), expected, found: expected + more }) }
 }
 
 fn check_digest(path: &str, expected: Digest, found: Digest) -> Result<(), Finding> {
-    if expected == found {
-        Ok(())
-    } else {
-        Err(Finding::Digest { path: path.to_string(), expected, found })
-    }
+    if expected == found { Ok(()) } else { Err(Finding::Digest { path: path.to_string(), expected, found }) }
 }
 
 /// Every part of a name is a plain one, so that no name leaves its folder.

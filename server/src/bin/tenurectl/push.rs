@@ -198,6 +198,10 @@ fn upload(screen: Screen, server: &Server, model: &Model, load: &Load<'_>) -> Re
     let id = started.get("id").and_then(Value::as_str).ok_or(Error::NoId)?;
     let base = format!("/api/v1/publications/{id}");
     for (name, length) in load.files {
+        // An interrupted push goes on where it was: whole files of it are there.
+        if server.has(&format!("{base}/targets/{name}"))? {
+            continue;
+        }
         let mut progress = Progress::new(format!("uploading {}", short(name)), *length);
         let file = load.repo.path().join("targets").join(name);
         server.upload_file(&format!("{base}/targets/{name}"), &file, move |bytes| progress.advance(bytes))?;
