@@ -2,8 +2,8 @@
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{Extension, Form, Path, State};
 use axum::extract::rejection::FormRejection;
+use axum::extract::{Extension, Form, Path, State};
 use axum::http::StatusCode;
 use axum::response::Redirect;
 use serde::Deserialize;
@@ -91,7 +91,11 @@ async fn record(app: &App, operator: &Operator, id: String, decision: Decision) 
     let (id, now) = (KeyId(id), app.clock.now());
     let mut change = app.store.change().await?;
     if !devices::decide(&mut change, &id, state, (&operator.0, now)).await? {
-        return Err(ApiError::new(StatusCode::NOT_FOUND, "device_unknown", format!("no device {id} has enrolled here")));
+        return Err(ApiError::new(
+            StatusCode::NOT_FOUND,
+            "device_unknown",
+            format!("no device {id} has enrolled here"),
+        ));
     }
     let entry = auth::draw("").map_err(ApiError::internal)?;
     store::audit(&mut change, now, Deed { id: &entry, who: &operator.0, verb, subject: &id.0 }).await?;
@@ -109,7 +113,10 @@ pub(crate) async fn make_token(
     let new: NewToken = body::read_json(body, limits::MESSAGE_BYTES_MAX).await?;
     let (label, uses) = (new.label.unwrap_or_default(), new.uses.unwrap_or(USES));
     if label.len() > limits::NAME_BYTES_MAX || !(1..=USES_MAX).contains(&uses) {
-        return Err(invalid(format!("a label has at most {} bytes, and uses are 1 to {USES_MAX}", limits::NAME_BYTES_MAX)));
+        return Err(invalid(format!(
+            "a label has at most {} bytes, and uses are 1 to {USES_MAX}",
+            limits::NAME_BYTES_MAX
+        )));
     }
     if let Some(model) = &new.model
         && app.store.model_root(model).await?.is_none()

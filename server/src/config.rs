@@ -128,7 +128,8 @@ fn drop_ins(file: &Path) -> Result<Vec<PathBuf>, Error> {
         Err(error) => return Err(failed(error)),
     };
     let paths = entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>().map_err(failed)?;
-    let mut paths: Vec<_> = paths.into_iter().filter(|path| path.extension().is_some_and(|end| end == "toml")).collect();
+    let mut paths: Vec<_> =
+        paths.into_iter().filter(|path| path.extension().is_some_and(|end| end == "toml")).collect();
     paths.sort_unstable();
     Ok(paths)
 }
@@ -164,7 +165,7 @@ mod tests {
 
     #[test]
     fn an_unknown_key_or_a_bad_value_is_refused() {
-        assert!(toml::from_str::<Stated>("listen = \"127.0.0.1:1\"").is_err());
+        assert!(toml::from_str::<Stated>("listn = \"127.0.0.1:1\"").is_err());
         for stated in [
             Stated { check_in_interval_s: Some(0), ..Stated::default() },
             Stated { public_url: Some("updates.example".into()), ..Stated::default() },

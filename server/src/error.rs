@@ -97,7 +97,10 @@ impl From<io::Error> for ApiError {
     fn from(error: io::Error) -> Self {
         if error.kind() == io::ErrorKind::StorageFull {
             let detail = "the server's disk is full; nothing of this publication is live";
-            return Self { cause: Some(error.into()), ..Self::new(StatusCode::INSUFFICIENT_STORAGE, "storage_full", detail) };
+            return Self {
+                cause: Some(error.into()),
+                ..Self::new(StatusCode::INSUFFICIENT_STORAGE, "storage_full", detail)
+            };
         }
         Self::internal(error)
     }

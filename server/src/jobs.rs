@@ -12,7 +12,7 @@ use crate::live::{self, Live, OnlineKeys};
 use crate::sign::{SNAPSHOT_DAYS, TIMESTAMP_DAYS};
 
 /// How often it is looked whether something is to be renewed.
-const LOOK_EVERY: Duration = Duration::from_secs(60);
+const LOOK_EVERY: Duration = Duration::from_mins(1);
 /// The same where a drill moves the clock.
 const LOOK_EVERY_IN_A_DRILL: Duration = Duration::from_secs(1);
 /// How often it is written down who was seen.
@@ -90,7 +90,9 @@ mod tests {
     fn a_file_is_due_when_half_of_its_life_is_over() {
         let now: Timestamp = "2026-11-22T00:00:00Z".parse().unwrap();
         let model = "acme-gw1".parse().unwrap();
-        for (left_s, due) in [(7 * 86_400, false), (302_401, false), (302_400, true), (1, true), (0, true), (8 * 86_400, true)] {
+        for (left_s, due) in
+            [(7 * 86_400, false), (302_401, false), (302_400, true), (1, true), (0, true), (8 * 86_400, true)]
+        {
             let head = Head::new::<metadata::Timestamp>(&model, 1, now.plus_s(left_s));
             assert_eq!(is_due(&head, 7, now), due, "{left_s}");
         }

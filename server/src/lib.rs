@@ -27,3 +27,6 @@ mod router;
 mod seen;
 mod serve;
 mod show;
+
+#[cfg(test)]
+mod trial;

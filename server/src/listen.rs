@@ -90,7 +90,8 @@ impl Server {
 
     /// Serves until `stop`; then finishes the requests under way, within bounds.
     pub async fn run(self, stop: impl Future<Output = ()>) {
-        let tasks = [tokio::spawn(jobs::renew_forever(self.app.clone())), tokio::spawn(jobs::flush_forever(self.app.clone()))];
+        let tasks =
+            [tokio::spawn(jobs::renew_forever(self.app.clone())), tokio::spawn(jobs::flush_forever(self.app.clone()))];
         let (router, graceful) = (router::router(self.app.clone()), GracefulShutdown::new());
         let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
         tokio::pin!(stop);
@@ -108,7 +109,9 @@ impl Server {
                         drop(place);
                     });
                 }
-                (Ok(_), Err(_)) => tracing::warn!(connections = CONNECTIONS_MAX, "too many connections; one was turned away"),
+                (Ok(_), Err(_)) => {
+                    tracing::warn!(connections = CONNECTIONS_MAX, "too many connections; one was turned away");
+                }
                 (Err(error), _) => {
                     tracing::warn!(%error, "cannot accept a connection");
                     tokio::time::sleep(Duration::from_millis(100)).await;
@@ -125,7 +128,11 @@ impl Server {
     }
 }
 
-fn connection(stream: TcpStream, peer: SocketAddr, router: Router) -> impl GracefulConnection<Error = hyper::Error> + Send {
+fn connection(
+    stream: TcpStream,
+    peer: SocketAddr,
+    router: Router,
+) -> impl GracefulConnection<Error = hyper::Error> + Send {
     // Small answers go out at once.
     let _unset = stream.set_nodelay(true);
     let service = TowerToHyperService::new(router);

@@ -9,6 +9,7 @@ use axum::middleware::{Next, from_fn, from_fn_with_state, map_response};
 use axum::response::Response;
 use axum::routing::{get, head, post, put};
 
+use crate::admit;
 use crate::app::Handle;
 use crate::auth::{require_same_site, require_session, require_token};
 use crate::collect::reports;
@@ -16,7 +17,6 @@ use crate::error::ApiError;
 use crate::publish::{commit, models, upload};
 use crate::serve::{check_in, enrolment, files};
 use crate::show::{api, devices, entry, health, problems_as_pages, public};
-use crate::admit;
 
 /// The longest form.
 const FORM_BYTES_MAX: usize = 16 * 1024;

@@ -15,7 +15,11 @@ pub(crate) async fn open<T: Message>(app: &App, bytes: &[u8]) -> Result<(Device,
     let envelope = Envelope::parse(bytes).map_err(|error| invalid(error.to_string()))?;
     let keyid = envelope.keyid().ok_or_else(|| invalid("the message is not signed"))?;
     let device = app.store.device(keyid).await?.ok_or_else(|| {
-        ApiError::new(StatusCode::NOT_FOUND, "device_unknown", "this device has not enrolled here; it enrols and comes again")
+        ApiError::new(
+            StatusCode::NOT_FOUND,
+            "device_unknown",
+            "this device has not enrolled here; it enrols and comes again",
+        )
     })?;
     let message = envelope.open(&device.key).map_err(refused)?;
     match device.state {
@@ -23,7 +27,9 @@ pub(crate) async fn open<T: Message>(app: &App, bytes: &[u8]) -> Result<(Device,
         EnrolmentState::Pending => {
             Err(ApiError::new(StatusCode::FORBIDDEN, "device_pending", "an operator has yet to accept this device"))
         }
-        EnrolmentState::Refused => Err(ApiError::new(StatusCode::FORBIDDEN, "device_refused", "an operator refused this device")),
+        EnrolmentState::Refused => {
+            Err(ApiError::new(StatusCode::FORBIDDEN, "device_refused", "an operator refused this device"))
+        }
     }
 }
 
@@ -36,6 +42,7 @@ pub(crate) fn check_model(device: &Device, model: &Model) -> Result<(), ApiError
 }
 
 /// Why a message is not believed, as its sender hears it.
+#[expect(clippy::needless_pass_by_value, reason = "the shape that map_err takes")]
 pub(crate) fn refused(error: dsse::Error) -> ApiError {
     match error {
         dsse::Error::Signature(_) => ApiError::new(StatusCode::UNAUTHORIZED, "signature_invalid", error.to_string()),

@@ -17,8 +17,8 @@ use axum::middleware::Next;
 use axum::response::Response;
 
 pub(crate) use limiter::Limiter;
-pub(crate) use secret::{digest, draw, hash_password};
 pub use secret::SecretError;
+pub(crate) use secret::{digest, draw, hash_password};
 pub(crate) use session::{Session, cookie, ended_cookie, require_same_site, require_session};
 
 use crate::app::{App, Handle};
@@ -49,8 +49,13 @@ pub(crate) struct Credentials<'a> {
 }
 
 /// Lets a request pass that carries an API token.
-pub(crate) async fn require_token(State(app): State<Handle>, mut request: Request, next: Next) -> Result<Response, ApiError> {
-    let token = bearer(request.headers()).ok_or_else(|| unauthorised("this needs an API token: Authorization: Bearer …"))?;
+pub(crate) async fn require_token(
+    State(app): State<Handle>,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, ApiError> {
+    let token =
+        bearer(request.headers()).ok_or_else(|| unauthorised("this needs an API token: Authorization: Bearer …"))?;
     let user = app.store.api_token_user(digest(token)).await?;
     let user = user.ok_or_else(|| unauthorised("the API token is not known; make one with: tenurectl login"))?;
     request.extensions_mut().insert(Operator(user));
@@ -80,7 +85,8 @@ impl App {
         let known = stored.is_some();
         let hash = stored.unwrap_or_else(|| self.decoy.clone());
         let password = bounded(given.password).map(str::to_string);
-        let matches = self.hashing(move || password.is_ok_and(|password| secret::password_matches(&password, &hash))).await?;
+        let matches =
+            self.hashing(move || password.is_ok_and(|password| secret::password_matches(&password, &hash))).await?;
         if !(matches && known) {
             return Err(unauthorised("name or password is wrong"));
         }

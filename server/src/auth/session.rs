@@ -30,7 +30,11 @@ impl Session {
 }
 
 /// Lets a request pass that carries a session; sends others to the login page.
-pub(crate) async fn require_session(State(app): State<Handle>, mut request: Request, next: Next) -> Result<Response, ApiError> {
+pub(crate) async fn require_session(
+    State(app): State<Handle>,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, ApiError> {
     check_same_site(request.method(), request.headers())?;
     let Some(token) = session_token(&app, request.headers()) else { return Ok(to_login()) };
     let digest = digest(token);
@@ -98,7 +102,11 @@ fn check_same_site(method: &Method, headers: &HeaderMap) -> Result<(), ApiError>
 }
 
 fn foreign() -> ApiError {
-    ApiError::new(StatusCode::FORBIDDEN, "foreign_form", "this form did not come from this server's own pages; reload and try again")
+    ApiError::new(
+        StatusCode::FORBIDDEN,
+        "foreign_form",
+        "this form did not come from this server's own pages; reload and try again",
+    )
 }
 
 #[cfg(test)]
@@ -116,7 +124,10 @@ mod tests {
             (vec![("origin", "null"), ("host", "u.example")], false),
             (vec![], true),
         ] {
-            let map: HeaderMap = headers.iter().map(|(name, value)| (name.parse::<header::HeaderName>().unwrap(), value.parse().unwrap())).collect();
+            let map: HeaderMap = headers
+                .iter()
+                .map(|(name, value)| (name.parse::<header::HeaderName>().unwrap(), value.parse().unwrap()))
+                .collect();
             assert_eq!(check_same_site(&Method::POST, &map).is_ok(), allowed, "{headers:?}");
             assert!(check_same_site(&Method::GET, &map).is_ok());
         }

@@ -116,7 +116,10 @@ impl Candidate {
             let is_public = role == "root.json" || listed.is_some_and(|meta| version <= meta.version);
             let path = ours.join(name);
             if is_public && path.exists() && std::fs::read(path)? != std::fs::read(theirs.join(name))? {
-                return Err(conflict("publication_refused", format!("{name} is live with another content; sign a higher version")));
+                return Err(conflict(
+                    "publication_refused",
+                    format!("{name} is live with another content; sign a higher version"),
+                ));
             }
         }
         Ok(())
@@ -191,16 +194,26 @@ fn live_declaration(live: &Live, repo: &std::path::Path) -> Result<Option<Held>,
 /// A release that devices may have seen keeps its manifest, and the newest one does not go back.
 fn check_releases(live: &Live, offered: &Targets) -> Result<(), ApiError> {
     let Some(current) = &live.current else { return Ok(()) };
-    let newest = |targets: &Targets| targets.targets.values().filter_map(Summary::of).map(|summary| summary.version).max();
+    let newest =
+        |targets: &Targets| targets.targets.values().filter_map(Summary::of).map(|summary| summary.version).max();
     let (have, offer) = (newest(&current.targets), newest(offered));
     if let (Some(have), true) = (&have, offer < have) {
-        return Err(conflict("publication_refused", format!("release {have} is live, and the newest one in the publication is older")));
+        return Err(conflict(
+            "publication_refused",
+            format!("release {have} is live, and the newest one in the publication is older"),
+        ));
     }
     let manifest = |target: &Target| Summary::of(target).map(|_| target.hashes.sha256);
     for (path, target) in &current.targets.targets {
-        let changed = offered.targets.get(path).is_some_and(|new| manifest(target).is_some() && manifest(new) != manifest(target));
+        let changed = offered
+            .targets
+            .get(path)
+            .is_some_and(|new| manifest(target).is_some() && manifest(new) != manifest(target));
         if changed {
-            return Err(conflict("publication_refused", format!("{path} is live with another content; a release never changes, so publish a higher version")));
+            return Err(conflict(
+                "publication_refused",
+                format!("{path} is live with another content; a release never changes, so publish a higher version"),
+            ));
         }
     }
     Ok(())
@@ -221,13 +234,13 @@ fn versions(model: &Model, set: &trust::TrustedSet, opened: &Opened) -> Value {
 }
 
 /// What a device would refuse, its maker hears of.
+#[expect(clippy::needless_pass_by_value, reason = "the shape that map_err takes")]
 fn found(finding: Finding) -> ApiError {
-    match &finding {
-        Finding::Refused(trust::Error::Rollback { .. } | trust::Error::RootStep { .. } | trust::Error::Vanished { .. }) => {
-            conflict("publication_refused", chain(&finding))
-        }
-        _ => refused(chain(&finding)),
-    }
+    use trust::Error as E;
+    // What was live moved on, or the publication goes back behind it.
+    let conflicts = matches!(&finding, Finding::Refused(E::Rollback { .. } | E::RootStep { .. } | E::Vanished { .. }));
+    let detail = chain(&finding);
+    if conflicts { conflict("publication_refused", detail) } else { refused(detail) }
 }
 
 fn conflict(code: &'static str, detail: impl Into<String>) -> ApiError {

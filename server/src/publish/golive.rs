@@ -9,9 +9,9 @@ use std::io;
 use std::path::Path;
 
 use super::upload::role_of;
+use crate::disk;
 use crate::error::ApiError;
 use crate::live::{self, Pair};
-use crate::disk;
 
 /// The metadata that a manufacturer uploaded.
 #[derive(Debug, Default)]
@@ -55,7 +55,8 @@ pub(super) fn go_live(folder: &Path, repo: &Path, staged: &Staged, pair: &Pair) 
     move_targets(&folder.join("targets"), &repo.join("targets"))?;
     let copy = |name: &str| -> Result<(), ApiError> {
         let bytes = fs::read(folder.join("metadata").join(name))?;
-        disk::replace(&repo.join("metadata").join(name), &bytes, disk::PUBLIC).map_err(|error| ApiError::from(error.source))
+        disk::replace(&repo.join("metadata").join(name), &bytes, disk::PUBLIC)
+            .map_err(|error| ApiError::from(error.source))
     };
     staged.newest().into_values().try_for_each(copy)?;
     let name = format!("{}.snapshot.json", pair.snapshot_version);

@@ -64,7 +64,11 @@ pub(crate) async fn rebuild(app: &App) -> Result<(), ApiError> {
             Ok(Some(opened)) => write(app, &model, &opened, None).await?,
             Ok(None) => {}
             Err(error) => {
-                tracing::error!(model = model.as_str(), cause = crate::error::chain(&error), "live repository not indexed");
+                tracing::error!(
+                    model = model.as_str(),
+                    cause = crate::error::chain(&error),
+                    "live repository not indexed"
+                );
             }
         }
     }

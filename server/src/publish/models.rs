@@ -81,7 +81,8 @@ impl NewModel {
     fn check(&self, model: Model, now: Timestamp) -> Result<Checked, ApiError> {
         let root = BASE64.decode(&self.root).map_err(|_| refused("root is not base64"))?;
         // The workflow's own start: the root names this model and has signed itself.
-        Refresh::start(check::factory(root.clone()), now, &model).map_err(|error| refused(crate::error::chain(&error)))?;
+        Refresh::start(check::factory(root.clone()), now, &model)
+            .map_err(|error| refused(crate::error::chain(&error)))?;
         let parsed = Signed::<Root>::parse(&root).map_err(|error| refused(crate::error::chain(&error)))?.signed;
         if parsed.head.version != 1 {
             return Err(refused("a model starts with version 1 of its root"));
@@ -100,7 +101,11 @@ fn online(root: &Root, name: &str, role: &RoleKeys, pem: &str) -> Result<Signing
     let key = keys::from_pem(pem, name).map_err(|error| refused(error.to_string()))?;
     let public = key.public();
     let known = role.keyids.iter().filter_map(|id| root.keys.get(id)).any(|listed| *listed == public);
-    if known && role.threshold == 1 { Ok(key) } else { Err(refused(format!("the root does not name {name} as the one that signs"))) }
+    if known && role.threshold == 1 {
+        Ok(key)
+    } else {
+        Err(refused(format!("the root does not name {name} as the one that signs")))
+    }
 }
 
 impl Checked {

@@ -25,7 +25,10 @@ const TARGET_BYTES_MAX: u64 = 256 * 1024 * 1024 * 1024;
 const PIECES_MAX: usize = 8;
 
 /// `POST /api/v1/models/{model}/publications`
-pub(crate) async fn start(State(app): State<Handle>, Path(model): Path<String>) -> Result<(StatusCode, Json<Value>), ApiError> {
+pub(crate) async fn start(
+    State(app): State<Handle>,
+    Path(model): Path<String>,
+) -> Result<(StatusCode, Json<Value>), ApiError> {
     let model = known_model(&app, &model).await?;
     let id = app.desk.start(&model, &app.folders.staging())?;
     Ok((StatusCode::CREATED, Json(json!({ "id": id }))))
@@ -57,7 +60,8 @@ pub(crate) async fn metadata(
 /// The version and role of a metadata file that a manufacturer makes.
 pub(crate) fn role_of(file: &str) -> Option<(u64, &str)> {
     let (version, role) = file.strip_suffix(".json")?.split_once('.')?;
-    let role = role.parse::<Name>().ok().filter(|role| !matches!(role.as_str(), "snapshot" | "timestamp")).map(|_| role)?;
+    let role =
+        role.parse::<Name>().ok().filter(|role| !matches!(role.as_str(), "snapshot" | "timestamp")).map(|_| role)?;
     let number: u64 = version.parse().ok()?;
     (number > 0 && number.to_string() == version && !role.contains('.')).then_some((number, role))
 }
@@ -136,7 +140,8 @@ async fn keep(received: Received, path: PathBuf) -> Result<StatusCode, ApiError>
 }
 
 fn busy() -> ApiError {
-    ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "too many uploads at a time; try again in a moment").retry_after(2)
+    ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "too many uploads at a time; try again in a moment")
+        .retry_after(2)
 }
 
 fn refused(detail: impl Into<String>) -> ApiError {

@@ -59,7 +59,9 @@ pub(crate) async fn file(
             send(found, StatusCode::OK, 0, length).await
         }
         Part::Range(first, last) => send(found, StatusCode::PARTIAL_CONTENT, first, last - first + 1).await,
-        Part::None => respond(&found, StatusCode::RANGE_NOT_SATISFIABLE, Some(format!("bytes */{}", found.length)), Body::empty()),
+        Part::None => {
+            respond(&found, StatusCode::RANGE_NOT_SATISFIABLE, Some(format!("bytes */{}", found.length)), Body::empty())
+        }
     }
 }
 
@@ -76,9 +78,13 @@ async fn find(app: &App, model: &str, path: &str) -> Result<Found, ApiError> {
     let path: PathBuf = names.iter().fold(app.folders.repo(&model), |path, name| path.join(name.as_str()));
     let (file, length) = open(&path).await?.ok_or_else(absent)?;
     let caching = if name.as_str() == "timestamp.json" { REVALIDATE } else { IMMUTABLE };
-    let kind = if name.as_str().ends_with(".json") { "application/json" } else { "application/octet-stream" };
+    let kind = match name.as_str().rsplit_once('.') {
+        Some((_, "json")) => "application/json",
+        _ => "application/octet-stream",
+    };
     let mut found = Found { file, length, etag: String::new(), kind, caching };
-    found.etag = format!("\"{}\"", if is_target { digest_in(name).ok_or_else(absent)? } else { digest_of(&mut found).await? });
+    found.etag =
+        format!("\"{}\"", if is_target { digest_in(name).ok_or_else(absent)? } else { digest_of(&mut found).await? });
     Ok(found)
 }
 
@@ -107,7 +113,8 @@ async fn digest_of(found: &mut Found) -> Result<Digest, ApiError> {
 }
 
 async fn send(mut found: Found, status: StatusCode, first: u64, length: u64) -> Result<Response<Body>, ApiError> {
-    let range = (status == StatusCode::PARTIAL_CONTENT).then(|| format!("bytes {first}-{}/{}", first + length - 1, found.length));
+    let range = (status == StatusCode::PARTIAL_CONTENT)
+        .then(|| format!("bytes {first}-{}/{}", first + length - 1, found.length));
     let mut response = respond(&found, status, range, Body::empty())?;
     response.headers_mut().insert(header::CONTENT_LENGTH, length.into());
     found.file.seek(SeekFrom::Start(first)).await?;

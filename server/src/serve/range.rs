@@ -33,10 +33,18 @@ pub(super) fn part(headers: &HeaderMap, length: u64, etag: &str) -> Part {
     let Some(spec) = text(header::RANGE).and_then(|range| range.strip_prefix("bytes=")) else { return Part::Whole };
     let Some((first, last)) = spec.trim().split_once('-') else { return Part::Whole };
     match (number(first), number(last)) {
-        (Some(Some(first)), Some(last)) => from_to(first, last.unwrap_or(u64::MAX), length),
-        (Some(None), Some(Some(suffix))) => last_bytes(suffix, length),
-        _ => Part::Whole,
+        (Number::Of(first), Number::Of(last)) => from_to(first, last, length),
+        (Number::Of(first), Number::Left) => from_to(first, u64::MAX, length),
+        (Number::Left, Number::Of(suffix)) => last_bytes(suffix, length),
+        (Number::Left, Number::Left) | (Number::Bad, _) | (_, Number::Bad) => Part::Whole,
     }
+}
+
+/// What stands on one side of a range's dash.
+enum Number {
+    Of(u64),
+    Left,
+    Bad,
 }
 
 fn from_to(first: u64, last: u64, length: u64) -> Part {
@@ -53,14 +61,13 @@ fn last_bytes(suffix: u64, length: u64) -> Part {
     if suffix == 0 || length == 0 { Part::None } else { Part::Range(length.saturating_sub(suffix), length - 1) }
 }
 
-/// `None`: no number. `Some(None)`: nothing stands there.
-fn number(text: &str) -> Option<Option<u64>> {
+fn number(text: &str) -> Number {
     if text.is_empty() {
-        return Some(None);
+        return Number::Left;
     }
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     // A number that no u64 holds lies behind the end of every file.
-    digits.then(|| Some(text.parse().unwrap_or(u64::MAX)))
+    if digits { Number::Of(text.parse().unwrap_or(u64::MAX)) } else { Number::Bad }
 }
 
 #[cfg(test)]
@@ -101,9 +108,12 @@ mod tests {
 
     #[test]
     fn a_range_of_another_file_is_not_sent() {
-        for (if_range, expected) in
-            [("\"e\"", Part::Range(2, 9)), ("\"f\"", Part::Whole), ("W/\"e\"", Part::Whole), ("Sun, 22 Nov 2026 04:00:00 GMT", Part::Whole)]
-        {
+        for (if_range, expected) in [
+            ("\"e\"", Part::Range(2, 9)),
+            ("\"f\"", Part::Whole),
+            ("W/\"e\"", Part::Whole),
+            ("Sun, 22 Nov 2026 04:00:00 GMT", Part::Whole),
+        ] {
             let headers = headers(&[(header::RANGE, "bytes=2-"), (header::IF_RANGE, if_range)]);
             assert_eq!(part(&headers, 10, "\"e\""), expected, "{if_range}");
         }
@@ -111,7 +121,9 @@ mod tests {
 
     #[test]
     fn a_held_file_is_known_by_any_of_its_tags() {
-        for (held, expected) in [("\"e\"", true), ("W/\"e\"", true), ("\"a\", \"e\"", true), ("*", true), ("\"a\"", false), ("e", false)] {
+        for (held, expected) in
+            [("\"e\"", true), ("W/\"e\"", true), ("\"a\", \"e\"", true), ("*", true), ("\"a\"", false), ("e", false)]
+        {
             assert_eq!(is_held(&headers(&[(header::IF_NONE_MATCH, held)]), "\"e\""), expected, "{held}");
         }
     }

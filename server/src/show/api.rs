@@ -1,8 +1,8 @@
 //! Lists as JSON: the next page is named by a `Link`.
 
 use axum::Json;
-use axum::extract::{Query, State};
 use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
 use axum::http::header;
 use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
@@ -54,7 +54,9 @@ pub(crate) async fn devices(
     let listed = app.store.devices(&page).await?;
     let full = listed.len() >= limit as usize;
     let next = listed.last().filter(|_| full).map(|last| {
-        let state = query.state.and_then(|state| serde_json::to_value(state).ok()?.as_str().map(|state| format!("&state={state}")));
+        let state = query
+            .state
+            .and_then(|state| serde_json::to_value(state).ok()?.as_str().map(|state| format!("&state={state}")));
         format!("/api/v1/devices?after={}&limit={limit}{}", last.id, state.unwrap_or_default())
     });
     let devices: Vec<Value> = listed.iter().map(|device| device_json(&app, device)).collect();
@@ -83,7 +85,8 @@ pub(crate) async fn reports(
 ) -> Result<Response, ApiError> {
     let Query(query) = query.map_err(|error| invalid(error.to_string()))?;
     let limit = query.limit.unwrap_or(LIMIT).clamp(1, LIMIT_MAX);
-    let before = query.before.as_deref().map(|text| place(text).ok_or_else(|| invalid("before is no place in this list")));
+    let before =
+        query.before.as_deref().map(|text| place(text).ok_or_else(|| invalid("before is no place in this list")));
     let page = reports::Page { device: query.device.clone(), before: before.transpose()?, limit };
     let listed = app.store.reports(&page).await?;
     let full = listed.len() >= limit as usize;

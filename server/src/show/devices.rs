@@ -70,9 +70,11 @@ pub(crate) async fn devices(
     query: Result<Query<From>, QueryRejection>,
 ) -> Result<Response, ApiError> {
     let Query(From { after }) = query.map_err(|error| invalid(error.to_string()))?;
-    let promises = app.store.declared().await?.into_iter().map(|declared| (declared.model, declared.declaration)).collect();
+    let promises =
+        app.store.declared().await?.into_iter().map(|declared| (declared.model, declared.declaration)).collect();
     let first_page = after.is_empty();
-    let waiting = Page { after: String::new(), state: Some(EnrolmentState::Pending), limit: if first_page { PAGE } else { 0 } };
+    let waiting =
+        Page { after: String::new(), state: Some(EnrolmentState::Pending), limit: if first_page { PAGE } else { 0 } };
     let waiting = app.store.devices(&waiting).await?;
     let listed = app.store.devices(&Page { after, state: None, limit: PAGE }).await?;
     let full = listed.len() >= PAGE as usize;
@@ -118,11 +120,10 @@ impl Row {
 
 fn mark(state: EnrolmentState, word: &str) -> &'static str {
     match (state, word) {
-        (EnrolmentState::Pending, _) => "busy",
         (EnrolmentState::Refused, _) | (EnrolmentState::Accepted, "") => "off",
         (EnrolmentState::Accepted, "idle" | "confirmed") => "good",
         (EnrolmentState::Accepted, "falling_back" | "fell_back" | "failed") => "bad",
-        (EnrolmentState::Accepted, _) => "busy",
+        (EnrolmentState::Pending | EnrolmentState::Accepted, _) => "busy",
     }
 }
 

@@ -68,7 +68,7 @@ type FormOf<T> = Result<Form<T>, FormRejection>;
 
 /// `GET /login`
 pub(crate) async fn login_page() -> Result<Response, ApiError> {
-    private(page(StatusCode::OK, &LoginPage { style: STYLE, user: "", problem: None })?)
+    Ok(private(page(StatusCode::OK, &LoginPage { style: STYLE, user: "", problem: None })?))
 }
 
 /// `POST /login`
@@ -80,9 +80,10 @@ pub(crate) async fn login(
     let Form(given) = form.map_err(|error| invalid(error.to_string()))?;
     match app.check_password(&Credentials { user: &given.user, password: &given.password, from: peer.0 }).await {
         Ok(operator) => enter(&app, &operator).await,
-        Err(error) if error.status.is_client_error() => {
-            private(page(error.status, &LoginPage { style: STYLE, user: &given.user, problem: Some(&error.detail) })?)
-        }
+        Err(error) if error.status.is_client_error() => Ok(private(page(
+            error.status,
+            &LoginPage { style: STYLE, user: &given.user, problem: Some(&error.detail) },
+        )?)),
         Err(error) => Err(error),
     }
 }
@@ -104,7 +105,7 @@ pub(crate) async fn logout(
 /// `GET /setup/{token}`
 pub(crate) async fn setup_page(State(app): State<Handle>, Path(token): Path<String>) -> Result<Response, ApiError> {
     app.setup_link_counts(&token).await?;
-    private(page(StatusCode::OK, &SetUpPage { style: STYLE, token: &token, user: "", problem: None })?)
+    Ok(private(page(StatusCode::OK, &SetUpPage { style: STYLE, token: &token, user: "", problem: None })?))
 }
 
 /// `POST /setup/{token}`
@@ -124,7 +125,7 @@ pub(crate) async fn setup(
         Ok(operator) => enter(&app, &operator).await,
         Err(error) if error.status == StatusCode::UNPROCESSABLE_ENTITY => {
             let template = SetUpPage { style: STYLE, token: &token, user: &given.user, problem: Some(&error.detail) };
-            private(page(error.status, &template)?)
+            Ok(private(page(error.status, &template)?))
         }
         Err(error) => Err(error),
     }
@@ -162,7 +163,7 @@ async fn api_token(app: &App, operator: &Operator) -> Result<(StatusCode, Json<V
 }
 
 /// Keeps a page out of every cache.
-fn private(mut response: Response) -> Result<Response, ApiError> {
+fn private(mut response: Response) -> Response {
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    Ok(response)
+    response
 }

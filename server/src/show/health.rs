@@ -13,7 +13,9 @@ pub(crate) async fn alive() -> &'static str {
 
 /// `GET /readyz`: database and data folder can be used.
 pub(crate) async fn ready(State(app): State<Handle>) -> Result<&'static str, ApiError> {
-    let not_ready = |_| ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", "the database or the data folder cannot be used");
+    let not_ready = |_| {
+        ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", "the database or the data folder cannot be used")
+    };
     app.ready().await.inspect_err(ApiError::log).map_err(not_ready)?;
     Ok("ready\n")
 }

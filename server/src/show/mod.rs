@@ -27,7 +27,9 @@ pub(crate) const STYLE: &str = include_str!("../../templates/style.css");
 /// Only our own style, and forms to ourselves alone.
 static POLICY: LazyLock<String> = LazyLock::new(|| {
     let style = BASE64.encode(Digest::of(STYLE.as_bytes()).as_bytes());
-    format!("default-src 'none'; style-src 'sha256-{style}'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
+    format!(
+        "default-src 'none'; style-src 'sha256-{style}'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    )
 });
 
 #[derive(Template)]
@@ -53,12 +55,16 @@ pub(crate) async fn problems_as_pages(request: Request, next: Next) -> Response 
     let accepts = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
     let wants_page = accepts.is_some_and(|accepts| accepts.contains("text/html"));
     let response = next.run(request).await;
-    let Some(problem) = response.extensions().get::<Arc<Problem>>().cloned().filter(|_| wants_page) else { return response };
+    let Some(problem) = response.extensions().get::<Arc<Problem>>().cloned().filter(|_| wants_page) else {
+        return response;
+    };
     let title = match problem.status {
         404 => "Nothing is here",
         400..500 => "This did not work",
         _ => "Something went wrong on our side",
     };
     let template = ProblemPage { style: STYLE, title, detail: &problem.detail, code: &problem.code };
-    page(response.status(), &template).unwrap_or(response)
+    let Ok(mut shown) = page(response.status(), &template) else { return response };
+    shown.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    shown
 }

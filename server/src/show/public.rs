@@ -52,7 +52,7 @@ struct ModelPage<'a> {
 pub(crate) async fn index(State(app): State<Handle>) -> Result<Response, ApiError> {
     let now = app.clock.now();
     let models = app.store.declared().await?.iter().map(|declared| Line::new(declared, now)).collect();
-    cached(page(StatusCode::OK, &IndexPage { style: STYLE, models })?)
+    Ok(cached(page(StatusCode::OK, &IndexPage { style: STYLE, models })?))
 }
 
 impl Line {
@@ -86,7 +86,7 @@ pub(crate) async fn model(State(app): State<Handle>, Path(name): Path<String>) -
         declared_words: promise.declared_at.day().in_words(),
         history: history(&declared),
     };
-    cached(page(StatusCode::OK, &template)?)
+    Ok(cached(page(StatusCode::OK, &template)?))
 }
 
 /// Each end that was ever declared, with the day of its declaration, the newest first.
@@ -111,7 +111,7 @@ fn contact_words(url: &str) -> String {
 }
 
 /// Caches may keep a public page for five minutes: an extension is seen soon.
-fn cached(mut response: Response) -> Result<Response, ApiError> {
+fn cached(mut response: Response) -> Response {
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
-    Ok(response)
+    response
 }

@@ -51,7 +51,8 @@ impl TryFrom<DeclaredRow> for Declared {
 impl Store {
     /// All models.
     pub(crate) async fn models(&self) -> Result<Vec<Model>, Error> {
-        let names: Vec<String> = sqlx::query_scalar("SELECT model FROM models ORDER BY model").fetch_all(&self.pool).await?;
+        let names: Vec<String> =
+            sqlx::query_scalar("SELECT model FROM models ORDER BY model").fetch_all(&self.pool).await?;
         names.iter().map(|name| read("model", name)).collect()
     }
 

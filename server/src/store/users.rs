@@ -33,7 +33,8 @@ impl Store {
     /// Whether `link` still makes a first user.
     pub(crate) async fn setup_link_counts(&self, link: Digest, now: Timestamp) -> Result<bool, Error> {
         let sql = "SELECT COUNT(*) FROM setup_links WHERE sha256 = $1 AND expires_at > $2 AND NOT EXISTS (SELECT 1 FROM users)";
-        let count: i64 = sqlx::query_scalar(sql).bind(link.to_string()).bind(now.unix_s()).fetch_one(&self.pool).await?;
+        let count: i64 =
+            sqlx::query_scalar(sql).bind(link.to_string()).bind(now.unix_s()).fetch_one(&self.pool).await?;
         Ok(count > 0)
     }
 
@@ -44,7 +45,13 @@ impl Store {
     }
 
     /// Starts a session, and forgets those that are over.
-    pub(crate) async fn add_session(&self, session: Digest, user: &str, now: Timestamp, expires: Timestamp) -> Result<(), Error> {
+    pub(crate) async fn add_session(
+        &self,
+        session: Digest,
+        user: &str,
+        now: Timestamp,
+        expires: Timestamp,
+    ) -> Result<(), Error> {
         let mut change = self.change().await?;
         sqlx::query("DELETE FROM sessions WHERE expires_at <= $1").bind(now.unix_s()).execute(&mut *change).await?;
         sqlx::query("INSERT INTO sessions (sha256, user_name, expires_at) VALUES ($1, $2, $3)")
@@ -90,10 +97,15 @@ impl Store {
 }
 
 /// Makes the first user if `link` still counts; the link is used up by it.
-pub(crate) async fn make_first(change: &mut Change, link: Digest, user: &NewUser<'_>, now: Timestamp) -> Result<bool, Error> {
+pub(crate) async fn make_first(
+    change: &mut Change,
+    link: Digest,
+    user: &NewUser<'_>,
+    now: Timestamp,
+) -> Result<bool, Error> {
     let sql = "DELETE FROM setup_links WHERE sha256 = $1 AND expires_at > $2 AND NOT EXISTS (SELECT 1 FROM users)";
-    let used = sqlx::query(sql).bind(link.to_string()).bind(now.unix_s()).execute(&mut **change).await?;
-    if used.rows_affected() == 0 {
+    let gone = sqlx::query(sql).bind(link.to_string()).bind(now.unix_s()).execute(&mut **change).await?;
+    if gone.rows_affected() == 0 {
         return Ok(false);
     }
     sqlx::query("INSERT INTO users (name, password_hash, created_at) VALUES ($1, $2, $3)")

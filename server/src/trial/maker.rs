@@ -1,0 +1,209 @@
+//! A manufacturer who signs what a test asks for, right or wrong.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde_json::json;
+use tenure_proto::digest::Digest;
+use tenure_proto::key::SigningKey;
+use tenure_proto::metadata::{self, Target, Targets};
+use tenure_proto::model::Model;
+use tenure_proto::payload::{FrameIndex, Full, IndexFile, Payload};
+use tenure_proto::release::{Artifact, Disruption, Kind, Release, manifest_path, payload_path};
+use tenure_proto::support::{Contact, DECLARATION_PATH, Declaration, TYPE};
+use tenure_proto::time::{Day, Timestamp};
+
+use super::{Answer, World};
+use crate::clock::Clock;
+use crate::keys;
+use crate::sign::{self, Holders, Stamp, TopLevel};
+
+pub(super) struct Maker {
+    pub(super) model: Model,
+    root: SigningKey,
+    targets_key: SigningKey,
+    support_key: SigningKey,
+    online: [SigningKey; 2],
+    pub(super) targets: Targets,
+    support: Vec<u8>,
+    held: Option<(Declaration, Digest)>,
+    /// Target files by the name that they have in a repository.
+    pub(super) files: BTreeMap<String, Vec<u8>>,
+}
+
+impl Maker {
+    pub(super) fn new(model: &str) -> Self {
+        let model: Model = model.parse().unwrap();
+        let key = |byte| SigningKey::from_seed(&[byte; 32]);
+        let stamp = Stamp { model: &model, version: 1, now: now() };
+        let targets = sign::first_targets(stamp, &Holders::one(key(3).public()));
+        let support = metadata::sign(&sign::support(stamp, None), &[key(3)]).unwrap();
+        let (root, targets_key, support_key, online) = (key(1), key(2), key(3), [key(4), key(5)]);
+        Self { model, root, targets_key, support_key, online, targets, support, held: None, files: BTreeMap::new() }
+    }
+
+    pub(super) fn root_bytes(&self) -> Vec<u8> {
+        let one = |key: &SigningKey| Holders::one(key.public());
+        let [snapshot, timestamp] = &self.online;
+        let holders = TopLevel {
+            root: one(&self.root),
+            targets: one(&self.targets_key),
+            snapshot: one(snapshot),
+            timestamp: one(timestamp),
+        };
+        let stamp = Stamp { model: &self.model, version: 1, now: "2026-01-01T00:00:00Z".parse().unwrap() };
+        metadata::sign(&sign::root(stamp, &holders), std::slice::from_ref(&self.root)).unwrap()
+    }
+
+    pub(super) fn add_model(&self, world: &World) -> Answer {
+        let [snapshot, timestamp] = self.online.each_ref().map(|key| keys::to_pem(key).unwrap());
+        let body =
+            json!({"root": BASE64.encode(self.root_bytes()), "snapshot_key": snapshot, "timestamp_key": timestamp});
+        world.put(&format!("/api/v1/models/{}", self.model), body.to_string().as_bytes())
+    }
+
+    /// Declares support as the next declaration, whatever was declared before.
+    pub(super) fn declare(&mut self, ends: &str) {
+        let previous = self.held.as_ref();
+        let declaration = Declaration {
+            kind_of_file: TYPE.into(),
+            model: self.model.clone(),
+            designation: "Acme Gateway <1>".into(),
+            manufacturer: "Acme Ltd".into(),
+            sequence: previous.map_or(1, |held| held.0.sequence + 1),
+            previous_sha256: previous.map(|held| held.1),
+            declared_at: "2026-11-01T00:00:00Z".parse().unwrap(),
+            ends: ends.parse::<Day>().unwrap(),
+            components: vec!["device".into(), "the Acme app".into()],
+            basis: "The time that such products are used.".into(),
+            contact: Contact {
+                url: "https://acme.example/security".into(),
+                acknowledge_within_days: 5,
+                status_every_days: 14,
+            },
+            after_end: "Strangers may be able to use new holes.".into(),
+            advice: "Replace it, or take it off the internet.".into(),
+            extra: BTreeMap::new(),
+        };
+        let bytes = serde_json::to_vec(&declaration).unwrap();
+        self.held = Some((declaration, Digest::of(&bytes)));
+        let target = self.put_file(DECLARATION_PATH, bytes);
+        let version = self.support_version() + 1;
+        let stamp = Stamp { model: &self.model, version, now: now() };
+        self.support =
+            metadata::sign(&sign::support(stamp, Some(target)), std::slice::from_ref(&self.support_key)).unwrap();
+    }
+
+    /// Signs a release whose image is `image`.
+    pub(super) fn release(&mut self, version: &str, image: &[u8]) {
+        self.release_with(version, image, |index, _| index);
+    }
+
+    /// Signs with a key that the root does not name.
+    pub(super) fn lose_targets_key(&mut self) {
+        self.targets_key = SigningKey::from_seed(&[98; 32]);
+    }
+
+    /// Signs a release with the frame index that `spoil` makes of the right one and the payload.
+    pub(super) fn release_with(
+        &mut self,
+        version: &str,
+        image: &[u8],
+        spoil: impl FnOnce(FrameIndex, &[u8]) -> FrameIndex,
+    ) {
+        let version = version.parse().unwrap();
+        let (mut index, mut payload) = (FrameIndex::new(4096).unwrap(), Vec::new());
+        for chunk in image.chunks(4096) {
+            let stored = zstd::bulk::compress(chunk, 3).unwrap();
+            index.push(chunk, &stored).unwrap();
+            payload.extend(stored);
+        }
+        let (path, index_path) = (payload_path(&version, "rootfs.full"), payload_path(&version, "rootfs.frames"));
+        let (size_bytes, sha256, encoded) =
+            (payload.len() as u64, Digest::of(&payload), spoil(index, &payload).encode());
+        let index =
+            IndexFile { path: index_path.clone(), size_bytes: encoded.len() as u64, sha256: Digest::of(&encoded) };
+        let payloads = vec![Payload::Full(Full { path: path.clone(), size_bytes, sha256, index })];
+        let slot_class = "rootfs".parse().unwrap();
+        let artifact = Artifact { slot_class, size_bytes: image.len() as u64, sha256: Digest::of(image), payloads };
+        let release = Release {
+            kind_of_file: "release".into(),
+            model: self.model.clone(),
+            version: version.clone(),
+            released_at: "2026-11-01T00:00:00Z".parse().unwrap(),
+            kind: Kind::Feature,
+            mixed_reason: None,
+            advisory: None,
+            deadline: None,
+            disruption: Disruption::Restart,
+            minimum_version: None,
+            artifacts: vec![artifact],
+            extra: BTreeMap::new(),
+        };
+        let mut manifest = self.put_file(&manifest_path(&version), serde_json::to_vec(&release).unwrap());
+        manifest.custom = Some(release.summary().to_custom());
+        let (full, frames) = (self.put_file(&path, payload), self.put_file(&index_path, encoded));
+        let stamp = Stamp { model: &self.model, version: self.targets.head.version + 1, now: now() };
+        let added = [(manifest_path(&version), manifest), (path, full), (index_path, frames)];
+        self.targets = sign::next_targets(stamp, &self.targets, added);
+    }
+
+    fn put_file(&mut self, path: &str, bytes: Vec<u8>) -> Target {
+        let (folder, name) = path.rsplit_once('/').unwrap();
+        let target = Target::of(&bytes);
+        self.files.insert(format!("{folder}/{}.{name}", target.hashes.sha256), bytes);
+        target
+    }
+
+    fn support_version(&self) -> u64 {
+        metadata::Signed::<Targets>::parse(&self.support).unwrap().signed.head.version
+    }
+
+    /// Uploads all and commits.
+    pub(super) fn publish(&self, world: &World) -> Answer {
+        let id = self.upload(world);
+        world.post(&format!("/api/v1/publications/{id}/commit"), &json!({}))
+    }
+
+    /// Uploads all.
+    pub(super) fn upload(&self, world: &World) -> String {
+        let started = world.post(&format!("/api/v1/models/{}/publications", self.model), &json!({}));
+        assert_eq!(started.status, 201, "{started:?}");
+        let id = started.json()["id"].as_str().unwrap().to_string();
+        let targets = metadata::sign(&self.targets, std::slice::from_ref(&self.targets_key)).unwrap();
+        let files = [
+            (format!("{}.targets.json", self.targets.head.version), &targets),
+            (format!("{}.support.json", self.support_version()), &self.support),
+        ];
+        for (name, bytes) in files {
+            let answer = world.put(&format!("/api/v1/publications/{id}/metadata/{name}"), bytes);
+            assert_eq!(answer.status, 204, "{answer:?}");
+        }
+        for (name, bytes) in &self.files {
+            let answer = world.put(&format!("/api/v1/publications/{id}/targets/{name}"), bytes);
+            assert_eq!(answer.status, 204, "{answer:?}");
+        }
+        id
+    }
+
+    /// A model with a promise and a first release, live.
+    pub(super) fn live(world: &World) -> Self {
+        let mut maker = Self::new("acme-gw1");
+        assert_eq!(maker.add_model(world).status, 201);
+        maker.declare("2033-12-31");
+        maker.release("1.0.0", &image(1));
+        let answer = maker.publish(world);
+        assert_eq!(answer.status, 200, "{answer:?}");
+        maker
+    }
+}
+
+/// Some image of a few frames.
+pub(super) fn image(seed: u8) -> Vec<u8> {
+    (0_u32..20_000).map(|at| (at / 7).to_le_bytes()[0] ^ seed).collect()
+}
+
+fn now() -> Timestamp {
+    Clock::default().now()
+}
