@@ -70,7 +70,7 @@ mod tests {
             self.path("models/acme-gw1/repo")
         }
 
-        fn image(&self, bytes: usize) -> String {
+        fn image(&self, bytes: u32) -> String {
             let path = self.path(&format!("{bytes}.img"));
             let image: Vec<u8> = (0..bytes).map(|at| (at / 11 % 251) as u8).collect();
             replace(&path, &image, PUBLIC).unwrap();

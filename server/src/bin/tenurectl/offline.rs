@@ -121,7 +121,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let holders = keys_in(dir.path(), 3);
         // The third is never looked at, so its being broken does not matter.
-        std::fs::write(dir.path().join("targets-3.pem"), "broken").unwrap();
+        let broken = dir.path().join("targets-3.pem");
+        tenure_server::disk::replace(&broken, b"broken", tenure_server::disk::PUBLIC).unwrap();
         let loaded = Needed::held("targets", &holders).load(&[dir.path().to_path_buf()]).unwrap();
         assert_eq!(loaded.len(), 2);
     }
