@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 
 use tenure_proto::key::{PublicKey, RoleKeys, SigningKey};
 use tenure_proto::metadata::{
-    self, DelegatedRole, Delegations, Error, Head, MetaFile, Role, Root, RootRoles, Signed,
-    Snapshot, Target, Targets, Timestamp,
+    self, DelegatedRole, Delegations, Error, Head, MetaFile, Role, Root, RootRoles, Signed, Snapshot, Target, Targets,
+    Timestamp,
 };
 use tenure_proto::model::Model;
 use tenure_proto::support::DECLARATION_PATH;
@@ -78,8 +78,7 @@ pub struct TopLevel {
 /// Drafts a root.
 pub fn root(stamp: Stamp<'_>, holders: &TopLevel) -> Root {
     let all = [&holders.root, &holders.targets, &holders.snapshot, &holders.timestamp];
-    let keys =
-        all.into_iter().flat_map(|role| &role.keys).map(|key| (key.id(), key.clone())).collect();
+    let keys = all.into_iter().flat_map(|role| &role.keys).map(|key| (key.id(), key.clone())).collect();
     let roles = RootRoles {
         root: holders.root.role(),
         targets: holders.targets.role(),
@@ -87,13 +86,7 @@ pub fn root(stamp: Stamp<'_>, holders: &TopLevel) -> Root {
         timestamp: holders.timestamp.role(),
         extra: BTreeMap::new(),
     };
-    Root {
-        head: stamp.head::<Root>(OFFLINE_DAYS),
-        consistent_snapshot: true,
-        keys,
-        roles,
-        extra: BTreeMap::new(),
-    }
+    Root { head: stamp.head::<Root>(OFFLINE_DAYS), consistent_snapshot: true, keys, roles, extra: BTreeMap::new() }
 }
 
 /// Drafts the first targets: no release yet, and the role `support` that alone may declare support.
@@ -111,11 +104,7 @@ pub fn first_targets(stamp: Stamp<'_>, support: &Holders) -> Targets {
 }
 
 /// Drafts the next targets with these files added. All else stays as it is.
-pub fn next_targets(
-    stamp: Stamp<'_>,
-    before: &Targets,
-    added: impl IntoIterator<Item = (String, Target)>,
-) -> Targets {
+pub fn next_targets(stamp: Stamp<'_>, before: &Targets, added: impl IntoIterator<Item = (String, Target)>) -> Targets {
     let mut next = Targets { head: stamp.head::<Targets>(OFFLINE_DAYS), ..before.clone() };
     next.targets.extend(added);
     next
@@ -123,14 +112,8 @@ pub fn next_targets(
 
 /// Drafts the file of the role `support`; without a declaration it vouches for nothing.
 pub fn support(stamp: Stamp<'_>, declaration: Option<Target>) -> Targets {
-    let targets =
-        declaration.map(|target| (DECLARATION_PATH.to_string(), target)).into_iter().collect();
-    Targets {
-        head: stamp.head::<Targets>(OFFLINE_DAYS),
-        targets,
-        delegations: None,
-        extra: BTreeMap::new(),
-    }
+    let targets = declaration.map(|target| (DECLARATION_PATH.to_string(), target)).into_iter().collect();
+    Targets { head: stamp.head::<Targets>(OFFLINE_DAYS), targets, delegations: None, extra: BTreeMap::new() }
 }
 
 /// What a snapshot lists for a targets file: its name there, its version, length and digest.
@@ -140,24 +123,69 @@ pub fn listing(role: &str, bytes: &[u8]) -> Result<(String, MetaFile), Error> {
 }
 
 /// Signs a snapshot of these files (see [`listing`]; or those of the snapshot before, to renew it).
-pub fn snapshot(
-    stamp: Stamp<'_>,
-    meta: BTreeMap<String, MetaFile>,
-    key: &SigningKey,
-) -> Result<Vec<u8>, Error> {
+pub fn snapshot(stamp: Stamp<'_>, meta: BTreeMap<String, MetaFile>, key: &SigningKey) -> Result<Vec<u8>, Error> {
     let head = stamp.head::<Snapshot>(SNAPSHOT_DAYS);
     metadata::sign(&Snapshot { head, meta, extra: BTreeMap::new() }, std::slice::from_ref(key))
 }
 
 /// Signs a timestamp that names version `snapshot_version` of the snapshot, which is `snapshot`.
-pub fn timestamp(
-    stamp: Stamp<'_>,
-    snapshot_version: u64,
-    snapshot: &[u8],
-    key: &SigningKey,
-) -> Result<Vec<u8>, Error> {
+pub fn timestamp(stamp: Stamp<'_>, snapshot_version: u64, snapshot: &[u8], key: &SigningKey) -> Result<Vec<u8>, Error> {
     let head = stamp.head::<Timestamp>(TIMESTAMP_DAYS);
     let meta = [("snapshot.json".to_string(), MetaFile::of(snapshot_version, snapshot))].into();
     let timestamp = Timestamp { head, issued: Some(stamp.now), meta, extra: BTreeMap::new() };
     metadata::sign(&timestamp, std::slice::from_ref(key))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stamp(model: &Model) -> Stamp<'_> {
+        Stamp { model, version: 3, now: "2026-11-22T04:00:00Z".parse().unwrap() }
+    }
+
+    fn holders(seed: u8) -> Holders {
+        Holders::one(SigningKey::from_seed(&[seed; 32]).public())
+    }
+
+    #[test]
+    fn each_role_is_valid_as_long_as_it_is_declared_to_be() {
+        let (model, key) = ("acme-gw1".parse().unwrap(), SigningKey::from_seed(&[1; 32]));
+        let top_level = TopLevel { root: holders(1), targets: holders(2), snapshot: holders(3), timestamp: holders(4) };
+        let targets = metadata::sign(&first_targets(stamp(&model), &holders(5)), std::slice::from_ref(&key)).unwrap();
+        let snapshot = snapshot(stamp(&model), [listing("targets", &targets).unwrap()].into(), &key).unwrap();
+        let timestamp = timestamp(stamp(&model), 3, &snapshot, &key).unwrap();
+        let timestamp = Signed::<Timestamp>::parse(&timestamp).unwrap().signed;
+        let expires = [
+            root(stamp(&model), &top_level).head.expires,
+            Signed::<Targets>::parse(&targets).unwrap().signed.head.expires,
+            support(stamp(&model), None).head.expires,
+            Signed::<Snapshot>::parse(&snapshot).unwrap().signed.head.expires,
+            timestamp.head.expires,
+        ];
+        assert_eq!(
+            expires.map(|at| at.to_string()),
+            [
+                "2036-11-19T04:00:00Z",
+                "2036-11-19T04:00:00Z",
+                "2036-11-19T04:00:00Z",
+                "2026-12-22T04:00:00Z",
+                "2026-11-29T04:00:00Z"
+            ]
+        );
+        assert_eq!(timestamp.issued.unwrap().to_string(), "2026-11-22T04:00:00Z");
+    }
+
+    #[test]
+    fn new_targets_keep_what_was_listed_and_who_declares_support() {
+        let model = "acme-gw1".parse().unwrap();
+        let first = first_targets(stamp(&model), &holders(5));
+        let with_a = next_targets(stamp(&model), &first, [("a".to_string(), Target::of(b"a"))]);
+        let with_b = next_targets(stamp(&model), &with_a, [("b".to_string(), Target::of(b"b"))]);
+        assert_eq!(with_b.targets.keys().collect::<Vec<_>>(), ["a", "b"]);
+        let delegations = with_b.delegations.unwrap();
+        let [role] = delegations.roles.as_slice() else { panic!("one role may declare support") };
+        assert_eq!((role.name.as_str(), role.terminating), ("support", true));
+        assert!(role.covers(DECLARATION_PATH) && !role.covers("releases/1.0.0/release.json"));
+    }
 }
