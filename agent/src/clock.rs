@@ -80,7 +80,11 @@ impl Clock {
     }
 
     /// Waits.
-    #[expect(clippy::disallowed_methods, clippy::unused_self, reason = "this is the one place that waits, and callers name the clock")]
+    #[expect(
+        clippy::disallowed_methods,
+        clippy::unused_self,
+        reason = "this is the one place that waits, and callers name the clock"
+    )]
     pub(crate) fn sleep(&self, duration: Duration) {
         std::thread::sleep(duration);
     }

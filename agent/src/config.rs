@@ -324,11 +324,14 @@ mod tests {
 
     #[test]
     fn a_later_drop_in_wins_key_by_key() {
-        let config = load(GOOD, &[
-            ("20-b.toml", "check_in_interval_s = 20\n[health]\ntimeout_s = 7"),
-            ("10-a.toml", "check_in_interval_s = 10\n[health]\ncommand = [\"/bin/true\"]"),
-            ("30-not-read.txt", "nonsense"),
-        ]);
+        let config = load(
+            GOOD,
+            &[
+                ("20-b.toml", "check_in_interval_s = 20\n[health]\ntimeout_s = 7"),
+                ("10-a.toml", "check_in_interval_s = 10\n[health]\ncommand = [\"/bin/true\"]"),
+                ("30-not-read.txt", "nonsense"),
+            ],
+        );
         let config = config.unwrap();
         assert_eq!(config.check_in_interval_s, 20);
         assert_eq!(config.health, Health { command: Some(vec!["/bin/true".into()]), timeout_s: 7, systemd: true });
@@ -346,7 +349,11 @@ mod tests {
             ("[health]\ncommand = []", "10.toml", "at least the program"),
             ("[bootloader]\nkind = \"lilo\"", "10.toml", "unknown variant `lilo`"),
             ("[[slots]]\nclass = \"rootfs\"\nname = \"A B\"\npath = \"/dev/a\"", "10.toml", "a slot's name"),
-            ("[[slots]]\nclass = \"rootfs\"\nname = \"A\"\npath = \"/dev/a\"", "agent.toml", "slots must have exactly two names"),
+            (
+                "[[slots]]\nclass = \"rootfs\"\nname = \"A\"\npath = \"/dev/a\"",
+                "agent.toml",
+                "slots must have exactly two names",
+            ),
             ("model = ", "10.toml", "10.toml is not a valid"),
         ] {
             let error = load(GOOD, &[("10.toml", add)]).unwrap_err();

@@ -146,7 +146,7 @@ fn kill_group(child: &Child) {
     let group = i32::try_from(child.id()).map(Pid::from_raw);
     // It fails if nobody is left, which is what we want.
     if let Ok(group) = group {
-        drop(killpg(group, Signal::SIGKILL));
+        let _nobody_left = killpg(group, Signal::SIGKILL);
     }
 }
 

@@ -60,12 +60,6 @@ impl Error {
         let path = path.to_owned();
         move |source| Self::Io { doing, path, source }
     }
-
-    /// Whether the medium has no room left, so that trying later can help.
-    pub(crate) fn is_full(&self) -> bool {
-        let full = [ErrorKind::StorageFull, ErrorKind::QuotaExceeded];
-        matches!(self, Self::Io { source, .. } if full.contains(&source.kind()))
-    }
 }
 
 /// Puts `bytes` in the place of whatever is under `path`, readable by everybody.
@@ -302,13 +296,6 @@ mod tests {
         assert!(matches!(Lock::take(&path), Err(Error::Locked { .. })));
         drop(first);
         Lock::take(&path).unwrap();
-    }
-
-    #[test]
-    fn a_full_medium_is_told_from_other_errors() {
-        let error = Error::io("write", Path::new("/x"))(io::Error::from_raw_os_error(28));
-        assert!(error.is_full());
-        assert!(!Error::io("write", Path::new("/x"))(ErrorKind::PermissionDenied.into()).is_full());
     }
 
     #[test]

@@ -132,16 +132,6 @@ pub(crate) enum Error {
     },
 }
 
-impl Error {
-    /// Whether the same release would fail again, wherever its bytes come from.
-    pub(crate) fn is_hopeless(&self) -> bool {
-        match self {
-            Self::Slot(_) | Self::IndexMismatch { .. } | Self::FrameMismatch { .. } | Self::NoMoreFrames { .. } => false,
-            Self::TooSmall { .. } | Self::Index { .. } | Self::IndexUnfit { .. } | Self::FrameContent { .. } | Self::ReadBack { .. } => true,
-        }
-    }
-}
-
 /// Checks the index against the manifest and reads it.
 pub(crate) fn check_index(artifact: &Artifact, full: &payload::Full, bytes: &[u8]) -> Result<FrameIndex, Error> {
     let class = || artifact.slot_class.clone();
@@ -304,8 +294,8 @@ mod tests {
     fn made(image_bytes: usize, slot_bytes: usize) -> Made {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("slot"), vec![0xAA; slot_bytes]).unwrap();
-        let image: Vec<_> = (0..image_bytes).map(|nth| (nth / 7 % 251) as u8).collect();
-        let mut index = FrameIndex::new(FRAME as u32).unwrap();
+        let image: Vec<_> = (0..251_u8).cycle().flat_map(|byte| [byte; 7]).take(image_bytes).collect();
+        let mut index = FrameIndex::new(4096).unwrap();
         let frames = image.chunks(FRAME).map(|chunk| {
             let stored = zstd::bulk::compress(chunk, 3).unwrap();
             index.push(chunk, &stored).unwrap();
@@ -314,8 +304,14 @@ mod tests {
         let frames: Vec<_> = frames.collect();
         let bytes = index.encode();
         let path = |name: &str| format!("releases/1.1.0/{name}");
-        let index_file = IndexFile { path: path("rootfs.frames"), size_bytes: bytes.len() as u64, sha256: Digest::of(&bytes) };
-        let full = Full { path: path("rootfs.full"), size_bytes: index.payload_bytes(), sha256: Digest::of(&frames.concat()), index: index_file };
+        let index_file =
+            IndexFile { path: path("rootfs.frames"), size_bytes: bytes.len() as u64, sha256: Digest::of(&bytes) };
+        let full = Full {
+            path: path("rootfs.full"),
+            size_bytes: index.payload_bytes(),
+            sha256: Digest::of(&frames.concat()),
+            index: index_file,
+        };
         let artifact = Artifact {
             slot_class: "rootfs".parse().unwrap(),
             size_bytes: image_bytes as u64,
@@ -340,7 +336,7 @@ mod tests {
             writer.write(frame, Duration::ZERO).unwrap();
         }
         assert!(writer.is_complete());
-        assert!(covers(&[writer.finish().unwrap()], &[made.artifact.clone()]));
+        assert!(covers(&[writer.finish().unwrap()], std::slice::from_ref(&made.artifact)));
         let slot = std::fs::read(made.dir.path().join("slot")).unwrap();
         assert_eq!(slot[..10_000], made.image);
         assert!(slot[10_000..].iter().all(|byte| *byte == 0xAA));
@@ -369,7 +365,7 @@ mod tests {
             let mut bad = made.frames[0].clone();
             bad[at] ^= 1;
             let error = writer.write(&bad, Duration::ZERO).unwrap_err();
-            assert!(matches!(error, Error::FrameMismatch { number: 0, what: "digest" }) && !error.is_hopeless());
+            assert!(matches!(error, Error::FrameMismatch { number: 0, what: "digest" }));
         }
         assert!(matches!(writer.write(b"", Duration::ZERO), Err(Error::FrameMismatch { what: "length", .. })));
         assert!(std::fs::read(made.dir.path().join("slot")).unwrap().iter().all(|byte| *byte == 0xAA));
@@ -381,7 +377,7 @@ mod tests {
         let frame = Frame {
             number: 7,
             stored_offset: 0,
-            stored_bytes: bomb.len() as u32,
+            stored_bytes: bomb.len().try_into().unwrap(),
             stored_sha256: Digest::of(&bomb),
             image_offset: 0,
             image_bytes: 4096,
@@ -389,7 +385,7 @@ mod tests {
         };
         let mut decoder = Decoder::new().unwrap();
         let error = decoder.check(frame, &bomb).unwrap_err();
-        assert!(matches!(error, Error::FrameContent { number: 7, .. }) && error.is_hopeless());
+        assert!(matches!(error, Error::FrameContent { number: 7, .. }));
         assert!(decoder.image.capacity() <= 4096);
     }
 
@@ -410,11 +406,17 @@ mod tests {
         let made = made(10_000, 10_000);
         let mut bad = made.index.clone();
         bad[40] ^= 1;
-        assert!(matches!(check_index(&made.artifact, &made.full, &bad), Err(Error::IndexMismatch { what: "digest", .. })));
-        assert!(matches!(check_index(&made.artifact, &made.full, &bad[1..]), Err(Error::IndexMismatch { what: "length", .. })));
+        assert!(matches!(
+            check_index(&made.artifact, &made.full, &bad),
+            Err(Error::IndexMismatch { what: "digest", .. })
+        ));
+        assert!(matches!(
+            check_index(&made.artifact, &made.full, &bad[1..]),
+            Err(Error::IndexMismatch { what: "length", .. })
+        ));
         let other = Artifact { size_bytes: 9_999, ..made.artifact.clone() };
         let error = check_index(&other, &made.full, &made.index).unwrap_err();
-        assert!(matches!(error, Error::IndexUnfit { what: "image", found: 10_000, signed: 9_999, .. }) && error.is_hopeless());
+        assert!(matches!(error, Error::IndexUnfit { what: "image", found: 10_000, signed: 9_999, .. }));
     }
 
     #[test]

@@ -9,6 +9,7 @@
 //! whether or not `fetchd` ever comes.
 
 mod device;
+mod refusal;
 mod session;
 
 use std::io;
@@ -59,7 +60,7 @@ pub(crate) enum Error {
     },
 }
 
-/// How many may be connected at once.
+/// Past so many connections `fetchd` gets no other; its owner always does.
 const CONNECTIONS_MAX: usize = 16;
 /// How long after something failed that must not fail it is tried again.
 const AGAIN_AFTER: Duration = Duration::from_secs(10);
@@ -76,6 +77,7 @@ struct Shared {
     clock: Clock,
     fetch_user: Option<Uid>,
     restarting: AtomicBool,
+    trying_again: AtomicBool,
     connections: AtomicUsize,
 }
 
@@ -132,6 +134,7 @@ fn start(config: &Config) -> Result<Ready, Error> {
         clock,
         fetch_user: fetch_user.map(|user| user.uid),
         restarting: AtomicBool::new(false),
+        trying_again: AtomicBool::new(false),
         connections: AtomicUsize::new(0),
     });
     start_task(&shared, task);
@@ -150,13 +153,19 @@ impl Ready {
                 return shared.clock.sleep(Duration::from_secs(1));
             }
         };
-        if shared.connections.fetch_add(1, Ordering::SeqCst) >= CONNECTIONS_MAX {
+        let Some(caller) = identify(&shared, &stream) else {
+            // Who may not ask anything is not waited for.
+            drop(channel::send(&stream, &refusal::Error::NotAllowed.to_reply(), &[]));
+            return;
+        };
+        let before = shared.connections.fetch_add(1, Ordering::SeqCst);
+        if before >= CONNECTIONS_MAX && caller == Caller::Fetch {
             shared.connections.fetch_sub(1, Ordering::SeqCst);
             return tracing::warn!("too many connections, one is closed");
         }
         std::thread::spawn(move || {
             let number = NEXT.fetch_add(1, Ordering::SeqCst);
-            if let Err(error) = serve(&shared, number, &stream) {
+            if let Err(error) = serve(&shared, caller, number, &stream) {
                 tracing::warn!(error = %Chain(&error), "a connection broke");
             }
             shared.connections.fetch_sub(1, Ordering::SeqCst);
@@ -165,19 +174,12 @@ impl Ready {
 }
 
 /// Answers one connection until it hangs up.
-fn serve(shared: &Arc<Shared>, number: u64, stream: &UnixStream) -> Result<(), channel::Error> {
-    let caller = identify(shared, stream);
+fn serve(shared: &Arc<Shared>, caller: Caller, number: u64, stream: &UnixStream) -> Result<(), channel::Error> {
     let mut body = Vec::new();
     while let Some(request) = channel::receive::<Request>(stream, &mut body)? {
-        let (reply, task) = match caller {
-            Some(caller) => shared.answer(caller, number, request, &body),
-            None => (session::Error::NotAllowed.to_reply(), None),
-        };
+        let (reply, task) = shared.answer(caller, number, request, &body);
         channel::send(stream, &reply, &[])?;
         start_task(shared, task);
-        if caller.is_none() {
-            break;
-        }
     }
     Ok(())
 }
@@ -242,22 +244,30 @@ impl Core {
         number: u64,
         request: Request,
         body: &[u8],
-    ) -> Result<(Reply, Option<Task>), session::Error> {
-        match request {
-            Request::Confirm | Request::RollBack if caller != Caller::Owner => return Err(session::Error::NotAllowed),
-            Request::Confirm => return Ok((Reply::Done, self.device.confirm()?)),
-            Request::RollBack => return Ok((Reply::Done, self.device.roll_back()?)),
-            Request::Events => return Ok((Reply::Events { events: self.device.waiting_events() }, None)),
-            Request::EventsKept { up_to } => {
-                self.device.forget_events(up_to)?;
-                return Ok((Reply::Done, None));
-            }
-            Request::Refresh => {
-                self.leader = number;
-                self.session = Session::default();
-            }
-            _ if self.leader != number => return Err(session::Error::NotLeading),
-            _ => {}
+    ) -> Result<(Reply, Option<Task>), refusal::Error> {
+        let owner_only = matches!(request, Request::Confirm | Request::RollBack);
+        if owner_only && caller != Caller::Owner {
+            return Err(refusal::Error::NotAllowed);
+        }
+        let done = |task| Ok((Reply::Done, task));
+        if matches!(request, Request::Refresh) {
+            self.leader = number;
+            self.session = Session::default();
+        }
+        if let Request::Confirm = request {
+            return done(self.device.confirm()?);
+        }
+        if let Request::RollBack = request {
+            return done(self.device.roll_back()?);
+        }
+        if let Request::Events = request {
+            return Ok((Reply::Events { events: self.device.waiting_events() }, None));
+        }
+        if let Request::EventsKept { up_to } = request {
+            return done(self.device.forget_events(up_to).map(|()| None)?);
+        }
+        if self.leader != number {
+            return Err(refusal::Error::NotLeading);
         }
         self.session.answer(&mut self.device, request, body)
     }
@@ -266,7 +276,13 @@ impl Core {
 /// Starts a thread for what has to wait.
 fn start_task(shared: &Arc<Shared>, task: Option<Task>) {
     let Some(task) = task else { return };
-    if task == Task::Restart && shared.restarting.swap(true, Ordering::SeqCst) {
+    // One thread at a time is enough for each of these.
+    let under_way = match task {
+        Task::Restart => shared.restarting.swap(true, Ordering::SeqCst),
+        Task::TryAgain => shared.trying_again.swap(true, Ordering::SeqCst),
+        Task::CheckHealth { .. } | Task::CheckOldSlot => false,
+    };
+    if under_way {
         return;
     }
     let shared = Arc::clone(shared);
@@ -285,6 +301,7 @@ impl Shared {
             }
             Task::TryAgain => {
                 self.clock.sleep(AGAIN_AFTER);
+                self.trying_again.store(false, Ordering::SeqCst);
                 self.with_device(Device::ask_bootloader)
             }
             Task::CheckHealth { update } => {

@@ -69,6 +69,18 @@ pub(crate) struct History {
     pub(crate) denied: VecDeque<Digest>,
     /// How the last update ended.
     pub(crate) last_update: Option<LastUpdate>,
+    /// The last release that did not read back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) misread: Option<Misread>,
+}
+
+/// A release that did not read back from its slot.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
+pub(crate) struct Misread {
+    /// Its manifest.
+    pub(crate) manifest_sha256: Digest,
+    /// How often.
+    pub(crate) times: u32,
 }
 
 /// What a slot holds that can be run.
@@ -274,11 +286,20 @@ mod tests {
     #[test]
     fn a_journal_that_cannot_be_read_is_moved_aside_and_means_idle() {
         let (dir, store) = store();
-        for text in ["", "{", r#"{"version":9,"state":"idle"}"#, r#"{"version":1,"state":"dancing"}"#, r#"{"version":1,"state":"trying"}"#] {
+        for text in [
+            "",
+            "{",
+            r#"{"version":9,"state":"idle"}"#,
+            r#"{"version":1,"state":"dancing"}"#,
+            r#"{"version":1,"state":"trying"}"#,
+        ] {
             std::fs::write(dir.path().join("journal.json"), text).unwrap();
             assert_eq!(store.journal().unwrap(), Journal { state: State::Idle, update: None }, "{text}");
         }
-        assert_eq!(std::fs::read_to_string(dir.path().join("journal.json.broken")).unwrap(), r#"{"version":1,"state":"dancing"}"#);
+        assert_eq!(
+            std::fs::read_to_string(dir.path().join("journal.json.broken")).unwrap(),
+            r#"{"version":1,"state":"dancing"}"#
+        );
     }
 
     fn reading() -> Reading {

@@ -57,8 +57,16 @@ pub(crate) struct Broken {
     pub(crate) offered_sha256: Digest,
 }
 
-/// Files that vouch for a text: name and bytes.
-pub(crate) type Vouchers = Vec<(&'static str, Vec<u8>)>;
+/// A verified declaration as it came.
+#[derive(Debug)]
+pub(crate) struct Offered<'a> {
+    /// What it says.
+    pub(crate) declaration: &'a Verified<Declaration>,
+    /// Its bytes.
+    pub(crate) text: &'a [u8],
+    /// The files that vouch for it: name and bytes.
+    pub(crate) vouchers: Vec<(&'static str, Vec<u8>)>,
+}
 
 impl Promise {
     /// Reads what is held and what was refused.
@@ -93,18 +101,13 @@ impl Promise {
     }
 
     /// Judges a verified declaration and keeps it if it is as good or better.
-    pub(crate) fn offer(
-        &mut self,
-        offered: &Verified<Declaration>,
-        text: &[u8],
-        vouchers: &Vouchers,
-    ) -> Result<Result<Accepted, Broken>, disk::Error> {
-        let digest = Digest::of(text);
+    pub(crate) fn offer(&mut self, offered: &Offered<'_>) -> Result<Result<Accepted, Broken>, disk::Error> {
+        let digest = Digest::of(offered.text);
         let held = self.held.as_ref().map(|held| (&held.declaration, held.digest));
-        match support::ratchet(held, (offered, digest)) {
+        match support::ratchet(held, (offered.declaration, digest)) {
             Ok(Accepted::Same) => Ok(Ok(Accepted::Same)),
             Ok(accepted) => {
-                self.keep(offered, digest, text, vouchers)?;
+                self.keep(offered, digest)?;
                 Ok(Ok(accepted))
             }
             Err(refusal) => {
@@ -114,23 +117,22 @@ impl Promise {
         }
     }
 
-    fn keep(&mut self, new: &Declaration, digest: Digest, text: &[u8], vouchers: &Vouchers) -> Result<(), disk::Error> {
-        let folder = self.held_folder.join(format!("{:010}-{digest}", new.sequence));
-        write_texts(&folder, text, vouchers)?;
-        let old = self.held.replace(Held { declaration: new.clone(), digest, folder: folder.clone() });
-        for stale in old.filter(|old| old.folder != folder) {
-            disk::remove_folder(&stale.folder)?;
+    fn keep(&mut self, offered: &Offered<'_>, digest: Digest) -> Result<(), disk::Error> {
+        let declaration: Declaration = (**offered.declaration).clone();
+        let folder = self.held_folder.join(format!("{:010}-{digest}", declaration.sequence));
+        write_texts(&folder, offered)?;
+        let old = self.held.replace(Held { declaration, digest, folder: folder.clone() });
+        match old {
+            Some(old) if old.folder != folder => disk::remove_folder(&old.folder),
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     /// Keeps both texts, with what vouches for each. Of too many, the first ones are the proof.
     pub(crate) fn keep_evidence(
         &mut self,
         broken: &Broken,
-        offered: &Declaration,
-        text: &[u8],
-        vouchers: &Vouchers,
+        offered: &Offered<'_>,
         at: Timestamp,
     ) -> Result<(), disk::Error> {
         let Some(held) = &self.held else { return Ok(()) };
@@ -143,8 +145,8 @@ impl Promise {
             disk::make_folder(&folder.join("held"), 0o700)?;
             disk::replace(&folder.join("held").join(path.file_name().unwrap_or_default()), &bytes)?;
         }
-        write_texts(&folder.join("offered"), text, vouchers)?;
-        let (held_ends, offered_ends) = (held.declaration.ends, offered.ends);
+        write_texts(&folder.join("offered"), offered)?;
+        let (held_ends, offered_ends) = (held.declaration.ends, offered.declaration.ends);
         let evidence = folder.display().to_string();
         let record = Record {
             refused: RefusedDeclaration { at, held_ends, offered_ends, evidence },
@@ -159,12 +161,12 @@ impl Promise {
 }
 
 /// The declaration comes last: a folder without it is one that a power cut left.
-fn write_texts(folder: &Path, text: &[u8], vouchers: &Vouchers) -> Result<(), disk::Error> {
+fn write_texts(folder: &Path, offered: &Offered<'_>) -> Result<(), disk::Error> {
     disk::make_folder(folder, 0o700)?;
-    for (name, bytes) in vouchers {
+    for (name, bytes) in &offered.vouchers {
         disk::replace(&folder.join(name), bytes)?;
     }
-    disk::replace(&folder.join(TEXT), text)
+    disk::replace(&folder.join(TEXT), offered.text)
 }
 
 fn read_held(folder: &Path) -> Result<Option<Held>, disk::Error> {

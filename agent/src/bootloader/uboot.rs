@@ -163,7 +163,8 @@ mod tests {
     fn board(pairs: &[(&str, &str)], command_line: &str) -> (tempfile::TempDir, UBoot) {
         let dir = tempfile::tempdir().unwrap();
         let at = |name: &str| dir.path().join(name);
-        let mut data = pairs.iter().flat_map(|(name, value)| format!("{name}={value}\0").into_bytes()).collect::<Vec<_>>();
+        let mut data =
+            pairs.iter().flat_map(|(name, value)| format!("{name}={value}\0").into_bytes()).collect::<Vec<_>>();
         data.resize(1024 - 5, 0);
         let copy = [&crc32fast::hash(&data).to_le_bytes()[..], &[255], &data].concat();
         fs::write(at("env"), [&copy[..], &[0xFF; 1024]].concat()).unwrap();
@@ -176,7 +177,9 @@ mod tests {
 
     fn shown(uboot: &UBoot) -> String {
         let boot = uboot.read().unwrap();
-        let text = |name: &str| String::from_utf8_lossy(boot.variables.get(name.as_bytes()).map_or(b"-", |value| value)).into_owned();
+        let text = |name: &str| {
+            String::from_utf8_lossy(boot.variables.get(name.as_bytes()).map_or(b"-", |value| value)).into_owned()
+        };
         format!("{} {} {}", text("BOOT_ORDER"), text("BOOT_A_LEFT"), text("BOOT_B_LEFT"))
     }
 

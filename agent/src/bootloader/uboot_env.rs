@@ -63,10 +63,9 @@ impl Env {
             }
         }
         match places.as_slice() {
-            [_] => Ok(Self { places }),
             [first, second] if first.size != second.size => Err(fail(2, "the two copies have different sizes")),
             [first, second] if first.overlaps(second) => Err(fail(2, "the two copies overlap")),
-            [_, _] => Ok(Self { places }),
+            [_] | [_, _] => Ok(Self { places }),
             _ => Err(fail(1, "there must be one line, or two, of: device offset size")),
         }
     }
@@ -136,7 +135,10 @@ impl Place {
         let file = options.open(&self.device).map_err(self.io(doing))?;
         let kind = file.metadata().map_err(self.io(doing))?.file_type();
         if kind.is_char_device() {
-            let flash = io::Error::new(io::ErrorKind::Unsupported, "raw flash needs to be erased first, which is not supported");
+            let flash = io::Error::new(
+                io::ErrorKind::Unsupported,
+                "raw flash needs to be erased first, which is not supported",
+            );
             return Err(self.io(doing)(flash));
         }
         Ok(file)

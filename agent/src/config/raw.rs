@@ -130,7 +130,9 @@ impl TryFrom<String> for Server {
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
         let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
-        let plain = |host: &&str| !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_graphic()) && !host.contains(['?', '#']);
+        let plain = |host: &&str| {
+            !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_graphic()) && !host.contains(['?', '#'])
+        };
         host.filter(plain).ok_or("a server's address starts with http:// or https:// and has no query")?;
         Ok(Self(text.trim_end_matches('/').into()))
     }
@@ -178,7 +180,11 @@ impl TryFrom<u64> for Limit {
 }
 
 fn between(seconds: u64, min: u64, max: u64) -> Result<u64, String> {
-    if (min..=max).contains(&seconds) { Ok(seconds) } else { Err(format!("this must be between {min} and {max} seconds")) }
+    if (min..=max).contains(&seconds) {
+        Ok(seconds)
+    } else {
+        Err(format!("this must be between {min} and {max} seconds"))
+    }
 }
 
 impl FullPath {

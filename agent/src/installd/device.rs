@@ -3,6 +3,8 @@
 //! One rule: [`Device::happen`] steps proto's table, journals the new state, and then acts. Every
 //! act may be repeated, so that whatever fails is mended by asking the bootloader again.
 
+mod told;
+
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,19 +13,19 @@ use tenure_proto::digest::{Digest, to_hex};
 use tenure_proto::lifecycle::{self, Action, Event, Outcome, State};
 use tenure_proto::limits;
 use tenure_proto::report::{self, ReportEvent};
-use tenure_proto::time::{Proof, Reading, Timestamp};
-use tenure_proto::trust::TrustedSet;
+use tenure_proto::time::Timestamp;
 use tenure_proto::version::Version;
 
 use crate::bootloader::{self, Bootloader, Spare};
 use crate::chain::Chain;
-use crate::channel::{LastUpdate, NumberedEvent, Status};
+use crate::channel::LastUpdate;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::confirm::Unhealthy;
 use crate::disk;
-use crate::journal::{Events, History, Journal, SlotRecord, Store, Update, Why};
+use crate::journal::{Events, History, Journal, Misread, SlotRecord, Store, Update, Why};
 use crate::promise::Promise;
+use crate::systemd;
 use crate::verify::Keeper;
 
 /// See above.
@@ -80,6 +82,16 @@ pub(crate) enum Error {
     /// The table does not know the pair.
     #[error(transparent)]
     Refused(#[from] lifecycle::Refused),
+    /// The medium of the state folder is full.
+    #[error("{path} has {free} bytes free, and an update needs {needed} there to be sure")]
+    NoRoom {
+        /// The folder.
+        path: PathBuf,
+        /// What is free.
+        free: u64,
+        /// What is needed.
+        needed: u64,
+    },
     /// The running system does not say its version.
     #[error("{path} does not say which version runs")]
     NoVersion {
@@ -182,12 +194,12 @@ impl Device {
     pub(super) fn happen(&mut self, event: Event) -> Result<Option<Task>, Error> {
         let (state, action) = lifecycle::step(self.journal.state, event)?;
         let update = self.journal.update.clone();
-        self.enter(state, update, action)
+        self.enter(state, update.as_ref(), action)
     }
 
-    fn enter(&mut self, mut state: State, update: Option<Update>, mut action: Action) -> Result<Option<Task>, Error> {
+    fn enter(&mut self, mut state: State, update: Option<&Update>, mut action: Action) -> Result<Option<Task>, Error> {
         loop {
-            let update = update.clone().filter(|_| state != State::Idle);
+            let update = update.filter(|_| state != State::Idle).cloned();
             self.keep(Journal { state, update })?;
             match self.act(action)? {
                 Next::Event(event) => (state, action) = lifecycle::step(self.journal.state, event)?,
@@ -201,7 +213,10 @@ impl Device {
         let (before, after) = (self.journal.state.word(), journal.state.word());
         self.store.keep_journal(&journal)?;
         self.journal = journal;
-        tracing::info!(before, after, "the update moves on");
+        if before != after {
+            tracing::info!(before, after, "the update moves on");
+        }
+        systemd::status(&format!("slot {}, version {}, {after}", self.running, self.version));
         Ok(())
     }
 
@@ -263,7 +278,9 @@ impl Device {
                 (Outcome::Confirmed, Why::RollBack) => left,
                 (Outcome::Confirmed, Why::Release) | (Outcome::FellBack | Outcome::Failed, Why::RollBack) => None,
             };
-            denied.into_iter().for_each(|manifest| history.deny(manifest));
+            if let Some(manifest) = denied {
+                history.deny(manifest);
+            }
             if outcome != Outcome::Confirmed {
                 history.slots.remove(&update.target);
             }
@@ -305,12 +322,22 @@ impl Device {
             return self.ask_bootloader();
         }
         let (state, action) = lifecycle::step(self.journal.state, Event::Accepted)?;
+        self.check_room(ROOM_BYTES)?;
         // What runs now is what a person may want to go back to.
         let record = SlotRecord { version: self.version.clone(), manifest_sha256: None };
         let running = self.running.clone();
-        self.change_history(|history| drop(history.slots.entry(running).or_insert(record)))?;
+        self.change_history(|history| {
+            history.slots.entry(running).or_insert(record);
+        })?;
         let update = self.new_update(version.clone(), Some(manifest), Why::Release)?;
-        self.enter(state, Some(update), action)
+        self.enter(state, Some(&update), action)
+    }
+
+    /// An update that cannot be journaled must not begin.
+    fn check_room(&self, needed: u64) -> Result<(), Error> {
+        let path = self.config.install_dir();
+        let free = disk::free_bytes(&path)?;
+        if free >= needed { Ok(()) } else { Err(Error::NoRoom { path, free, needed }) }
     }
 
     fn new_update(&self, version: Version, manifest: Option<Digest>, why: Why) -> Result<Update, Error> {
@@ -335,7 +362,16 @@ impl Device {
             return Ok(());
         }
         self.note(reason, hopeless);
-        self.happen(Event::GaveUp).map(drop)
+        self.happen(Event::GaveUp)?;
+        Ok(())
+    }
+
+    /// The slot did not read back. Says whether that happened too often to try it again.
+    pub(super) fn misread(&mut self, manifest: Digest) -> Result<bool, Error> {
+        let before = self.history.misread.filter(|misread| misread.manifest_sha256 == manifest);
+        let times = before.map_or(1, |misread| misread.times + 1);
+        self.change_history(|history| history.misread = Some(Misread { manifest_sha256: manifest, times }))?;
+        Ok(times >= MISREADS_MAX)
     }
 
     /// Writes the reason into the update; the next step journals it.
@@ -366,7 +402,9 @@ impl Device {
         match health {
             Ok(()) if self.old_slot_runs() => self.bootloader.confirm(&self.running)?,
             Ok(()) => {}
-            Err(unhealthy) => self.refused("the running slot", &format!("the slot that runs is not healthy: {unhealthy}"), true),
+            Err(unhealthy) => {
+                self.refused("the running slot", &format!("the slot that runs is not healthy: {unhealthy}"), true);
+            }
         }
         Ok(None)
     }
@@ -392,56 +430,6 @@ impl Device {
         done
     }
 
-    /// Reads the clock; what is proven raises the floor.
-    pub(super) fn reading(&mut self) -> Result<Reading, disk::Error> {
-        let mut reading = self.clock.reading(self.floor);
-        if reading.proof == Proof::Synchronised {
-            (self.floor, reading.floor) = (reading.now, reading.now);
-            self.floor_written = self.store.keep_floor(self.floor_written, self.floor)?;
-        }
-        Ok(reading)
-    }
-
-    /// Takes what a finished refresh proves of the time. A server's word never carries the floor
-    /// past the expiry of what offline keys signed, nor past a synchronised clock.
-    pub(super) fn refreshed(&mut self, set: &TrustedSet) -> Result<(), disk::Error> {
-        self.metadata = self.keeper.versions();
-        let reading = self.reading()?;
-        let Some(issued) = set.timestamp().issued else { return Ok(()) };
-        let bounds = [set.root().head.expires, set.targets().head.expires, set.timestamp().head.expires];
-        let bounded = bounds.into_iter().all(|expires| issued < expires);
-        if reading.proof == Proof::Unproven && bounded && issued > self.floor {
-            self.floor = issued;
-            self.floor_written = self.store.keep_floor(self.floor_written, self.floor)?;
-        }
-        Ok(())
-    }
-
-    /// Logs what was refused and, if it is worth a report, keeps one: once for each cause.
-    pub(super) fn refused(&mut self, cause: &str, reason: &str, report: bool) {
-        tracing::warn!(reason, "refused");
-        if report {
-            self.add_refusal(cause, ReportEvent::Refused { reason: report::reason(reason) });
-        }
-    }
-
-    /// Keeps an event about something that was refused, once for each cause.
-    pub(super) fn add_refusal(&mut self, cause: &str, event: ReportEvent) {
-        let reading = self.clock.reading(self.floor);
-        let mut events = self.events.clone();
-        if events.add_refusal(cause, event, reading)
-            && let Err(error) = self.keep_events(events)
-        {
-            tracing::error!(error = Chain(&error).to_string(), "an event is lost");
-        }
-    }
-
-    fn keep_events(&mut self, events: Events) -> Result<(), Error> {
-        self.store.keep_events(&events)?;
-        self.events = events;
-        Ok(())
-    }
-
     fn change_history(&mut self, change: impl FnOnce(&mut History)) -> Result<(), Error> {
         let mut history = self.history.clone();
         change(&mut history);
@@ -450,18 +438,6 @@ impl Device {
             self.history = history;
         }
         Ok(())
-    }
-
-    /// What waits to be reported.
-    pub(super) fn waiting_events(&self) -> Vec<NumberedEvent> {
-        self.events.waiting()
-    }
-
-    /// The events up to this number are spooled.
-    pub(super) fn forget_events(&mut self, up_to: u64) -> Result<(), Error> {
-        let mut events = self.events.clone();
-        events.forget(up_to);
-        if events == self.events { Ok(()) } else { self.keep_events(events) }
     }
 
     /// Where an update is.
@@ -483,28 +459,12 @@ impl Device {
     pub(super) fn denied(&self) -> Vec<Digest> {
         self.history.denied.iter().copied().collect()
     }
-
-    /// What is so.
-    pub(super) fn status(&self, progress_bytes: Option<(u64, u64)>) -> Status {
-        let reading = self.clock.reading(self.floor);
-        Status {
-            model: self.config.model.clone(),
-            slot: self.running.clone(),
-            version: self.version.clone(),
-            state: self.journal.state,
-            installing: self.journal.update.as_ref().map(|update| update.version.clone()),
-            progress_bytes: progress_bytes.filter(|_| self.journal.state == State::Writing),
-            now: reading.now,
-            floor: self.floor,
-            clock: reading.proof,
-            metadata: self.metadata.clone(),
-            declaration: self.promise.declaration().cloned(),
-            refused: self.promise.refused(),
-            denied: self.denied(),
-            last_update: self.history.last_update.clone(),
-        }
-    }
 }
+
+/// How often one release may not read back before it counts as failed here.
+const MISREADS_MAX: u32 = 3;
+/// So much must be free for journal, events and evidence before an update begins.
+const ROOM_BYTES: u64 = 1024 * 1024;
 
 /// Stands for the manifest of a slot that we did not write.
 const NO_MANIFEST: Digest = Digest::from_bytes([0; 32]);

@@ -5,22 +5,23 @@
 //! it: the next one verifies again.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use tenure_proto::digest::Digest;
 use tenure_proto::lifecycle::{self, Event, State};
-use tenure_proto::policy::{self, Candidate, Offer, Unfit};
+use tenure_proto::policy::{self, Candidate, Offer};
 use tenure_proto::release::{self, Artifact, Release, Summary};
 use tenure_proto::report::ReportEvent;
 use tenure_proto::support::{Accepted, DECLARATION_PATH, Declaration, Refusal};
-use tenure_proto::trust::{self, Refresh, TrustedSet, Verified};
+use tenure_proto::trust::{Refresh, TrustedSet, Verified};
 use tenure_proto::version::Version;
 
-use super::device::{self, Device, Task};
+use super::device::{Device, Task};
+use super::refusal::Error;
 use crate::chain::Chain;
-use crate::channel::{Offered, PlannedArtifact, Reply, Request, Retry, WantedFile};
-use crate::disk;
+use crate::channel::{Offered, PlannedArtifact, Reply, Request, WantedFile};
 use crate::install::{self, Writer, WrittenSlot};
-use crate::verify;
+use crate::{promise, verify};
 
 /// See above.
 #[derive(Debug, Default)]
@@ -49,86 +50,10 @@ struct Plan {
     broken: bool,
 }
 
-/// Why a question gets no good answer.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum Error {
-    /// The caller may not ask this.
-    #[error("only root and the installer's own user may do this")]
-    NotAllowed,
-    /// Another connection has started a refresh since.
-    #[error("another connection leads now; start with a refresh")]
-    NotLeading,
-    /// Something must come first.
-    #[error("this comes too early: {what} must come first")]
-    TooEarly {
-        /// What.
-        what: &'static str,
-    },
-    /// The frame before was refused.
-    #[error("a frame before this one was refused; ask for the index again")]
-    AfterRefusal,
-    /// Metadata or a declaration.
-    #[error(transparent)]
-    Verify(#[from] verify::Error),
-    /// The declaration breaks the promise.
-    #[error("the support declaration is refused")]
-    Promise(#[source] Refusal),
-    /// A manifest is not what was signed, or what was signed is none of ours.
-    #[error("the manifest of release {version} is refused")]
-    Manifest {
-        /// Which.
-        version: Version,
-        /// Why.
-        #[source]
-        source: trust::Error,
-    },
-    /// The manifest names another version than the list of targets.
-    #[error("the manifest of {listed} is about {found}")]
-    OtherVersion {
-        /// What was listed.
-        listed: Version,
-        /// What the manifest says.
-        found: Version,
-    },
-    /// The release does not fit this device.
-    #[error("release {version} cannot be installed here")]
-    Unfit {
-        /// Which.
-        version: Version,
-        /// Why.
-        #[source]
-        source: Unfit,
-    },
-    /// There is no slot for a part of the release, or no way to get it.
-    #[error("release {version} cannot be installed here: for {class} there is no {what}")]
-    NoWay {
-        /// Which.
-        version: Version,
-        /// The class of slots.
-        class: String,
-        /// What is missing.
-        what: &'static str,
-    },
-    /// A part of a release cannot be written.
-    #[error("release {version} cannot be installed")]
-    Install {
-        /// Which.
-        version: Version,
-        /// Why.
-        #[source]
-        source: install::Error,
-    },
-    /// The device's own state.
-    #[error(transparent)]
-    Device(#[from] device::Error),
-    /// A file of the device's own.
-    #[error("cannot keep what was verified")]
-    Disk(#[from] disk::Error),
-}
-
 /// An answer, and what has to wait.
 type Answer = Result<(Reply, Option<Task>), Error>;
 
+#[expect(clippy::unnecessary_wraps, reason = "it ends the functions that can fail")]
 fn answer(reply: Reply) -> Answer {
     Ok((reply, None))
 }
@@ -201,21 +126,20 @@ impl Session {
 
     fn declaration(&self, device: &Device) -> Answer {
         let set = self.set()?;
-        let target = match set.target(DECLARATION_PATH) {
-            Ok(target) if !device.promise.knows(target.hashes.sha256) => Some(wanted(set, DECLARATION_PATH)?),
-            // What is held stays held, whether or not it is still listed.
-            Ok(_) | Err(_) => None,
-        };
+        // What is held stays held, whether or not it is still listed.
+        let listed = set.target(DECLARATION_PATH).ok().map(|target| target.hashes.sha256);
+        let news = listed.filter(|digest| !device.promise.knows(*digest));
+        let target = news.map(|_| wanted(set, DECLARATION_PATH)).transpose()?;
         answer(Reply::Target { target })
     }
 
     fn declaration_bytes(&self, device: &mut Device, text: &[u8]) -> Answer {
-        let offered: Verified<Declaration> = self.set()?.open(DECLARATION_PATH, text).map_err(verify::Error::from)?;
-        let vouchers = device.keeper.chain()?;
-        let broken = match device.promise.offer(&offered, text, &vouchers)? {
+        let declaration = self.set()?.open::<Declaration>(DECLARATION_PATH, text).map_err(verify::Error::from)?;
+        let offered = promise::Offered { declaration: &declaration, text, vouchers: device.keeper.chain()? };
+        let broken = match device.promise.offer(&offered)? {
             Ok(accepted) => {
                 if accepted != Accepted::Same {
-                    tracing::info!(ends = %offered.ends, "a support declaration is held");
+                    tracing::info!(ends = %declaration.ends, "a support declaration is held");
                 }
                 return answer(Reply::Done);
             }
@@ -223,7 +147,7 @@ impl Session {
         };
         if !matches!(broken.refusal, Refusal::Stale { .. }) {
             let at = device.reading()?.now;
-            device.promise.keep_evidence(&broken, &offered, text, &vouchers, at)?;
+            device.promise.keep_evidence(&broken, &offered, at)?;
         }
         if let Refusal::Shortened { held, offered } = broken.refusal {
             let event = ReportEvent::ShorteningRefused {
@@ -314,8 +238,9 @@ impl Session {
         match writer.finish() {
             Ok(slot) => plan.written.push(slot),
             Err(source) => {
-                let version = plan.release.version.clone();
-                return Err(self.failed(device, Error::Install { version, source }));
+                let error = Error::Install { version: plan.release.version.clone(), source };
+                let hopeless = device.misread(plan.digest)?;
+                return Err(self.give_up(device, error, hopeless));
             }
         }
         if plan.is_proven() && device.state() == State::Writing {
@@ -326,24 +251,26 @@ impl Session {
 
     /// What will fail again is given up at once.
     fn failed(&mut self, device: &mut Device, error: Error) -> Error {
-        if !error.is_hopeless() {
-            return error;
-        }
+        if error.is_hopeless() { self.give_up(device, error, true) } else { error }
+    }
+
+    fn give_up(&mut self, device: &mut Device, error: Error, hopeless: bool) -> Error {
         self.plan = None;
-        match device.give_up(&Chain(&error).to_string(), true) {
+        match device.give_up(&Chain(&error).to_string(), hopeless) {
             Ok(()) => error,
             Err(worse) => worse.into(),
         }
     }
 
-    fn restart(&mut self, device: &mut Device) -> Result<Option<Task>, Error> {
-        let task = match device.state() {
-            // Told to restart twice, or the bootloader did not take it the first time.
-            State::Armed => device.ask_bootloader()?,
-            State::Staged if self.plan.as_ref().is_some_and(Plan::is_proven) => device.happen(Event::Released)?,
-            _ => return Err(Error::TooEarly { what: "every artifact, written and read back," }),
-        };
-        Ok(task)
+    fn restart(&self, device: &mut Device) -> Result<Option<Task>, Error> {
+        // Told to restart twice, or the bootloader did not take it the first time.
+        if device.state() == State::Armed {
+            return Ok(device.ask_bootloader()?);
+        }
+        if device.state() != State::Staged || !self.plan.as_ref().is_some_and(Plan::is_proven) {
+            return Err(Error::TooEarly { what: "every artifact, written and read back," });
+        }
+        Ok(device.happen(Event::Released)?)
     }
 }
 
@@ -394,7 +321,7 @@ fn check_release(device: &Device, release: &Release, digest: Digest, listed: &Ve
 }
 
 /// The spare slot of the artifact's class.
-fn slot_of(device: &Device, version: &Version, artifact: &Artifact) -> Result<std::path::PathBuf, Error> {
+fn slot_of(device: &Device, version: &Version, artifact: &Artifact) -> Result<PathBuf, Error> {
     let mut slots = device.config.slots_of(device.spare());
     let slot = slots.find(|slot| slot.class == artifact.slot_class);
     Ok(slot.ok_or_else(|| no_way(version, artifact, "slot"))?.path.clone())
@@ -439,67 +366,4 @@ fn candidates(set: &TrustedSet) -> Vec<Candidate> {
         named.then_some(Candidate { summary, digest: target.hashes.sha256 })
     });
     candidates.collect()
-}
-
-impl Error {
-    /// Whether trying again can help.
-    pub(super) fn retry(&self) -> Retry {
-        match self {
-            Self::Install { source: install::Error::FrameMismatch { .. } | install::Error::IndexMismatch { .. }, .. }
-            | Self::AfterRefusal => Retry::Now,
-            Self::NotAllowed | Self::TooEarly { .. } | Self::Promise(_) => Retry::Never,
-            Self::Device(device::Error::Refused(_) | device::Error::NothingToRollBackTo { .. }) => Retry::Never,
-            _ if self.is_hopeless() => Retry::Never,
-            _ => Retry::Later,
-        }
-    }
-
-    /// Whether the same release would be refused again.
-    fn is_hopeless(&self) -> bool {
-        match self {
-            Self::Unfit { .. } | Self::NoWay { .. } | Self::OtherVersion { .. } => true,
-            Self::Manifest { source, .. } => {
-                matches!(source, trust::Error::TargetUnreadable { .. } | trust::Error::WrongModel { .. })
-            }
-            Self::Install { source, .. } => source.is_hopeless(),
-            _ => false,
-        }
-    }
-
-    /// Whether a server should hear of it: it came from there, or the device needs help.
-    pub(super) fn is_worth_a_report(&self) -> bool {
-        match self {
-            Self::NotAllowed | Self::NotLeading | Self::TooEarly { .. } | Self::AfterRefusal => false,
-            Self::Device(device::Error::Refused(_) | device::Error::NothingToRollBackTo { .. }) => false,
-            // It has an event of its own.
-            Self::Promise(refusal) => !matches!(refusal, Refusal::Shortened { .. }),
-            _ => true,
-        }
-    }
-
-    /// What stays the same when the same happens again.
-    pub(super) fn cause(&self) -> String {
-        match self {
-            Self::Verify(verify::Error::Refused(trust::Error::Expired { role, expires, .. })) => {
-                format!("{role} expired {expires}")
-            }
-            Self::Install { version, source: install::Error::FrameMismatch { .. } } => format!("a frame of {version}"),
-            other => Chain(other).to_string(),
-        }
-    }
-
-    /// What has to be tried again without being asked for.
-    pub(super) fn task(&self) -> Option<Task> {
-        match self {
-            Self::Device(device::Error::Bootloader(_) | device::Error::NotKept { .. } | device::Error::State(_)) => {
-                Some(Task::TryAgain)
-            }
-            _ => None,
-        }
-    }
-
-    /// The answer to the other side.
-    pub(super) fn to_reply(&self) -> Reply {
-        Reply::Refused { reason: Chain(self).to_string(), retry: self.retry() }
-    }
 }

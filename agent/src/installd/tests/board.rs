@@ -1,6 +1,8 @@
 //! A board of files: two slots, a boot environment, a command line; and the other side of the
 //! install socket.
 
+#![expect(clippy::wildcard_enum_match_arm, reason = "any answer but the right one ends the test")]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::net::UnixStream;
@@ -118,7 +120,8 @@ impl Board {
     }
 
     fn set_env(&self, pairs: &[(&str, &str)]) {
-        let mut data = pairs.iter().flat_map(|(name, value)| format!("{name}={value}\0").into_bytes()).collect::<Vec<_>>();
+        let mut data =
+            pairs.iter().flat_map(|(name, value)| format!("{name}={value}\0").into_bytes()).collect::<Vec<_>>();
         data.resize(ENV_BYTES - 4, 0);
         fs::write(self.path("uboot.env"), [&crc32fast::hash(&data).to_le_bytes()[..], &data].concat()).unwrap();
     }
@@ -146,7 +149,11 @@ impl Board {
         fn walk(folder: &Path, into: &mut BTreeMap<PathBuf, Vec<u8>>) {
             for entry in fs::read_dir(folder).unwrap() {
                 let path = entry.unwrap().path();
-                if path.is_dir() { walk(&path, into) } else { drop(into.insert(path.clone(), fs::read(&path).unwrap())) }
+                if path.is_dir() {
+                    walk(&path, into);
+                } else {
+                    drop(into.insert(path.clone(), fs::read(&path).unwrap()));
+                }
             }
         }
         let mut files = BTreeMap::new();
@@ -201,6 +208,7 @@ impl Drop for Boot {
 }
 
 impl Client {
+    #[expect(clippy::needless_pass_by_value, reason = "a question is made where it is asked")]
     pub(super) fn ask(&mut self, request: Request, body: &[u8]) -> Reply {
         channel::send(&self.stream, &request, body).unwrap();
         channel::receive(&self.stream, &mut Vec::new()).unwrap().unwrap()

@@ -136,7 +136,7 @@ impl Repository {
     }
 
     fn release_as(&mut self, version: &str, image: &[u8], signed: &[u8]) {
-        let mut index = FrameIndex::new(FRAME as u32).unwrap();
+        let mut index = FrameIndex::new(4096).unwrap();
         let frames: Vec<_> = image.chunks(FRAME).map(|chunk| zstd::bulk::compress(chunk, 3).unwrap()).collect();
         signed.chunks(FRAME).zip(&frames).for_each(|(chunk, stored)| index.push(chunk, stored).unwrap());
         let path = |name: &str| format!("releases/{version}/{name}");
@@ -161,7 +161,12 @@ impl Repository {
     fn publish(&mut self) {
         self.version += 1;
         let version = self.version;
-        let role = DelegatedRole { name: "support".into(), keys: role_keys(5), paths: vec!["support/*".into()], terminating: true };
+        let role = DelegatedRole {
+            name: "support".into(),
+            keys: role_keys(5),
+            paths: vec!["support/*".into()],
+            terminating: true,
+        };
         let keys = [(key(5).public().id(), key(5).public())].into();
         let delegations = Some(Delegations { keys, roles: vec![role], extra: BTreeMap::new() });
         let list = |targets: &BTreeMap<String, Target>, delegations| Targets {

@@ -1,0 +1,97 @@
+//! What the device knows and says: the time, what waits to be reported, what is so.
+
+use tenure_proto::lifecycle::State;
+use tenure_proto::report::{self, ReportEvent};
+use tenure_proto::time::{Proof, Reading};
+use tenure_proto::trust::TrustedSet;
+
+use super::{Device, Error};
+use crate::chain::Chain;
+use crate::channel::{NumberedEvent, Status};
+use crate::disk;
+use crate::journal::Events;
+
+impl Device {
+    /// Reads the clock; what is proven raises the floor.
+    pub(in crate::installd) fn reading(&mut self) -> Result<Reading, disk::Error> {
+        let mut reading = self.clock.reading(self.floor);
+        if reading.proof == Proof::Synchronised {
+            (self.floor, reading.floor) = (reading.now, reading.now);
+            self.floor_written = self.store.keep_floor(self.floor_written, self.floor)?;
+        }
+        Ok(reading)
+    }
+
+    /// Takes what a finished refresh proves of the time. A server's word never carries the floor
+    /// past the expiry of what offline keys signed, nor past a synchronised clock.
+    pub(in crate::installd) fn refreshed(&mut self, set: &TrustedSet) -> Result<(), disk::Error> {
+        self.metadata = self.keeper.versions();
+        let reading = self.reading()?;
+        let Some(issued) = set.timestamp().issued else { return Ok(()) };
+        let bounds = [set.root().head.expires, set.targets().head.expires, set.timestamp().head.expires];
+        let bounded = bounds.into_iter().all(|expires| issued < expires);
+        if reading.proof == Proof::Unproven && bounded && issued > self.floor {
+            self.floor = issued;
+            self.floor_written = self.store.keep_floor(self.floor_written, self.floor)?;
+        }
+        Ok(())
+    }
+
+    /// Logs what was refused and, if it is worth a report, keeps one: once for each cause.
+    pub(in crate::installd) fn refused(&mut self, cause: &str, reason: &str, report: bool) {
+        tracing::warn!(reason, "refused");
+        if report {
+            self.add_refusal(cause, ReportEvent::Refused { reason: report::reason(reason) });
+        }
+    }
+
+    /// Keeps an event about something that was refused, once for each cause.
+    pub(in crate::installd) fn add_refusal(&mut self, cause: &str, event: ReportEvent) {
+        let reading = self.clock.reading(self.floor);
+        let mut events = self.events.clone();
+        if events.add_refusal(cause, event, reading)
+            && let Err(error) = self.keep_events(events)
+        {
+            tracing::error!(error = Chain(&error).to_string(), "an event is lost");
+        }
+    }
+
+    pub(super) fn keep_events(&mut self, events: Events) -> Result<(), Error> {
+        self.store.keep_events(&events)?;
+        self.events = events;
+        Ok(())
+    }
+
+    /// What waits to be reported.
+    pub(in crate::installd) fn waiting_events(&self) -> Vec<NumberedEvent> {
+        self.events.waiting()
+    }
+
+    /// The events up to this number are spooled.
+    pub(in crate::installd) fn forget_events(&mut self, up_to: u64) -> Result<(), Error> {
+        let mut events = self.events.clone();
+        events.forget(up_to);
+        if events == self.events { Ok(()) } else { self.keep_events(events) }
+    }
+
+    /// What is so.
+    pub(in crate::installd) fn status(&self, progress_bytes: Option<(u64, u64)>) -> Status {
+        let reading = self.clock.reading(self.floor);
+        Status {
+            model: self.config.model.clone(),
+            slot: self.running.clone(),
+            version: self.version.clone(),
+            state: self.journal.state,
+            installing: self.journal.update.as_ref().map(|update| update.version.clone()),
+            progress_bytes: progress_bytes.filter(|_| self.journal.state == State::Writing),
+            now: reading.now,
+            floor: self.floor,
+            clock: reading.proof,
+            metadata: self.metadata.clone(),
+            declaration: self.promise.declaration().cloned(),
+            refused: self.promise.refused(),
+            denied: self.denied(),
+            last_update: self.history.last_update.clone(),
+        }
+    }
+}
