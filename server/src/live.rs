@@ -148,6 +148,13 @@ impl Live {
         Ok(Self { factory_root, held, current: Some(Current { timestamp, snapshot, targets }) })
     }
 
+    /// The time to sign with: a clock that was set back does not make newer files look older, or
+    /// die before those that devices have seen.
+    fn time(&self, now: time::Timestamp) -> time::Timestamp {
+        let issued = self.current.as_ref().and_then(|current| current.timestamp.issued);
+        issued.map_or(now, |issued| issued.max(now))
+    }
+
     /// Signs the next snapshot, of the files `meta`, and the next timestamp.
     pub(crate) fn next(
         &self,
@@ -157,7 +164,7 @@ impl Live {
         now: time::Timestamp,
     ) -> Result<Pair, Error> {
         let version = self.current.as_ref().map_or(1, |current| current.snapshot.head.version + 1);
-        let stamp = Stamp { model, version, now };
+        let stamp = Stamp { model, version, now: self.time(now) };
         let snapshot = sign::snapshot(stamp, meta, &keys.snapshot).map_err(Error::Sign)?;
         let timestamp = self.next_timestamp(model, (version, &snapshot), keys, now)?;
         Ok(Pair { snapshot_version: version, snapshot, timestamp })
@@ -172,7 +179,7 @@ impl Live {
         now: time::Timestamp,
     ) -> Result<Vec<u8>, Error> {
         let version = self.current.as_ref().map_or(1, |current| current.timestamp.head.version + 1);
-        let stamp = Stamp { model, version, now };
+        let stamp = Stamp { model, version, now: self.time(now) };
         sign::timestamp(stamp, snapshot.0, snapshot.1, &keys.timestamp).map_err(Error::Sign)
     }
 }

@@ -9,6 +9,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tenure_proto::time::Timestamp;
 
+/// The first wait.
+const WAIT_S_MIN: u64 = 8;
 /// The longest wait, and how long failures are remembered.
 const WAIT_S_MAX: u64 = 900;
 /// The most names and addresses that are remembered.
@@ -90,7 +92,7 @@ impl Limiter {
 impl Failures {
     fn wait_s(self, free: u32) -> u64 {
         let Some(over) = self.count.checked_sub(free) else { return 0 };
-        1_u64.checked_shl(over).unwrap_or(WAIT_S_MAX).min(WAIT_S_MAX)
+        WAIT_S_MIN.saturating_mul(2_u64.saturating_pow(over)).min(WAIT_S_MAX)
     }
 }
 
@@ -114,7 +116,7 @@ mod tests {
             waits.push(limiter.wait_s("ada", here, at(0)));
             limiter.failed("ada", here, at(0));
         }
-        assert_eq!(waits, [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900]);
+        assert_eq!(waits, [8, 16, 32, 64, 128, 256, 512, 900, 900, 900, 900, 900]);
         assert_eq!(limiter.wait_s("ada", here, at(900)), 0);
     }
 

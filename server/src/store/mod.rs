@@ -138,3 +138,22 @@ fn word<T: serde::Serialize>(value: &T) -> String {
         other => other.map(|value| value.to_string()).unwrap_or_default(),
     }
 }
+
+/// Sees whether others have written to a database.
+#[cfg(test)]
+#[derive(Debug)]
+pub(crate) struct Watcher(sqlx::SqliteConnection);
+
+#[cfg(test)]
+impl Watcher {
+    /// Watches the database in `path`.
+    pub(crate) async fn open(path: &Path) -> Self {
+        use sqlx::ConnectOptions as _;
+        Self(SqliteConnectOptions::new().filename(path).connect().await.unwrap())
+    }
+
+    /// A number that moves when another connection has written.
+    pub(crate) async fn version(&mut self) -> i64 {
+        sqlx::query_scalar("PRAGMA data_version").fetch_one(&mut self.0).await.unwrap()
+    }
+}

@@ -142,6 +142,14 @@ pub(crate) async fn add_declaration(
     Ok(())
 }
 
+/// Empties the index, as a crash before its writing would leave it.
+#[cfg(test)]
+pub(crate) async fn forget_index(store: &Store) -> Result<(), Error> {
+    sqlx::query("DELETE FROM releases").execute(&store.pool).await?;
+    sqlx::query("DELETE FROM declarations").execute(&store.pool).await?;
+    Ok(())
+}
+
 /// A text that orders as the version does, so that the database can compare.
 pub(super) fn version_key(version: &Version) -> String {
     let mut parts = version.as_str().split('.');

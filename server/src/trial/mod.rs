@@ -4,6 +4,7 @@ mod devices;
 mod entry;
 mod maker;
 mod publications;
+mod renewal;
 mod statics;
 
 use std::collections::BTreeMap;
@@ -63,7 +64,13 @@ impl World {
     }
 
     fn at(data: &Path) -> Self {
-        let stated = Stated { listen: Some(([127, 0, 0, 1], 0).into()), data: Some(data.into()), ..Stated::default() };
+        let clock_file = Some(data.with_file_name("clock.json"));
+        let stated = Stated {
+            listen: Some(([127, 0, 0, 1], 0).into()),
+            data: Some(data.into()),
+            clock_file,
+            ..Stated::default()
+        };
         let config = Config::load(None, stated).unwrap();
         let (stop, order) = oneshot::channel::<()>();
         let (up, ready) = std::sync::mpsc::channel();
@@ -117,6 +124,12 @@ impl World {
         let headers = headers.map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_string())).collect();
         let status = response.status().as_u16();
         Answer { status, headers, body: response.body_mut().read_to_vec().unwrap() }
+    }
+
+    /// Moves the server's clock.
+    pub(super) fn move_clock(&self, offset_s: i64) {
+        let text = serde_json::json!({ "offset_s": offset_s }).to_string();
+        crate::disk::replace(&self.data.with_file_name("clock.json"), text.as_bytes(), crate::disk::PUBLIC).unwrap();
     }
 
     /// The digest of every file of the live repositories.
