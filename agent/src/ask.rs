@@ -72,7 +72,7 @@ impl Ask<'_> {
     /// `tenure status`: asks `fetchd`, or reads what it last wrote.
     pub(crate) fn status(&self) -> Result<(), Error> {
         let overview: Overview = match self.call("Status", json!({})) {
-            Ok(mut answer) => serde_json::from_value(answer["status"].take())?,
+            Ok(mut answer) => serde_json::from_value(part(&mut answer, "status"))?,
             Err(error @ Error::NotRunning(_)) => {
                 let last: Overview = self.last("status.json", error)?;
                 self.warn_of_age(last.at);
@@ -96,7 +96,7 @@ impl Ask<'_> {
     /// `tenure notices`: what the owner is to know.
     pub(crate) fn notices(&self) -> Result<(), Error> {
         let notices: Vec<Notice> = match self.call("Notices", json!({})) {
-            Ok(mut answer) => serde_json::from_value(answer["notices"].take())?,
+            Ok(mut answer) => serde_json::from_value(part(&mut answer, "notices"))?,
             Err(error @ Error::NotRunning(_)) => self.last("notices.json", error)?,
             Err(error) => return Err(error),
         };
@@ -112,20 +112,20 @@ impl Ask<'_> {
     /// `tenure check`: checks now, and tells what it leads to.
     pub(crate) fn check(&self) -> Result<(), Error> {
         let mut answer = self.call("Check", json!({}))?;
-        self.conclude(serde_json::from_value(answer["result"].take())?)
+        self.conclude(serde_json::from_value(part(&mut answer, "result"))?)
     }
 
     /// `tenure update`: checks now, and stays until the device restarts or nothing is to be done.
     pub(crate) fn update(&self) -> Result<(), Error> {
         let agent = self.connect()?;
         let mut told = Told::new(self.form);
-        let answer = agent.call_more("Update", json!({}), true, &mut |mut answer| {
-            if let Ok(outcome) = serde_json::from_value(answer["result"].take()) {
+        let answer = agent.call_more("Update", json!({}), true, &mut |mut answer: Value| {
+            if let Ok(outcome) = serde_json::from_value(part(&mut answer, "result")) {
                 told.tell(&outcome);
             }
         });
         told.end();
-        self.conclude(serde_json::from_value(answer?["result"].take())?)
+        self.conclude(serde_json::from_value(part(&mut answer?, "result"))?)
     }
 
     /// `tenure confirm`: keeps the slot that is being tried.
@@ -148,19 +148,16 @@ impl Ask<'_> {
 
     /// Nothing to install and an update on its way are both good.
     fn conclude(&self, outcome: Outcome) -> Result<(), Error> {
-        match outcome {
-            Outcome::Failed { reason } if self.form == Form::Text => Err(Error::Check { reason }),
-            outcome => {
-                self.print(&outcome, |outcome| format!("{}\n", show::outcome(outcome)))?;
-                if let Outcome::Failed { reason } = outcome { Err(Error::Check { reason }) } else { Ok(()) }
-            }
+        if !matches!(outcome, Outcome::Failed { .. }) || self.form == Form::Json {
+            self.print(&outcome, |outcome| format!("{}\n", show::outcome(outcome)))?;
         }
+        if let Outcome::Failed { reason } = outcome { Err(Error::Check { reason }) } else { Ok(()) }
     }
 
     fn connect(&self) -> Result<varlink::Client, Error> {
-        varlink::Client::connect(&self.config.run_dir.join("agent.sock")).map_err(|error| match &error {
-            varlink::Error::Connect { source, .. } if is_absent(source) => Error::NotRunning(error),
-            _ => Error::Agent(error),
+        varlink::Client::connect(&self.config.run_dir.join("agent.sock")).map_err(|error| {
+            let absent = matches!(&error, varlink::Error::Connect { source, .. } if is_absent(source));
+            if absent { Error::NotRunning(error) } else { Error::Agent(error) }
         })
     }
 
@@ -177,7 +174,7 @@ impl Ask<'_> {
     fn warn_of_age(&self, at: Timestamp) {
         let now = Clock::new(self.config).reading(Timestamp::UNIX_EPOCH).now;
         let age = now.seconds_since(at).map_or_else(|| "of unknown age".into(), |s| format!("{} old", show::age(s)));
-        drop(writeln!(io::stderr(), "{}; this is {age}:", NOT_RUNNING));
+        drop(writeln!(io::stderr(), "{NOT_RUNNING}; this is {age}:"));
     }
 
     fn print<T: Serialize>(&self, answer: &T, words: impl Fn(&T) -> String) -> Result<(), Error> {
@@ -197,6 +194,11 @@ impl Ask<'_> {
 }
 
 const NOT_RUNNING: &str = "fetchd does not run; start it with `systemctl start tenure-fetchd` or `tenure run`";
+
+/// A part of an answer; null if it has none of this name.
+fn part(answer: &mut Value, name: &str) -> Value {
+    answer.get_mut(name).map(Value::take).unwrap_or_default()
+}
 
 fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused)

@@ -148,10 +148,10 @@ impl Fetch<'_> {
     pub(crate) fn choose(&mut self, offer: Offered) -> Result<Option<Plan>, Error> {
         const WHAT: &str = "choose a release";
         let Some(bytes) = self.target(WHAT, &Request::Choose { offer })? else { return Ok(None) };
-        match self.ask(WHAT, &Request::Manifest, &bytes)? {
-            Reply::Plan { version, artifacts } => Ok(Some(Plan { version, artifacts })),
-            _ => Err(unexpected(WHAT)),
-        }
+        let Reply::Plan { version, artifacts } = self.ask(WHAT, &Request::Manifest, &bytes)? else {
+            return Err(unexpected(WHAT));
+        };
+        Ok(Some(Plan { version, artifacts }))
     }
 
     /// Writes every part of the release into its slot.
@@ -172,8 +172,15 @@ impl Fetch<'_> {
     }
 
     /// A frame that came damaged is asked for again, from where the installer says.
-    fn write_artifact(&mut self, number: usize, artifact: &PlannedArtifact, progress: &mut dyn FnMut(u64)) -> Result<(), Error> {
-        let index = self.get("targets", &artifact.index)?.ok_or_else(|| Error::Missing { file: artifact.index.file.clone() })?;
+    fn write_artifact(
+        &mut self,
+        number: usize,
+        artifact: &PlannedArtifact,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<(), Error> {
+        let index = self
+            .get("targets", &artifact.index)?
+            .ok_or_else(|| Error::Missing { file: artifact.index.file.clone() })?;
         let mut refusals = 0;
         loop {
             let (from, frames) = self.begin(number, artifact, &index)?;
@@ -200,7 +207,8 @@ impl Fetch<'_> {
         let Reply::Frames { from } = self.ask(WHAT, &Request::Index { artifact: number }, bytes)? else {
             return Err(unexpected(WHAT));
         };
-        let index = FrameIndex::parse(bytes).map_err(|source| Error::Index { file: artifact.index.file.clone(), source })?;
+        let index =
+            FrameIndex::parse(bytes).map_err(|source| Error::Index { file: artifact.index.file.clone(), source })?;
         let frames = index.frames().get(from as usize..).unwrap_or_default();
         let offset = frames.first().map_or(index.payload_bytes(), |frame| frame.stored_offset);
         Ok((offset, frames.iter().map(|frame| frame.stored_bytes).collect()))
@@ -331,4 +339,6 @@ impl Payload<'_> {
 }
 
 #[cfg(test)]
+#[expect(clippy::wildcard_enum_match_arm, reason = "a scripted installer is surprised by every other question")]
+#[expect(clippy::redundant_closure_for_method_calls, reason = "the method is not general enough in its lifetime")]
 mod tests;

@@ -20,7 +20,7 @@ use crate::channel::{Offered, Reply, Request, Retry, Status};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::fetch::{self, Fetch, Plan};
-use crate::http::{self, Client};
+use crate::http::{self, Client, Timeouts};
 use crate::identity::{self, Identity};
 use crate::installer::{self, Installer};
 use crate::notice::{self, Notices};
@@ -83,11 +83,11 @@ impl Failure {
     /// Whether the installer is not there: it is starting, or being started again.
     fn is_local(&self) -> bool {
         use installer::Error as E;
-        let installer = match self {
-            Self::Installer(source) => source,
-            Self::Fetch(fetch::Error::Installer { source, .. })
-            | Self::Write { source: fetch::Error::Installer { source, .. }, .. } => source,
-            Self::Http(_) | Self::Poll(_) | Self::Fetch(_) | Self::Write { .. } => return false,
+        let (Self::Installer(installer)
+        | Self::Fetch(fetch::Error::Installer { source: installer, .. })
+        | Self::Write { source: fetch::Error::Installer { source: installer, .. }, .. }) = self
+        else {
+            return false;
         };
         matches!(installer, E::Connect { .. } | E::HungUp | E::Channel(_))
     }
@@ -95,14 +95,16 @@ impl Failure {
 
 /// How soon the installer is asked again while an update is about to end, or when it is not there.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
-/// The wait after the first broken connection of a payload.
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-/// How much of a slot is written between two words about it.
+/// How often clients hear of progress, and how often the file says it.
 const PROGRESS_STEP: Duration = Duration::from_millis(500);
+const PROGRESS_FILE_STEP: Duration = Duration::from_secs(2);
 
 struct Fetchd<'a> {
     config: &'a Config,
     clock: Clock,
+    timeouts: Timeouts,
+    /// The wait after the first broken connection of a payload.
+    pause: Duration,
     identity: Identity,
     poll: Poll,
     spool: Spool,
@@ -129,19 +131,7 @@ pub(crate) fn run(config: &Config) -> Result<(), Error> {
     let answers = Arc::clone(&shared);
     varlink::serve(&socket, Arc::new(move |call, more| answers.answer(call, more)))?;
     await_signals(ends, socket, Arc::clone(&shared))?;
-    let mut fetchd = Fetchd {
-        config,
-        clock: Clock::new(config),
-        poll: Poll::load(config, &identity)?,
-        spool: Spool::open(&config.fetch_dir().join("spool"))?,
-        identity,
-        shared,
-        woken,
-        interval_s: config.check_in_interval_s,
-        failures: 0,
-        vain: None,
-        installer_is_missed: false,
-    };
+    let mut fetchd = Fetchd::new(config, identity, shared, woken)?;
     tracing::info!(device = %fetchd.identity.device, server = %config.server, "fetchd runs");
     systemd::ready();
     fetchd.run()
@@ -149,7 +139,9 @@ pub(crate) fn run(config: &Config) -> Result<(), Error> {
 
 fn block_signals() -> Result<SigSet, std::io::Error> {
     let mut set = SigSet::empty();
-    [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP].into_iter().for_each(|signal| set.add(signal));
+    for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
+        set.add(signal);
+    }
     set.thread_block()?;
     Ok(set)
 }
@@ -173,7 +165,25 @@ fn await_signals(set: SigSet, socket: PathBuf, shared: Arc<Shared>) -> Result<()
     Ok(())
 }
 
-impl Fetchd<'_> {
+impl<'a> Fetchd<'a> {
+    fn new(config: &'a Config, identity: Identity, shared: Arc<Shared>, woken: Receiver<()>) -> Result<Self, Error> {
+        Ok(Self {
+            config,
+            clock: Clock::new(config),
+            timeouts: Timeouts::STANDARD,
+            pause: Duration::from_secs(1),
+            poll: Poll::load(config, &identity)?,
+            spool: Spool::open(&config.fetch_dir().join("spool"))?,
+            identity,
+            shared,
+            woken,
+            interval_s: config.check_in_interval_s,
+            failures: 0,
+            vain: None,
+            installer_is_missed: false,
+        })
+    }
+
     fn run(&mut self) -> ! {
         // A street that has its power back does not check in all at once.
         self.rest(spread(Duration::from_secs((self.interval_s / 20).min(60))));
@@ -190,7 +200,7 @@ impl Fetchd<'_> {
             Ok(outcome) => {
                 (self.failures, self.installer_is_missed) = (0, false);
                 let wait = Duration::from_secs(policy::next_poll_s(self.interval_s, 0, jitter()));
-                self.conclude(outcome, wait);
+                self.conclude(&outcome, wait);
                 return wait;
             }
             Err(failure) => failure,
@@ -207,12 +217,12 @@ impl Fetchd<'_> {
             tracing::error!(error = %reason, failures = self.failures, ?retry, retry_in_s, "the check failed");
         }
         self.installer_is_missed = failure.is_local();
-        self.conclude(Outcome::Failed { reason }, wait);
+        self.conclude(&Outcome::Failed { reason }, wait);
         wait
     }
 
-    fn conclude(&mut self, outcome: Outcome, wait: Duration) {
-        match &outcome {
+    fn conclude(&self, outcome: &Outcome, wait: Duration) {
+        match outcome {
             Outcome::UpToDate { .. } => systemd::status("up to date"),
             Outcome::Restarting { version } => systemd::status(&format!("restarting into {version}")),
             Outcome::Failed { reason } => systemd::status(&format!("the last check failed: {reason}")),
@@ -227,7 +237,7 @@ impl Fetchd<'_> {
             overview.reports_waiting = self.spool.waiting().unwrap_or_default();
         }
         self.write_status();
-        self.shared.publish(&outcome);
+        self.shared.publish(outcome);
     }
 
     /// Rests, but not while somebody asks, or an update is about to end.
@@ -275,7 +285,7 @@ impl Fetchd<'_> {
             status = installer.status()?;
         }
         self.learn(status.clone());
-        let http = Client::new(&self.config.server)?;
+        let http = Client::with_timeouts(&self.config.server, self.timeouts)?;
         let (offered, failure) = match self.poll.check_in(&http, &self.identity, &status) {
             Ok(answer) => {
                 self.interval_s = answer.interval_s.unwrap_or(self.interval_s);
@@ -308,7 +318,7 @@ impl Fetchd<'_> {
         offered: Offered,
     ) -> Result<Outcome, Failure> {
         let (model, clock) = (&status.model, self.clock.clone());
-        let mut fetch = Fetch { http, installer, model, clock: &clock, pause: FIRST_PAUSE };
+        let mut fetch = Fetch { http, installer, model, clock: &clock, pause: self.pause };
         fetch.refresh()?;
         match fetch.declaration() {
             Ok(false) => {}
@@ -337,13 +347,19 @@ impl Fetchd<'_> {
         tracing::info!(%version, "installing");
         let said = |bytes, of_bytes| Outcome::Installing { version: version.clone(), bytes, of_bytes };
         self.progress(&said(0, 0));
-        let (mut first, mut last, mut next) = (None, 0, Duration::ZERO);
+        self.write_status();
+        let (mut first, mut last, mut next, mut next_file) = (None, 0, Duration::ZERO, Duration::ZERO);
         let written = fetch.write(plan, &mut |bytes, of_bytes| {
             first.get_or_insert(bytes);
             last = bytes;
-            if self.clock.monotonic() >= next || bytes == of_bytes {
-                next = self.clock.monotonic() + PROGRESS_STEP;
+            let now = self.clock.monotonic();
+            if now >= next || bytes == of_bytes {
+                next = now + PROGRESS_STEP;
                 self.progress(&said(bytes, of_bytes));
+            }
+            if now >= next_file {
+                next_file = now + PROGRESS_FILE_STEP;
+                self.write_status();
             }
         });
         let restarted = written.and_then(|()| fetch.restart());
@@ -395,19 +411,20 @@ impl Fetchd<'_> {
         match self.spool.send(http) {
             Ok(0) => {}
             Ok(sent) => tracing::info!(sent, "reports sent"),
-            Err(error) => tracing::warn!(error = %Chain(&error), "reports wait"),
+            Err(error) => tracing::warn!(error = %Chain(&error), retry = ?error.retry(), "reports wait"),
         }
     }
 
     fn progress(&self, outcome: &Outcome) {
-        if let (Some(overview), Outcome::Installing { version, bytes, of_bytes }) = (&mut *self.shared.overview(), outcome) {
+        if let (Some(overview), Outcome::Installing { version, bytes, of_bytes }) =
+            (&mut *self.shared.overview(), outcome)
+        {
             overview.device.installing = Some(version.clone());
             overview.device.progress_bytes = Some((*bytes, *of_bytes));
             overview.device.state = State::Writing;
             overview.at = self.clock.reading(overview.device.floor).now;
             systemd::status(&format!("installing {version}: {bytes} of {of_bytes} bytes"));
         }
-        self.write_status();
         self.shared.publish(outcome);
     }
 
@@ -445,13 +462,18 @@ impl Fetchd<'_> {
     /// Writes the files for the simplest readers.
     fn write_status(&self) {
         let Some(overview) = self.shared.overview().clone() else { return };
-        let Status { declaration, refused, .. } = overview.device.clone();
-        let write = |name: &str, text: serde_json::Result<Vec<u8>>| match text {
-            Ok(text) => log(disk::replace(&self.config.run_dir.join(name), &text), "cannot show the status"),
+        self.write_file("status.json", serde_json::to_vec_pretty(&overview));
+        let Status { declaration, refused, .. } = overview.device;
+        self.write_file("support.json", serde_json::to_vec_pretty(&Support { declaration, refused }));
+    }
+
+    fn write_file(&self, name: &str, text: serde_json::Result<Vec<u8>>) {
+        let path = self.config.run_dir.join(name);
+        match text {
+            Ok(text) if disk::read_bounded(&path, text.len() as u64).ok().flatten().as_ref() == Some(&text) => {}
+            Ok(text) => log(disk::replace(&path, &text), "cannot show the status"),
             Err(error) => tracing::warn!(%error, name, "cannot write the status down"),
-        };
-        write("status.json", serde_json::to_vec_pretty(&overview));
-        write("support.json", serde_json::to_vec_pretty(&Support { declaration, refused }));
+        }
     }
 }
 
@@ -481,3 +503,7 @@ fn jitter() -> u16 {
 fn spread(most: Duration) -> Duration {
     most * u32::from(jitter()) / u32::from(u16::MAX)
 }
+
+#[cfg(test)]
+#[expect(clippy::wildcard_enum_match_arm, reason = "a scripted installer is surprised by every other question")]
+mod tests;

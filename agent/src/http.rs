@@ -123,19 +123,25 @@ fn in_words(problem: Option<&Problem>) -> String {
     problem.map(|problem| format!(" ({}: {})", problem.code, problem.detail)).unwrap_or_default()
 }
 
+fn is_our_own_fault(error: &ureq::Error) -> bool {
+    use ureq::Error as E;
+    matches!(error, E::BadUri(_) | E::InvalidProxyUrl | E::RequireHttpsOnly(_))
+}
+
 impl Error {
     /// Whether asking again can help.
     pub(crate) fn retry(&self) -> Retry {
         match self {
-            Self::Unreachable { source, .. } => match **source {
-                ureq::Error::BadUri(_) | ureq::Error::InvalidProxyUrl | ureq::Error::RequireHttpsOnly(_) => Retry::Never,
-                _ => Retry::Later,
-            },
+            Self::Unreachable { source, .. } if is_our_own_fault(source) => Retry::Never,
             Self::Interrupted { .. } => Retry::Now,
-            Self::Status { status: 408 | 425 | 429 | 500.., .. } | Self::WrongPart { .. } => Retry::Later,
-            Self::Status { .. } | Self::TooLong { .. } | Self::Moved { .. } | Self::Encoded { .. } | Self::Roots { .. } => {
-                Retry::Never
-            }
+            Self::Unreachable { .. }
+            | Self::Status { status: 408 | 425 | 429 | 500.., .. }
+            | Self::WrongPart { .. } => Retry::Later,
+            Self::Status { .. }
+            | Self::TooLong { .. }
+            | Self::Moved { .. }
+            | Self::Encoded { .. }
+            | Self::Roots { .. } => Retry::Never,
         }
     }
 
@@ -146,10 +152,8 @@ impl Error {
 
     /// The server's word for what is wrong, if it speaks our language.
     pub(crate) fn code(&self) -> Option<&str> {
-        match self {
-            Self::Status { problem: Some(problem), .. } => Some(&problem.code),
-            _ => None,
-        }
+        let Self::Status { problem, .. } = self else { return None };
+        problem.as_ref().map(|problem| problem.code.as_str())
     }
 }
 
@@ -328,12 +332,15 @@ fn roots() -> Result<RootCerts, Error> {
     let pem = pem.ok_or_else(|| fail("there is no such file".into()))?;
     let mut certificates = Vec::new();
     for item in parse_pem(&pem) {
-        match item.map_err(|error| fail(error.into()))? {
-            PemItem::Certificate(certificate) => certificates.push(certificate),
-            _ => {}
+        if let PemItem::Certificate(certificate) = item.map_err(|error| fail(error.into()))? {
+            certificates.push(certificate);
         }
     }
-    if certificates.is_empty() { Err(fail("it holds no certificate".into())) } else { Ok(RootCerts::from(certificates)) }
+    if certificates.is_empty() {
+        Err(fail("it holds no certificate".into()))
+    } else {
+        Ok(RootCerts::from(certificates))
+    }
 }
 
 #[cfg(test)]
@@ -342,8 +349,11 @@ mod tests {
     use super::*;
 
     fn client(fake: &Fake) -> Client {
-        Client::with_timeouts(&fake.url(), Timeouts { request: Duration::from_millis(400), stall: Duration::from_millis(200) })
-            .unwrap()
+        Client::with_timeouts(
+            &fake.url(),
+            Timeouts { request: Duration::from_millis(400), stall: Duration::from_millis(200) },
+        )
+        .unwrap()
     }
 
     #[test]
@@ -411,7 +421,10 @@ mod tests {
         });
         let error = client(&fake).post("/problem", b"{}").unwrap_err();
         assert_eq!(error.code(), Some("device_pending"));
-        let text = format!("{}/problem answered with status 403 (device_pending: an operator has yet to accept it)", fake.url());
+        let text = format!(
+            "{}/problem answered with status 403 (device_pending: an operator has yet to accept it)",
+            fake.url()
+        );
         assert_eq!(error.to_string(), text);
         let error = client(&fake).get("/oops", 10).unwrap_err();
         assert!(matches!(error, Error::Status { status: 500, problem: None, .. }), "{error:?}");

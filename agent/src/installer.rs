@@ -105,18 +105,13 @@ impl Installer {
 
     /// Asks for something to be done.
     pub(crate) fn done(&mut self, request: &Request, body: &[u8]) -> Result<(), Error> {
-        match self.ask(request, body)? {
-            Reply::Done => Ok(()),
-            _ => Err(Error::Unexpected),
-        }
+        if self.ask(request, body)? == Reply::Done { Ok(()) } else { Err(Error::Unexpected) }
     }
 
     /// Asks what is so.
     pub(crate) fn status(&mut self) -> Result<Status, Error> {
-        match self.ask(&Request::Status, &[])? {
-            Reply::Status(status) => Ok(*status),
-            _ => Err(Error::Unexpected),
-        }
+        let Reply::Status(status) = self.ask(&Request::Status, &[])? else { return Err(Error::Unexpected) };
+        Ok(*status)
     }
 
     /// Waits until there is something to read, and tells systemd meanwhile that we live.

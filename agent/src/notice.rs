@@ -185,7 +185,7 @@ fn wait(child: &mut Child, path: &Path, time: Duration, clock: &Clock) {
     }
     tracing::warn!(hook = %path.display(), limit_s = time.as_secs(), "the hook took too long and was ended");
     if let Ok(group) = i32::try_from(child.id()) {
-        drop(killpg(Pid::from_raw(group), Signal::SIGKILL));
+        let _gone = killpg(Pid::from_raw(group), Signal::SIGKILL);
     }
     drop(child.wait());
 }
@@ -236,15 +236,19 @@ mod tests {
         told.update(&declaration("2027-01-31"), reading("2027-01-10T00:00:00Z")).unwrap();
         let mut told = notices(dir.path());
         told.show().unwrap();
-        assert_eq!(std::fs::read_to_string(dir.path().join("motd")).unwrap(), "\
+        assert_eq!(
+            std::fs::read_to_string(dir.path().join("motd")).unwrap(),
+            "\
             Security updates for Acme Gateway 1 end on 31 January 2027.\n\
             After that, newly found security holes will not be fixed. The product goes on without its cloud.\n\
             You can keep using it.\n\
-            Questions: https://acme.example/security\n");
+            Questions: https://acme.example/security\n"
+        );
         assert!(matches!(told.acknowledge("x", reading("2027-01-11T00:00:00Z").now), Err(Error::Unknown(_))));
         told.acknowledge("30-days-2027-01-31", reading("2027-01-11T00:00:00Z").now).unwrap();
         assert!(!dir.path().join("motd").exists());
-        let shown: Vec<Notice> = serde_json::from_slice(&std::fs::read(dir.path().join("notices.json")).unwrap()).unwrap();
+        let shown: Vec<Notice> =
+            serde_json::from_slice(&std::fs::read(dir.path().join("notices.json")).unwrap()).unwrap();
         assert_eq!(shown[0].acknowledged_at.unwrap().to_string(), "2027-01-11T00:00:00Z");
     }
 

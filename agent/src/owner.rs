@@ -147,7 +147,7 @@ impl Shared {
 
     /// Wakes the loop up.
     pub(crate) fn wake(&self) {
-        drop(self.wake.try_send(()));
+        let _waits_already = self.wake.try_send(());
     }
 
     /// Tells everybody who waits.

@@ -108,7 +108,7 @@ impl Poll {
                 Ok(_) => return nothing(Offered::Nothing),
             }
         }
-        match self.ask(http, identity, status) {
+        match ask(http, identity, status) {
             Err(error) if is_plain_server(&error) => nothing(Offered::NoServer),
             Err(error) => {
                 self.note_standing(&error)?;
@@ -132,23 +132,13 @@ impl Poll {
         Ok(answer.state)
     }
 
-    fn ask(&self, http: &Client, identity: &Identity, status: &Status) -> Result<CheckInAnswer, Error> {
-        let message = CheckIn {
-            model: status.model.clone(),
-            version: status.version.clone(),
-            slot: status.slot.clone(),
-            state: status.state,
-            support_ends: status.declaration.as_ref().map(|declaration| declaration.ends),
-            at: status.now,
-        };
-        post(http, CHECK_IN, "/device/v1/check-ins", &message, identity)
-    }
-
     /// The token that admits the device at once, if the configuration names one.
     fn token(&self) -> Option<String> {
         let path = self.token_file.as_deref()?;
         match disk::read_bounded(path, limits::CONFIG_BYTES_MAX) {
-            Ok(bytes) => String::from_utf8(bytes?).ok().map(|token| token.trim().to_string()).filter(|token| !token.is_empty()),
+            Ok(bytes) => {
+                String::from_utf8(bytes?).ok().map(|token| token.trim().to_string()).filter(|token| !token.is_empty())
+            }
             Err(error) => {
                 tracing::warn!(%error, path = %path.display(), "cannot read the enrolment token");
                 None
@@ -184,6 +174,18 @@ impl Poll {
 
 const ENROL: &str = "enrol with the server";
 const CHECK_IN: &str = "check in with the server";
+
+fn ask(http: &Client, identity: &Identity, status: &Status) -> Result<CheckInAnswer, Error> {
+    let message = CheckIn {
+        model: status.model.clone(),
+        version: status.version.clone(),
+        slot: status.slot.clone(),
+        state: status.state,
+        support_ends: status.declaration.as_ref().map(|declaration| declaration.ends),
+        at: status.now,
+    };
+    post(http, CHECK_IN, "/device/v1/check-ins", &message, identity)
+}
 
 fn post<M: Message, A: DeserializeOwned>(
     http: &Client,

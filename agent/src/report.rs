@@ -74,7 +74,8 @@ impl Spool {
             let report = report_of(event, model, identity)?;
             let path = self.folder.join(format!("{:020}-{}.json", event.number, report.id));
             if !path.exists() {
-                let entry = Entry { routine: is_routine(&report.event), envelope: Envelope::seal(&report, &identity.key)? };
+                let entry =
+                    Entry { routine: is_routine(&report.event), envelope: Envelope::seal(&report, &identity.key)? };
                 disk::store_state(&path, &entry)?;
                 tracing::info!(event = event.number, report = %report.id, "a report waits to be sent");
             }
@@ -207,11 +208,15 @@ mod tests {
         let up = Fake::start(|_| Then::answer(204, b""));
         assert_eq!(spool.send(&Client::new(&up.url()).unwrap()).unwrap(), 2);
         assert_eq!(spool.waiting().unwrap(), 0);
-        let reasons: Vec<_> = up.requests().iter().map(|request| {
-            let report: Report = Envelope::parse(&request.body).unwrap().open(&identity.key.public()).unwrap();
-            assert_eq!(report.id.len(), 32);
-            report.event
-        }).collect();
+        let reasons: Vec<_> = up
+            .requests()
+            .iter()
+            .map(|request| {
+                let report: Report = Envelope::parse(&request.body).unwrap().open(&identity.key.public()).unwrap();
+                assert_eq!(report.id.len(), 32);
+                report.event
+            })
+            .collect();
         assert_eq!(reasons, [refused(1, "one").event, refused(2, "two").event]);
     }
 
@@ -220,9 +225,10 @@ mod tests {
         let (_dir, spool, identity, model) = spool();
         spool.keep(&[refused(1, "one"), refused(2, "two")], &model, &identity).unwrap();
         let first = std::sync::atomic::AtomicBool::new(true);
-        let server = Fake::start(move |_| match first.swap(false, std::sync::atomic::Ordering::SeqCst) {
-            true => Then::json(400, &Problem { status: 400, code: "message_invalid".into(), detail: "no".into() }),
-            false => Then::answer(204, b""),
+        let server = Fake::start(move |_| {
+            let problem = Problem { status: 400, code: "message_invalid".into(), detail: "no".into() };
+            let is_first = first.swap(false, std::sync::atomic::Ordering::SeqCst);
+            if is_first { Then::json(400, &problem) } else { Then::answer(204, b"") }
         });
         assert_eq!(spool.send(&Client::new(&server.url()).unwrap()).unwrap(), 1);
         assert_eq!(spool.waiting().unwrap(), 0);
@@ -236,7 +242,10 @@ mod tests {
         spool.keep(&events, &model, &identity).unwrap();
         let files = spool.files().unwrap();
         assert_eq!(files.len(), limits::SPOOL_REPORTS_MAX);
-        let names: Vec<_> = files.iter().map(|path| path.file_name().unwrap().to_str().unwrap()[..20].parse::<u64>().unwrap()).collect();
+        let names: Vec<_> = files
+            .iter()
+            .map(|path| path.file_name().unwrap().to_str().unwrap()[..20].parse::<u64>().unwrap())
+            .collect();
         assert_eq!(names[..2], [1, 5]);
     }
 

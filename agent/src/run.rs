@@ -62,16 +62,18 @@ pub(crate) fn run(path: &Path) -> Result<(), Error> {
     let mut processes = ["installd", "fetchd"].map(|name| Process::new(name, path));
     loop {
         let now = clock.monotonic();
-        processes.iter_mut().for_each(|process| process.tend(&program, now));
+        for process in &mut processes {
+            process.tend(&program, now);
+        }
         let next = processes.iter().filter(|process| process.child.is_none()).map(|process| process.start_at).min();
         match wait(&signals, next.map(|at| at.saturating_sub(clock.monotonic())))? {
             Some(Signal::SIGTERM | Signal::SIGINT) => break,
-            Some(Signal::SIGHUP) => processes.iter().for_each(|process| process.signal(Signal::SIGHUP)),
-            _ => {}
+            Some(Signal::SIGHUP) => signal_all(&processes, Signal::SIGHUP),
+            Some(_) | None => {}
         }
     }
     tracing::info!("both processes end");
-    processes.iter().for_each(|process| process.signal(Signal::SIGTERM));
+    signal_all(&processes, Signal::SIGTERM);
     let deadline = clock.monotonic() + END_MAX;
     for process in &mut processes {
         process.end(&clock, deadline);
@@ -94,8 +96,9 @@ pub(crate) fn follow_parent() {
 
 fn signals() -> Result<SignalFd, Errno> {
     let mut set = SigSet::empty();
-    let all = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGCHLD];
-    all.into_iter().for_each(|signal| set.add(signal));
+    for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGCHLD] {
+        set.add(signal);
+    }
     set.thread_block()?;
     SignalFd::with_flags(&set, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)
 }
@@ -115,6 +118,12 @@ fn wait(signals: &SignalFd, most: Option<Duration>) -> Result<Option<Signal>, Er
     Ok(signal.and_then(|number| Signal::try_from(number).ok()))
 }
 
+fn signal_all(processes: &[Process<'_>], signal: Signal) {
+    for process in processes {
+        process.signal(signal);
+    }
+}
+
 impl<'a> Process<'a> {
     fn new(name: &'static str, config: &'a Path) -> Self {
         Self { name, config, child: None, started: Duration::ZERO, start_at: Duration::ZERO, wait: WAIT_FIRST }
@@ -124,7 +133,8 @@ impl<'a> Process<'a> {
     fn tend(&mut self, program: &Path, now: Duration) {
         if let Some(status) = self.child.as_mut().and_then(|child| child.try_wait().ok().flatten()) {
             self.child = None;
-            self.wait = if now - self.started >= LIVED { WAIT_FIRST } else { (self.wait * 2).min(WAIT_MAX) };
+            self.wait =
+                if now.saturating_sub(self.started) >= LIVED { WAIT_FIRST } else { (self.wait * 2).min(WAIT_MAX) };
             self.start_at = now + self.wait;
             tracing::warn!(process = self.name, %status, start_in_ms = self.wait.as_millis(), "a process ended");
         }
@@ -144,7 +154,7 @@ impl<'a> Process<'a> {
     fn signal(&self, signal: Signal) {
         let pid = self.child.as_ref().and_then(|child| i32::try_from(child.id()).ok());
         if let Some(pid) = pid {
-            drop(kill(Pid::from_raw(pid), signal));
+            let _gone = kill(Pid::from_raw(pid), signal);
         }
     }
 

@@ -17,7 +17,9 @@ use crate::owner::{Outcome, Overview, Support};
 pub(crate) fn status(overview: &Overview) -> String {
     let device = &overview.device;
     let mut text = format!("{}\n", name(device));
-    let mut line = |label: &str, words: &str| drop(writeln!(text, "  {label:<13} {words}"));
+    let mut line = |label: &str, words: &str| {
+        let _ = writeln!(text, "  {label:<13} {words}");
+    };
     line("Version", &format!("{}, slot {}", device.version, device.slot));
     line("Support", &support_line(device));
     line("Update", &update_line(device));
@@ -38,7 +40,9 @@ pub(crate) fn status(overview: &Overview) -> String {
     if overview.notices_open > 0 {
         line("Notices", &format!("{} to be read: `tenure notices`", overview.notices_open));
     }
-    device.refused.iter().for_each(|refused| line("Refused", &refused_line(refused)));
+    for refused in &device.refused {
+        line("Refused", &refused_line(refused));
+    }
     text
 }
 
@@ -166,13 +170,14 @@ pub(crate) fn support(support: &Support) -> String {
         Some(declaration) => promise(declaration),
     };
     for refused in &support.refused {
-        drop(writeln!(text, "\nRefused: {}", refused_line(refused)));
+        let _ = writeln!(text, "\nRefused: {}", refused_line(refused));
     }
     text
 }
 
 fn promise(declaration: &Declaration) -> String {
-    let Declaration { designation, model, manufacturer, ends, components, after_end, advice, contact, .. } = declaration;
+    let Declaration { designation, model, manufacturer, ends, components, after_end, advice, contact, .. } =
+        declaration;
     let (declared, day) = (declaration.declared_at.day().in_words(), ends.in_words());
     format!(
         "{designation} ({model}), by {manufacturer}\n\
@@ -193,7 +198,11 @@ pub(crate) fn notices(notices: &[Notice]) -> String {
     let mut text = String::new();
     for notice in notices.iter().filter(|notice| notice.acknowledged_at.is_none()) {
         let (shown, words) = (notice.shown_at.day().in_words(), notice.text());
-        drop(write!(text, "{words}Told on {shown}. When you have read it: tenure notices --acknowledge {}\n\n", notice.id));
+        let _ = write!(
+            text,
+            "{words}Told on {shown}. When you have read it: tenure notices --acknowledge {}\n\n",
+            notice.id
+        );
     }
     if text.is_empty() {
         return "There is nothing new to tell.\n".into();
@@ -250,14 +259,17 @@ mod tests {
 
     #[test]
     fn a_device_that_knows_little_says_little() {
-        assert_eq!(status(&overview()), "\
+        assert_eq!(
+            status(&overview()),
+            "\
 acme-gw1
   Version       1.0.0, slot A
   Support       no declaration yet
   Update        none under way
   Clock         synchronised
   Server        https://updates.example.com
-");
+"
+        );
     }
 
     #[test]
@@ -286,7 +298,9 @@ acme-gw1
         overview.last_check = Some(LastCheck { at: time("2026-11-22T09:29:00Z"), outcome });
         overview.next_check_at = Some(time("2026-11-22T10:04:59Z"));
         (overview.reports_waiting, overview.notices_open) = (2, 1);
-        assert_eq!(status(&overview), "\
+        assert_eq!(
+            status(&overview),
+            "\
 Acme Gateway 1 (acme-gw1)
   Version       1.0.0, slot A
   Support       security updates until 31 December 2033
@@ -301,7 +315,8 @@ Acme Gateway 1 (acme-gw1)
   Notices       1 to be read: `tenure notices`
   Refused       on 21 November 2026 an attempt to shorten support from 31 December 2033 to 31 December 2030; \
 both signed texts are in /var/lib/tenure/install/evidence/1
-");
+"
+        );
     }
 
     #[test]
@@ -328,14 +343,17 @@ both signed texts are in /var/lib/tenure/install/evidence/1
     #[test]
     fn the_promise_is_told_in_full() {
         let all = Support { declaration: Some(declaration()), refused: Vec::new() };
-        assert_eq!(support(&all), "\
+        assert_eq!(
+            support(&all),
+            "\
 Acme Gateway 1 (acme-gw1), by Acme Ltd
 Security updates until 31 December 2033, as declared on 1 January 2026.
 Covered: device, app
 After that: The product goes on without its cloud.
 Advice: You can keep using it.
 To report a security problem: https://acme.example/security (answer within 5 days, news every 14 days)
-");
+"
+        );
         let none = Support { declaration: None, refused: Vec::new() };
         assert_eq!(support(&none), "This device has no support declaration yet.\n");
     }
@@ -354,13 +372,16 @@ To report a security problem: https://acme.example/security (answer within 5 day
             acknowledged_at: acknowledged.map(|at| at.parse().unwrap()),
         };
         let told = [notice("180-days-2033-12-31", Some("2033-07-05T00:00:00Z")), notice("90-days-2033-12-31", None)];
-        assert_eq!(notices(&told), "\
+        assert_eq!(
+            notices(&told),
+            "\
 Security updates for Acme Gateway 1 end on 31 December 2033.
 After that, newly found security holes will not be fixed.
 You can keep using it.
 Questions: https://acme.example/security
 Told on 2 October 2033. When you have read it: tenure notices --acknowledge 90-days-2033-12-31
-");
+"
+        );
         assert_eq!(notices(&told[..1]), "There is nothing new to tell.\n");
     }
 
@@ -368,7 +389,9 @@ Told on 2 October 2033. When you have read it: tenure notices --acknowledge 90-d
     fn numbers_are_rounded_and_plural() {
         assert_eq!(progress(0, 0), "0.0 of 0.0 MiB (100 %)");
         assert_eq!(progress(1_048_575, 1_048_576), "1.0 of 1.0 MiB (99 %)");
-        for (seconds, words) in [(1, "1 second"), (119, "119 seconds"), (120, "2 minutes"), (7200, "2 hours"), (172_800, "2 days")] {
+        for (seconds, words) in
+            [(1, "1 second"), (119, "119 seconds"), (120, "2 minutes"), (7200, "2 hours"), (172_800, "2 days")]
+        {
             assert_eq!(age(seconds), words);
         }
     }

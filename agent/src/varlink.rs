@@ -169,10 +169,13 @@ fn converse(stream: &UnixStream, uid: u32, service: &Arc<Service>) -> io::Result
         if call.oneway {
             continue;
         }
-        write_message(stream, &match answer {
-            Ok(parameters) => Answer { parameters, ..Answer::default() },
-            Err(fault) => Answer { error: Some(fault.name), parameters: fault.parameters, continues: false },
-        })?;
+        write_message(
+            stream,
+            &match answer {
+                Ok(parameters) => Answer { parameters, ..Answer::default() },
+                Err(fault) => Answer { error: Some(fault.name), parameters: fault.parameters, continues: false },
+            },
+        )?;
     }
     Ok(())
 }
@@ -340,9 +343,9 @@ mod tests {
     fn what_is_no_message_or_has_no_end_closes_the_connection_and_harms_nobody() {
         let dir = tempfile::tempdir().unwrap();
         let path = start(dir.path());
-        for bytes in [&b"nonsense\0"[..], &[b'x'; 2 * 1024 * 1024]] {
+        for bytes in [b"nonsense\0".to_vec(), vec![b'x'; 2 * 1024 * 1024]] {
             let mut stream = UnixStream::connect(&path).unwrap();
-            drop(stream.write_all(bytes));
+            drop(stream.write_all(&bytes));
             let read = stream.read(&mut [0; 16]);
             assert!(!matches!(read, Ok(1..)), "{read:?}");
         }

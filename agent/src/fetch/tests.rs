@@ -105,7 +105,7 @@ fn write(server: &Fake, slot: &Slot) -> (Result<(), Error>, Vec<(u64, u64)>) {
 
 #[test]
 fn a_payload_comes_in_one_request_frame_by_frame() {
-    let (server, slot) = (serve(|request, file| Then::range(request, file)), Slot::default());
+    let (server, slot) = (serve(Then::range), Slot::default());
     let (done, told) = write(&server, &slot);
     done.unwrap();
     assert_eq!(slot.bytes(), payload().0);
@@ -116,7 +116,7 @@ fn a_payload_comes_in_one_request_frame_by_frame() {
 
 #[test]
 fn what_is_in_the_slot_is_not_fetched_again() {
-    let (server, slot) = (serve(|request, file| Then::range(request, file)), Slot::default());
+    let (server, slot) = (serve(Then::range), Slot::default());
     let (stored, _) = payload();
     *slot.frames.lock().unwrap() = vec![stored[..100].to_vec(), stored[100..201].to_vec()];
     write(&server, &slot).0.unwrap();
@@ -132,8 +132,11 @@ fn a_connection_that_breaks_is_taken_up_at_the_byte_where_it_broke() {
             let status = if from > 0 { "206 Partial" } else { "200 OK" };
             let mut bytes = format!(
                 "HTTP/1.1 {status}\r\ncontent-length: {}\r\ncontent-range: bytes {from}-{}/{}\r\n\r\n",
-                file.len() - from, file.len() - 1, file.len()
-            ).into_bytes();
+                file.len() - from,
+                file.len() - 1,
+                file.len()
+            )
+            .into_bytes();
             // Half way into a frame, on every connection.
             let until = (from + whole + 250).min(file.len());
             bytes.extend_from_slice(&file[from..until]);
@@ -150,7 +153,8 @@ fn a_connection_that_breaks_is_taken_up_at_the_byte_where_it_broke() {
 
 #[test]
 fn a_server_that_hangs_or_fails_for_long_is_given_up_without_harm() {
-    let hang: fn(&Asked, &[u8]) -> Then = |_, _| Then::Hang(b"HTTP/1.1 200 OK\r\ncontent-length: 1045\r\n\r\nxx".to_vec());
+    let hang: fn(&Asked, &[u8]) -> Then =
+        |_, _| Then::Hang(b"HTTP/1.1 200 OK\r\ncontent-length: 1045\r\n\r\nxx".to_vec());
     let fail: fn(&Asked, &[u8]) -> Then = |_, _| Then::answer(500, b"oops");
     for (answer, text) in [(hang, "broke off"), (fail, "status 500")] {
         let (server, slot) = (serve(answer), Slot::default());
@@ -178,7 +182,7 @@ fn endless_data_is_not_read_past_the_last_frame() {
 
 #[test]
 fn a_frame_that_came_damaged_is_fetched_again_and_the_channel_stays_in_step() {
-    let (server, slot) = (serve(|request, file| Then::range(request, file)), Slot::default());
+    let (server, slot) = (serve(Then::range), Slot::default());
     *slot.refuse_once.lock().unwrap() = Some(3);
     write(&server, &slot).0.unwrap();
     assert_eq!(slot.bytes(), payload().0);
@@ -188,7 +192,7 @@ fn a_frame_that_came_damaged_is_fetched_again_and_the_channel_stays_in_step() {
 
 #[test]
 fn what_is_refused_for_ever_ends_at_once_with_the_reason() {
-    let server = serve(|request, file| Then::range(request, file));
+    let server = serve(Then::range);
     let installer = installer(|request, _| match request {
         Request::Index { .. } => refused("the slot is too small", Retry::Never),
         other => panic!("{other:?}"),
@@ -201,7 +205,7 @@ fn what_is_refused_for_ever_ends_at_once_with_the_reason() {
 
 #[test]
 fn an_installer_that_dies_half_way_is_an_error_and_no_hang() {
-    let server = serve(|request, file| Then::range(request, file));
+    let server = serve(Then::range);
     let (ours, theirs) = UnixStream::pair().unwrap();
     std::thread::spawn(move || {
         let mut body = Vec::new();
@@ -250,7 +254,10 @@ fn a_file_that_must_be_there_and_one_that_is_too_long_are_named() {
     let url = server.url();
     for (file, text) in [
         ("gone", "the repository has no gone".to_string()),
-        ("long", format!("cannot fetch long: the answer from {url}/repo/acme-gw1/metadata/long has more than 10 bytes")),
+        (
+            "long",
+            format!("cannot fetch long: the answer from {url}/repo/acme-gw1/metadata/long has more than 10 bytes"),
+        ),
     ] {
         let installer = installer(move |_, _| Reply::Want {
             want: Some(WantedFile { file: file.into(), bytes_max: 10, may_be_absent: false }),

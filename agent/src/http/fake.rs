@@ -8,7 +8,6 @@ use std::time::Duration;
 /// A request that came.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
-    pub(crate) method: String,
     pub(crate) path: String,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
@@ -55,7 +54,7 @@ impl Request {
         let mut line = String::new();
         reader.read_line(&mut line).ok().filter(|read| *read > 0)?;
         let mut words = line.split_whitespace().map(str::to_string);
-        let (method, path) = (words.next()?, words.next()?);
+        let path = words.nth(1)?;
         let mut headers = Vec::new();
         loop {
             let mut line = String::new();
@@ -63,7 +62,7 @@ impl Request {
             let Some((key, value)) = line.trim_end().split_once(": ") else { break };
             headers.push((key.to_lowercase(), value.to_string()));
         }
-        let mut request = Self { method, path, headers, body: Vec::new() };
+        let mut request = Self { path, headers, body: Vec::new() };
         let length = request.header("content-length").map_or(0, |length| length.parse().unwrap());
         request.body.resize(length, 0);
         reader.read_exact(&mut request.body).ok()?;
@@ -104,7 +103,9 @@ impl Then {
         match self {
             Self::Answer { status, headers, body } => {
                 let mut head = format!("HTTP/1.1 {status} X\r\ncontent-length: {}\r\n", body.len());
-                headers.iter().for_each(|(key, value)| head += &format!("{key}: {value}\r\n"));
+                for (key, value) in headers {
+                    head = format!("{head}{key}: {value}\r\n");
+                }
                 // In one piece: a second one would wait for the first one's acknowledgement.
                 let bytes = [(head + "\r\n").as_bytes(), &body].concat();
                 stream.write_all(&bytes).is_ok()
