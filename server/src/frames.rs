@@ -88,8 +88,7 @@ pub fn write(
 ) -> Result<Framed, Error> {
     let mut collector = Collector::new(plan.frame_bytes)?;
     thread::scope(|scope| {
-        let lanes: Vec<_> =
-            (0..plan.threads.max(1)).map(|_| open_lane(scope, plan.level)).collect();
+        let lanes: Vec<_> = (0..plan.threads.max(1)).map(|_| open_lane(scope, plan.level)).collect();
         run(image, plan, &lanes, |work| {
             progress(work.image.len() as u64);
             collector.take(&work, payload)
@@ -160,20 +159,15 @@ struct Collector {
 
 impl Collector {
     fn new(frame_bytes: u32) -> Result<Self, Error> {
-        Ok(Self {
-            index: FrameIndex::new(frame_bytes)?,
-            image: Hasher::new(),
-            payload: Hasher::new(),
-            frames: 0,
-        })
+        Ok(Self { index: FrameIndex::new(frame_bytes)?, image: Hasher::new(), payload: Hasher::new(), frames: 0 })
     }
 
     fn take(&mut self, work: &Work, out: &mut dyn Write) -> Result<(), Error> {
         let number = self.frames;
-        let stored = work.stored.as_ref().map_err(|error| Error::Compress {
-            number,
-            source: io::Error::new(error.kind(), error.to_string()),
-        })?;
+        let stored = work
+            .stored
+            .as_ref()
+            .map_err(|error| Error::Compress { number, source: io::Error::new(error.kind(), error.to_string()) })?;
         self.index.push(&work.image, stored)?;
         self.image.update(&work.image);
         self.payload.update(stored);
@@ -185,11 +179,7 @@ impl Collector {
         if self.frames == 0 {
             return Err(Error::Empty);
         }
-        Ok(Framed {
-            index: self.index,
-            image_sha256: self.image.finish(),
-            payload_sha256: self.payload.finish(),
-        })
+        Ok(Framed { index: self.index, image_sha256: self.image.finish(), payload_sha256: self.payload.finish() })
     }
 }
 
@@ -243,8 +233,7 @@ mod tests {
         let refused = write(&mut io::empty(), &mut io::sink(), SMALL, &mut |_| ());
         assert!(matches!(refused, Err(Error::Empty)));
         let mut narrow = [0_u8; 10];
-        let refused =
-            write(&mut io::repeat(7).take(100_000), &mut &mut narrow[..], SMALL, &mut |_| ());
+        let refused = write(&mut io::repeat(7).take(100_000), &mut &mut narrow[..], SMALL, &mut |_| ());
         assert!(matches!(refused, Err(Error::Write(_))));
     }
 

@@ -99,9 +99,7 @@ pub fn from_pem(text: &str, name: &str) -> Result<SigningKey, Error> {
 pub fn to_pem(key: &SigningKey) -> Result<String, Error> {
     // Without the public half: the form of RFC 5208, which every OpenSSL reads.
     let pair = KeypairBytes { secret_key: *key.seed(), public_key: None };
-    let pem = pair
-        .to_pkcs8_pem(LineEnding::LF)
-        .map_err(|source| Error::Shape { name: "a new key".into(), source })?;
+    let pem = pair.to_pkcs8_pem(LineEnding::LF).map_err(|source| Error::Shape { name: "a new key".into(), source })?;
     Ok(pem.as_str().to_string())
 }
 

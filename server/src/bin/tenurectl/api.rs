@@ -170,6 +170,12 @@ impl Server {
         &self.url
     }
 
+    /// Whether what is sent can be read on the way: not encrypted, and to another machine.
+    pub(crate) fn is_overheard(&self) -> bool {
+        let near = ["http://127.", "http://localhost", "http://[::1]"];
+        self.url.starts_with("http://") && !near.iter().any(|start| self.url.starts_with(start))
+    }
+
     /// Asks for JSON at `path`, which may carry a query.
     pub(crate) fn get(&self, path: &str) -> Result<(Value, Option<String>), Error> {
         let response = self.send("GET", path, (), None)?;
@@ -415,6 +421,11 @@ mod tests {
             assert!(matches!(Server::new(url), Err(Error::Url { .. })), "{url}");
         }
         assert_eq!(Server::new("http://127.0.0.1:8080/").unwrap().url(), "http://127.0.0.1:8080");
+        for (url, overheard) in
+            [("http://127.0.0.1:8080", false), ("http://updates.example", true), ("https://updates.example", false)]
+        {
+            assert_eq!(Server::new(url).unwrap().is_overheard(), overheard, "{url}");
+        }
     }
 
     #[test]

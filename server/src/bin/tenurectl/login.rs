@@ -66,6 +66,9 @@ pub(crate) fn run(site: &Site, args: &Args) -> Result<(), Error> {
         (false, Some(_)) => (drawn()?, true),
         (false, None) => return Err(Error::NoPassword),
     };
+    if server.is_overheard() {
+        site.screen.say(format!("note: {} sends the password in the clear; https:// does not", server.url()));
+    }
     let answer = match &setup {
         Some(token) => {
             server.post("/api/v1/setup", &json!({"token": token, "user": args.user, "password": password}))?

@@ -182,7 +182,9 @@ fn tell(screen: Screen, reading: &Reading, set: &TrustedSet, opened: &Opened) {
     screen
         .say(format!("  releases: {}", if releases.is_empty() { "none yet".to_string() } else { releases.join(", ") }));
     let how = if reading.payloads { "every byte read and right" } else { "there; --payloads reads every byte" };
-    screen.say(format!("  payloads: {} ({how})", words::bytes(payload_bytes(set))));
+    if !opened.releases.is_empty() {
+        screen.say(format!("  payloads: {} ({how})", words::bytes(payload_bytes(set))));
+    }
 }
 
 fn answer(reading: &Reading, set: &TrustedSet, opened: &Opened) -> Value {
