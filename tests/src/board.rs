@@ -305,7 +305,7 @@ file = "{clock}"
         let slot = self.booted.context("the board is off")?;
         self.run_until("the update is under way", limit, |board| {
             let written = board.switch.as_ref().map_or(0, PowerSwitch::journal_bytes) / 2;
-            Ok((written >= bytes || board.next_slot()? != Some(slot)).then_some(written))
+            Ok((written >= bytes || board.first_slot()?.as_deref() != Some(slot)).then_some(written))
         })
     }
 
@@ -313,7 +313,7 @@ file = "{clock}"
     pub fn run_until_armed(&mut self, limit: Duration) -> Result<()> {
         let slot = self.booted.context("the board is off")?;
         self.run_until("the other slot is to be tried", limit, |board| {
-            Ok((board.next_slot()? != Some(slot)).then_some(()))
+            Ok((board.first_slot()?.as_deref() != Some(slot)).then_some(()))
         })
     }
 
@@ -335,9 +335,9 @@ file = "{clock}"
         self.path("agent.toml")
     }
 
-    /// What the agent says.
+    /// What the agent says: on no disk of the board's, so that no cut can take it back.
     pub fn log(&self) -> PathBuf {
-        self.path("run.log")
+        self.folder.with_extension("log")
     }
 
     /// The board's environment, read by the judge's own reader.

@@ -16,7 +16,7 @@ use crate::world::World;
 /// The model of all tests.
 pub const MODEL: &str = "acme-gw1";
 /// About how many bytes of real files are in a test's image.
-pub const CONTENT_BYTES: u64 = 6 << 20;
+pub const CONTENT_BYTES: u64 = 16 << 20;
 /// The length of a test's slots.
 pub const SLOT_BYTES: u64 = 32 << 20;
 /// How long an update may take in a test, on a busy machine.

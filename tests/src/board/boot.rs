@@ -31,7 +31,14 @@ impl Board {
     /// the boot. With none left all get three again, and the board resets.
     fn choose_slot(&self) -> Result<Option<&'static str>> {
         let env = self.env()?;
-        let (mut variables, chosen) = self.look_ahead()?;
+        // Without a valid copy U-Boot loads its compiled defaults, which know no slots.
+        let mut variables = env.read()?.unwrap_or_default();
+        let order = variables.entry("BOOT_ORDER".into()).or_insert_with(|| SLOTS.join(" ")).clone();
+        for slot in SLOTS {
+            variables.entry(left_key(slot)).or_insert_with(|| "3".into());
+        }
+        let mut in_order = order.split(' ').filter_map(|name| SLOTS.into_iter().find(|slot| *slot == name));
+        let chosen = in_order.find(|slot| tries_left(&variables, slot) > 0);
         match chosen {
             Some(slot) => variables.insert(left_key(slot), format!("{:x}", tries_left(&variables, slot) - 1)),
             None => SLOTS.into_iter().fold(None, |_, slot| variables.insert(left_key(slot), "3".into())),
@@ -40,21 +47,10 @@ impl Board {
         Ok(chosen)
     }
 
-    /// The slot that the bootloader would choose now.
-    pub(super) fn next_slot(&self) -> Result<Option<&'static str>> {
-        Ok(self.look_ahead()?.1)
-    }
-
-    fn look_ahead(&self) -> Result<(Variables, Option<&'static str>)> {
-        // Without a valid copy U-Boot loads its compiled defaults, which know no slots.
-        let mut variables = self.env()?.read()?.unwrap_or_default();
-        let order = variables.entry("BOOT_ORDER".into()).or_insert_with(|| SLOTS.join(" ")).clone();
-        for slot in SLOTS {
-            variables.entry(left_key(slot)).or_insert_with(|| "3".into());
-        }
-        let mut in_order = order.split(' ').filter_map(|name| SLOTS.into_iter().find(|slot| *slot == name));
-        let chosen = in_order.find(|slot| tries_left(&variables, slot) > 0);
-        Ok((variables, chosen))
+    /// The slot that the bootloader is to try first.
+    pub(super) fn first_slot(&self) -> Result<Option<String>> {
+        let variables = self.env()?.read()?.unwrap_or_default();
+        Ok(variables.get("BOOT_ORDER").and_then(|order| order.split(' ').next()).map(str::to_owned))
     }
 
     /// Starts the kernel of a slot; `false` if there is none that is whole.

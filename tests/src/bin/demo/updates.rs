@@ -183,7 +183,7 @@ fn cut_power(seed: u64, cast: &mut Cast, show: &Show) -> Result<String> {
     for cut in 1..=CUTS {
         let board = cast.board()?;
         let when = if cut < CUTS {
-            let written = board.run_until_written(random.below(bytes / CUTS), UPDATE_LIMIT)?;
+            let written = board.run_until_written(bytes / 8 + random.below(bytes / 2), UPDATE_LIMIT)?;
             format!("after {} MiB", written >> 20)
         } else {
             board.run_until_armed(UPDATE_LIMIT)?;

@@ -1,0 +1,169 @@
+//! The promise: told in time, extended, and never shortened.
+
+#![expect(clippy::tests_outside_test_module, reason = "this whole file is a test")]
+
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tenure_proto::support::DECLARATION_PATH;
+use tenure_proto::time::Day;
+use tenure_tests::attacker::{self, Forged, StolenKeys, check_refused};
+use tenure_tests::board::Board;
+use tenure_tests::ensure;
+use tenure_tests::failure::{Context as _, Result};
+use tenure_tests::stage::{MODEL, Stage, UPDATE_LIMIT};
+
+fn notices(board: &Board) -> Result<Vec<Value>> {
+    let answer = board.run(&["notices", "--json"])?;
+    if answer.code != 0 {
+        return Ok(Vec::new());
+    }
+    let json = answer.json()?;
+    Ok(json.get("notices").unwrap_or(&json).as_array().cloned().unwrap_or_default())
+}
+
+fn wait_for_notice(board: &mut Board, id: &str) -> Result<Value> {
+    board.run_until(&format!("there is the notice {id}"), UPDATE_LIMIT, |board| {
+        Ok(notices(board)?.into_iter().find(|notice| notice.get("id") == Some(&id.into())))
+    })
+}
+
+/// Moves the clocks to noon of a day, and has the manufacturer's folder renewed.
+fn move_to(stage: &Stage, board: &mut Board, day: Day) -> Result<()> {
+    let noon = day.midnight_utc().plus_s(12 * 3600);
+    stage.world.clock_mut().set(noon)?;
+    stage.maker.run(&["model", "renew", MODEL])?;
+    board.clock().set(noon)
+}
+
+#[test]
+fn each_notice_is_shown_once_and_kept_until_it_is_acknowledged() -> Result<()> {
+    let stage = Stage::set("notices")?;
+    let files = stage.serve_files()?;
+    let mut board = stage.settled_board(files.url(), None)?;
+    let hook = board.path("root/notice.d/tell");
+    std::fs::create_dir_all(board.path("root/notice.d"))?;
+    std::fs::write(&hook, format!("#!/bin/sh\ncat >> {}\necho >> {0}\n", board.path("root/told").display()))?;
+    std::fs::set_permissions(&hook, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
+    let ends = stage.ends;
+    let plan = [
+        (-365, "365-days"),
+        (-180, "180-days"),
+        (-90, "90-days"),
+        (-30, "30-days"),
+        (1, "ended"),
+        (31, "ended-30-days-ago"),
+    ];
+    for (days, name) in plan {
+        move_to(&stage, &mut board, ends.plus_days(days))?;
+        let notice = wait_for_notice(&mut board, &format!("{name}-{ends}"))?;
+        for field in ["fact", "consequence", "action", "contact"] {
+            assert!(
+                notice.get(field).and_then(Value::as_str).is_some_and(|text| !text.is_empty()),
+                "{name} has {field}"
+            );
+        }
+        let file = std::fs::read_to_string(board.path("run/notices.json")).context("no notices.json")?;
+        assert!(file.contains(name), "notices.json has {name}");
+    }
+    let motd = std::fs::read_to_string(board.path("run/motd")).context("no motd")?;
+    assert!(motd.contains("ended on") && motd.contains(&ends.in_words()), "{motd}");
+
+    // The last one goes when a person has seen it, and a restart does not bring it back.
+    let id = format!("ended-30-days-ago-{ends}");
+    assert_eq!(board.run(&["notices", "--acknowledge", &id])?.code, 0);
+    board.restart()?;
+    board.run_until("the agent is up again", UPDATE_LIMIT, |board| board.status())?;
+    let acknowledged = wait_for_notice(&mut board, &id)?;
+    assert!(acknowledged.get("acknowledged_at").is_some_and(|at| !at.is_null()), "{acknowledged}");
+    let told = std::fs::read_to_string(board.path("root/told")).context("the hook told nobody")?;
+    for (_, name) in plan {
+        let times = told.matches(&format!("\"{name}-{ends}\"")).count();
+        assert_eq!(times, 1, "{name} is told once: {told}");
+    }
+    Ok(())
+}
+
+#[test]
+fn an_extension_takes_the_warnings_back_as_loudly() -> Result<()> {
+    let stage = Stage::set("extended")?;
+    let files = stage.serve_files()?;
+    let mut board = stage.settled_board(files.url(), None)?;
+    let (ends, later) = (stage.ends, stage.ends.plus_days(3 * 365));
+    move_to(&stage, &mut board, ends.plus_days(-30))?;
+    wait_for_notice(&mut board, &format!("30-days-{ends}"))?;
+    stage.maker.extend(later)?;
+    let notice = wait_for_notice(&mut board, &format!("extended-{later}"))?;
+    let fact = notice.get("fact").and_then(Value::as_str).unwrap_or_default().to_owned();
+    assert!(fact.contains(&ends.in_words()) && fact.contains(&later.in_words()), "{fact}");
+    let open = notices(&board)?;
+    assert!(!open.iter().any(|notice| notice.to_string().contains(&format!("30-days-{ends}"))), "{open:?}");
+    let told = board.run(&["support"])?.stdout;
+    assert!(told.contains(&later.in_words()), "{told}");
+    Ok(())
+}
+
+#[test]
+fn an_unsynchronised_clock_neither_ends_support_nor_keeps_it_alive() -> Result<()> {
+    let stage = Stage::set("unproven")?;
+    let files = stage.serve_files()?;
+    let mut board = stage.settled_board(files.url(), None)?;
+    board.clock().set_synchronised(false)?;
+    board.clock().set(stage.ends.plus_days(100).midnight_utc())?;
+    let start = Instant::now();
+    board.run_until("some checks", UPDATE_LIMIT, |board| {
+        let ended = notices(board)?.iter().any(|notice| notice.to_string().contains("\"ended"));
+        ensure!(!ended, "expected nothing to be ended by an unproven clock");
+        Ok((start.elapsed() > Duration::from_secs(4)).then_some(()))
+    })?;
+    // A clock that was set back does not hide the end either: signed times are a lower bound.
+    board.clock().set(stage.ends.plus_days(-900).midnight_utc())?;
+    stage.world.clock_mut().set(stage.ends.plus_days(2).midnight_utc())?;
+    stage.maker.run(&["model", "renew", MODEL])?;
+    wait_for_notice(&mut board, &format!("ended-{}", stage.ends))?;
+    Ok(())
+}
+
+#[test]
+fn a_shorter_promise_is_refused_by_tenurectl() -> Result<()> {
+    let stage = Stage::set("shorter")?;
+    let earlier = stage.ends.plus_days(-1);
+    let before = tenure_tests::digests::of_folder(stage.maker.folder())?;
+    for verb in ["extend", "declare"] {
+        let answer = stage.maker.attempt(&["support", verb, MODEL, "--ends", &earlier.to_string()])?;
+        check_refused(verb, answer.code, &answer.stderr, &[&earlier.in_words(), &stage.ends.in_words()])?;
+    }
+    assert_eq!(tenure_tests::digests::of_folder(stage.maker.folder())?, before, "nothing in the folder changed");
+    Ok(())
+}
+
+#[test]
+fn a_shorter_promise_is_refused_by_the_device_and_kept_as_evidence() -> Result<()> {
+    let stage = Stage::set("evidence")?;
+    let files = stage.serve_files()?;
+    let mut board = stage.settled_board(files.url(), None)?;
+    let mut forged = Forged::open(&stage.maker.repository())?;
+    let (_, held) = forged.declaration()?;
+    let shorter = forged.next_declaration(stage.ends.plus_days(-365))?;
+    let support_key = attacker::key(&stage.maker.folder().join("keys/support-1.pem"))?;
+    forged.place("support", DECLARATION_PATH, &shorter, &[support_key])?;
+    forged.publish(&StolenKeys::from(&stage.maker.online_keys())?)?;
+    let refused = board.run_until("it is refused", UPDATE_LIMIT, |board| {
+        Ok(board.status()?.and_then(|status| status.refused().into_iter().next()))
+    })?;
+    let folder = refused.get("evidence").and_then(Value::as_str).context("no evidence")?.to_owned();
+    let kept: Vec<Vec<u8>> =
+        std::fs::read_dir(&folder)?.flatten().filter_map(|file| std::fs::read(file.path()).ok()).collect();
+    assert!(kept.contains(&held) && kept.contains(&shorter), "both texts are kept, byte by byte, in {folder}");
+    let status = board.status()?.context("no status")?;
+    assert_eq!(status.support_ends(), Some(stage.ends.to_string().as_str()));
+
+    // It is evidence once, not at every check.
+    let start = Instant::now();
+    board.run_until("some checks", UPDATE_LIMIT, |_| Ok((start.elapsed() > Duration::from_secs(3)).then_some(())))?;
+    let status = board.status()?.context("no status")?;
+    assert_eq!(status.refused().len(), 1);
+    let exits = board.run(&["support"])?;
+    assert!(exits.stdout.contains(&stage.ends.in_words()), "{}", exits.stdout);
+    Ok(())
+}
