@@ -373,6 +373,27 @@ mod tests {
     }
 
     #[test]
+    fn the_shipped_example_loads_and_its_comments_are_the_defaults() {
+        let example = include_str!("../../systemd/agent.toml");
+        let key =
+            |line: &str| line.starts_with('#') && line.split_once(" = ").is_some_and(|(key, _)| !key.contains(' '));
+        let uncommented =
+            |line: &str| if key(line) { line.trim_start_matches('#').to_owned() } else { line.to_owned() };
+        let all = example.lines().map(uncommented).collect::<Vec<_>>().join("\n");
+        let (short, long) = (load(example, &[]).unwrap(), load(&all, &[]).unwrap());
+        let without_default = Config {
+            enrolment_token_file: None,
+            health: Health { command: None, ..long.health.clone() },
+            notices: Notices { hook_dir: None, ..long.notices.clone() },
+            clock_file: None,
+            ..long.clone()
+        };
+        assert_eq!(short, without_default);
+        assert!(long.enrolment_token_file.is_some() && long.health.command.is_some());
+        assert!(long.notices.hook_dir.is_some() && long.clock_file.is_some());
+    }
+
+    #[test]
     fn an_endless_configuration_is_refused() {
         let long = format!("#{}\n", "x".repeat(300_000));
         assert!(load(&long, &[]).unwrap_err().contains("262144"));

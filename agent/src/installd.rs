@@ -14,14 +14,15 @@ mod session;
 
 use std::io;
 use std::os::fd::{FromRawFd as _, OwnedFd};
-use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use nix::fcntl::{AT_FDCWD, AtFlags};
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
+use nix::sys::stat::{FchmodatFlags, Mode, fchmodat};
 use nix::unistd::{Gid, Uid, User};
 use tenure_proto::lifecycle::State;
 
@@ -345,11 +346,14 @@ fn listen(config: &Config, fetch_user: Option<&User>) -> Result<UnixListener, Er
 }
 
 /// Root and our user may connect; the group of `fetchd`, too. Who it is, is asked again then.
+///
+/// The folder may be `fetchd`'s: a link that it puts in the socket's place is not followed.
 fn open_socket_to(path: &Path, group: Option<Gid>) -> io::Result<()> {
     if let Some(group) = group.filter(|_| Uid::effective().is_root()) {
-        nix::unistd::chown(path, None, Some(group))?;
+        nix::unistd::fchownat(AT_FDCWD, path, None, Some(group), AtFlags::AT_SYMLINK_NOFOLLOW)?;
     }
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660))
+    let mode = Mode::S_IRUSR | Mode::S_IWUSR | Mode::S_IRGRP | Mode::S_IWGRP;
+    Ok(fchmodat(AT_FDCWD, path, mode, FchmodatFlags::NoFollowSymlink)?)
 }
 
 /// The first descriptor that systemd passes (`sd_listen_fds(3)`), if it does.

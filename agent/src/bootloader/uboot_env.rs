@@ -209,10 +209,12 @@ mod tests {
     use super::*;
     use std::fs;
 
+    use proptest::prelude::*;
+
     const SIZE: usize = 512;
 
     struct Board {
-        _dir: tempfile::TempDir,
+        dir: tempfile::TempDir,
         files: Vec<PathBuf>,
         env: Env,
     }
@@ -230,7 +232,7 @@ mod tests {
         for place in &places {
             fs::write(&place.device, encode(place, flags, &start).unwrap()).unwrap();
         }
-        Board { _dir: dir, files, env: Env { places } }
+        Board { dir, files, env: Env { places } }
     }
 
     #[test]
@@ -335,5 +337,49 @@ mod tests {
         fs::write(&board.files[1], b"short").unwrap();
         let error = board.env.read().unwrap_err().to_string();
         assert_eq!(error, format!("cannot read the U-Boot environment in {}", board.files[1].display()));
+    }
+    proptest! {
+        /// Whatever others keep there, it is there again; and any bytes are read without harm.
+        #[test]
+        fn what_is_written_reads_back(
+            pairs in proptest::collection::btree_map("[^=\0]{1,12}", "[^\0]{0,20}", 0..6),
+            flags in proptest::option::of(any::<u8>()),
+            noise in proptest::collection::vec(any::<u8>(), 0..64),
+        ) {
+            let place = Place { device: "/dev/null".into(), offset: 0, size: SIZE };
+            let given: Variables = pairs.into_iter().map(|(name, value)| (name.into_bytes(), value.into_bytes())).collect();
+            prop_assume!(given.iter().map(|(name, value)| name.len() + value.len() + 2).sum::<usize>() < SIZE - 6);
+            let bytes = encode(&place, flags, &given).unwrap();
+            prop_assert_eq!(bytes.len(), SIZE);
+            let copy = decode(&bytes, flags.is_some()).unwrap();
+            prop_assert_eq!((copy.flags, copy.variables), (flags.unwrap_or(0), given));
+            decode(&noise, true);
+            let checked = [&crc32fast::hash(&noise).to_le_bytes()[..], &noise].concat();
+            prop_assert!(decode(&checked, false).is_some());
+        }
+    }
+
+    /// Where `fw_printenv` and `fw_setenv` (libubootenv) are installed, they are the judges.
+    #[test]
+    fn others_read_what_we_write_and_we_read_what_they_write() {
+        let board = board(2);
+        let config = board.dir.path().join("fw_env.config");
+        let lines = board.files.iter().map(|file| format!("{} 0x0 {SIZE:#x}\n", file.display()));
+        fs::write(&config, lines.collect::<String>()).unwrap();
+        let run = |program: &str, words: &[&str]| {
+            let output = std::process::Command::new(program).arg("-c").arg(&config).args(words).output();
+            output.ok().map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+        };
+        for nth in 0..260 {
+            let mut now = board.env.read().unwrap();
+            now.insert(b"BOOT_B_LEFT".to_vec(), format!("{nth:x}").into_bytes());
+            board.env.write(&now).unwrap();
+            let Some(printed) = run("fw_printenv", &["-n", "BOOT_B_LEFT"]) else { return };
+            assert_eq!(printed, format!("{nth:x}"));
+            run("fw_setenv", &["BOOT_ORDER", &format!("{nth} A")]).unwrap();
+            let theirs = board.env.read().unwrap();
+            assert_eq!(theirs[&b"BOOT_ORDER"[..]], format!("{nth} A").into_bytes());
+            assert_eq!(theirs[&b"ethaddr"[..]], b"00:11:22:33:44:55");
+        }
     }
 }
