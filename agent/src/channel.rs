@@ -296,8 +296,9 @@ pub(crate) fn receive<T: DeserializeOwned>(mut stream: &UnixStream, body: &mut V
     Ok(Some(serde_json::from_slice(&header)?))
 }
 
-fn split_lengths([a, b, c, d, e, f, g, h]: [u8; 8]) -> (u64, u64) {
-    (u32::from_be_bytes([a, b, c, d]).into(), u32::from_be_bytes([e, f, g, h]).into())
+fn split_lengths(lengths: [u8; 8]) -> (u64, u64) {
+    let both = u64::from_be_bytes(lengths);
+    (both >> 32, both & u64::from(u32::MAX))
 }
 
 fn read_exactly(stream: &UnixStream, bytes: u64, into: &mut Vec<u8>) -> Result<(), Error> {
