@@ -4,6 +4,8 @@
 //! say. Whatever it knows is on the medium before it matters, so that it may be killed at any
 //! time; the end on SIGTERM is no more than that, done politely.
 
+mod failure;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -16,11 +18,11 @@ use tenure_proto::version::Version;
 use tenure_proto::{limits, policy};
 
 use crate::chain::Chain;
-use crate::channel::{Offered, Reply, Request, Retry, Status};
+use crate::channel::{Offered, Reply, Request, Status};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::fetch::{self, Fetch, Plan};
-use crate::http::{self, Client, Timeouts};
+use crate::http::{Client, Timeouts};
 use crate::identity::{self, Identity};
 use crate::installer::{self, Installer};
 use crate::notice::{self, Notices};
@@ -28,6 +30,7 @@ use crate::owner::{LastCheck, Outcome, Overview, Shared, Support};
 use crate::poll::{self, Poll};
 use crate::report::{self, Spool};
 use crate::{disk, systemd, varlink};
+use failure::Failure;
 
 /// Why `fetchd` cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -53,44 +56,6 @@ pub(crate) enum Error {
     /// Signals or threads.
     #[error("cannot start fetchd")]
     System(#[from] std::io::Error),
-}
-
-/// Why a check failed.
-#[derive(Debug, thiserror::Error)]
-enum Failure {
-    #[error("cannot ask the installer")]
-    Installer(#[from] installer::Error),
-    #[error("cannot use the network")]
-    Http(#[from] http::Error),
-    #[error("the check-in failed")]
-    Poll(#[from] poll::Error),
-    #[error("the check failed")]
-    Fetch(#[from] fetch::Error),
-    #[error("version {version} was not installed")]
-    Write { version: Version, source: fetch::Error },
-}
-
-impl Failure {
-    fn retry(&self) -> Retry {
-        match self {
-            Self::Installer(source) => source.retry(),
-            Self::Http(source) => source.retry(),
-            Self::Poll(source) => source.retry(),
-            Self::Fetch(source) | Self::Write { source, .. } => source.retry(),
-        }
-    }
-
-    /// Whether the installer is not there: it is starting, or being started again.
-    fn is_local(&self) -> bool {
-        use installer::Error as E;
-        let (Self::Installer(installer)
-        | Self::Fetch(fetch::Error::Installer { source: installer, .. })
-        | Self::Write { source: fetch::Error::Installer { source: installer, .. }, .. }) = self
-        else {
-            return false;
-        };
-        matches!(installer, E::Connect { .. } | E::HungUp | E::Channel(_))
-    }
 }
 
 /// How soon the installer is asked again while an update is about to end, or when it is not there.
@@ -285,7 +250,7 @@ impl<'a> Fetchd<'a> {
             status = installer.status()?;
         }
         self.learn(status.clone());
-        let http = Client::with_timeouts(&self.config.server, self.timeouts)?;
+        let http = Client::new(&self.config.server, self.timeouts)?;
         let (offered, failure) = match self.poll.check_in(&http, &self.identity, &status) {
             Ok(answer) => {
                 self.interval_s = answer.interval_s.unwrap_or(self.interval_s);

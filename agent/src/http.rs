@@ -162,12 +162,7 @@ const THROWN_AWAY_MAX: u64 = 16 * 1024;
 
 impl Client {
     /// Makes a client of `server` (`https://host`), without connecting yet.
-    pub(crate) fn new(server: &str) -> Result<Self, Error> {
-        Self::with_timeouts(server, Timeouts::STANDARD)
-    }
-
-    /// Makes one that waits for other times.
-    pub(crate) fn with_timeouts(server: &str, timeouts: Timeouts) -> Result<Self, Error> {
+    pub(crate) fn new(server: &str, timeouts: Timeouts) -> Result<Self, Error> {
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .https_only(server.starts_with("https://"))
@@ -349,11 +344,8 @@ mod tests {
     use super::*;
 
     fn client(fake: &Fake) -> Client {
-        Client::with_timeouts(
-            &fake.url(),
-            Timeouts { request: Duration::from_millis(400), stall: Duration::from_millis(200) },
-        )
-        .unwrap()
+        Client::new(&fake.url(), Timeouts { request: Duration::from_millis(400), stall: Duration::from_millis(200) })
+            .unwrap()
     }
 
     #[test]
@@ -478,7 +470,7 @@ mod tests {
 
     #[test]
     fn nobody_there_is_an_error_that_names_the_address() {
-        let client = Client::new("http://127.0.0.1:1").unwrap();
+        let client = Client::new("http://127.0.0.1:1", Timeouts::STANDARD).unwrap();
         let error = client.get("/x", 9).unwrap_err();
         assert_eq!(error.to_string(), "cannot reach http://127.0.0.1:1/x");
         assert!(error.is_unreachable());

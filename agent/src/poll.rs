@@ -209,6 +209,7 @@ fn is_plain_server(error: &Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::Timeouts;
     use crate::http::fake::{Fake, Then};
     use serde_json::json;
     use std::path::Path;
@@ -227,7 +228,12 @@ mod tests {
             "now": "2026-11-22T09:30:00Z", "floor": "2026-11-22T09:00:00Z", "clock": "synchronised",
             "metadata": {}, "refused": [], "denied": [],
         });
-        (poll, identity, Client::new(&server.url()).unwrap(), serde_json::from_value(status).unwrap())
+        (
+            poll,
+            identity,
+            Client::new(&server.url(), Timeouts::STANDARD).unwrap(),
+            serde_json::from_value(status).unwrap(),
+        )
     }
 
     fn problem(status: u16, code: &str) -> Then {
@@ -306,7 +312,7 @@ mod tests {
         let (mut standing, identity, http, status) = poll(dir.path(), &server);
         let error = standing.check_in(&http, &identity, &status).unwrap_err();
         assert!(!error.is_unreachable() && error.retry() == Retry::Later, "{error:?}");
-        let gone = Client::new("http://127.0.0.1:1").unwrap();
+        let gone = Client::new("http://127.0.0.1:1", Timeouts::STANDARD).unwrap();
         assert!(standing.check_in(&gone, &identity, &status).unwrap_err().is_unreachable());
         let server = Fake::start(|_| Then::answer(200, b"not json"));
         let (mut standing, identity, http, status) = poll(dir.path(), &server);

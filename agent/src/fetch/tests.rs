@@ -90,7 +90,7 @@ fn serve(payload_answer: impl Fn(&Asked, &[u8]) -> Then + Send + Sync + 'static)
 
 fn with<T>(server: &Fake, installer: Installer, act: impl FnOnce(&mut Fetch<'_>) -> T) -> T {
     let timeouts = Timeouts { request: Duration::from_millis(500), stall: Duration::from_millis(200) };
-    let http = Client::with_timeouts(&server.url(), timeouts).unwrap();
+    let http = Client::new(&server.url(), timeouts).unwrap();
     let (mut installer, model, clock) = (installer, "acme-gw1".parse().unwrap(), Clock::for_test());
     let pause = Duration::from_millis(1);
     act(&mut Fetch { http: &http, installer: &mut installer, model: &model, clock: &clock, pause })

@@ -1,0 +1,45 @@
+//! Why a check failed, and what that means for the next one.
+
+use tenure_proto::version::Version;
+
+use crate::channel::Retry;
+use crate::{fetch, http, installer, poll};
+
+/// Why a check failed.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Failure {
+    #[error(transparent)]
+    Installer(#[from] installer::Error),
+    #[error(transparent)]
+    Http(#[from] http::Error),
+    #[error(transparent)]
+    Poll(#[from] poll::Error),
+    #[error(transparent)]
+    Fetch(#[from] fetch::Error),
+    #[error("version {version} was not installed")]
+    Write { version: Version, source: fetch::Error },
+}
+
+impl Failure {
+    /// Whether trying again can help.
+    pub(super) fn retry(&self) -> Retry {
+        match self {
+            Self::Installer(source) => source.retry(),
+            Self::Http(source) => source.retry(),
+            Self::Poll(source) => source.retry(),
+            Self::Fetch(source) | Self::Write { source, .. } => source.retry(),
+        }
+    }
+
+    /// Whether the installer is not there: it is starting, or being started again.
+    pub(super) fn is_local(&self) -> bool {
+        use installer::Error as E;
+        let (Self::Installer(installer)
+        | Self::Fetch(fetch::Error::Installer { source: installer, .. })
+        | Self::Write { source: fetch::Error::Installer { source: installer, .. }, .. }) = self
+        else {
+            return false;
+        };
+        matches!(installer, E::Connect { .. } | E::HungUp | E::Channel(_))
+    }
+}
