@@ -1,6 +1,7 @@
 //! SHA-256 as a value.
 
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::fmt;
 use core::str::FromStr;
 
@@ -114,19 +115,18 @@ pub fn to_hex(bytes: &[u8]) -> String {
 
 /// Reads exactly `N` bytes of lower-case hexadecimal.
 pub fn from_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
-    let text = text.as_bytes();
-    if text.len() != N * 2 {
-        return None;
-    }
-    let mut bytes = [0; N];
-    for (byte, pair) in bytes.iter_mut().zip(text.chunks_exact(2)) {
-        *byte = pair.iter().try_fold(0_u8, |value, digit| match digit {
-            b'0'..=b'9' => Some(value << 4 | (digit - b'0')),
-            b'a'..=b'f' => Some(value << 4 | (digit - b'a' + 10)),
-            _ => None,
-        })?;
-    }
-    Some(bytes)
+    bytes_from_hex(text).filter(|_| text.len() == N * 2)?.try_into().ok()
+}
+
+/// Reads any number of bytes of lower-case hexadecimal.
+pub fn bytes_from_hex(text: &str) -> Option<Vec<u8>> {
+    let digit = |digit: &u8| match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        _ => None,
+    };
+    let pairs = text.as_bytes().chunks(2);
+    pairs.map(|pair| pair.first().and_then(digit).zip(pair.get(1).and_then(digit)).map(|(a, b)| a << 4 | b)).collect()
 }
 
 #[cfg(test)]

@@ -89,8 +89,7 @@ impl Envelope {
         let body = self.body::<T>()?;
         let (message, id) = (pae(T::TYPE, &body), key.id());
         let valid = |signature: &EnvelopeSignature| {
-            let bytes = BASE64.decode(&signature.sig).ok().and_then(|bytes| bytes.try_into().ok());
-            bytes.is_some_and(|bytes: [u8; 64]| key.verifies(&message, &bytes))
+            BASE64.decode(&signature.sig).is_ok_and(|bytes| key.verifies(&message, &bytes))
         };
         if !self.signatures.iter().take(limits::SIGNATURES_MAX).any(valid) {
             return Err(Error::Signature(id));

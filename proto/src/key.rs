@@ -1,18 +1,25 @@
 //! Keys, signatures and thresholds.
 //!
-//! Ed25519 to begin with. A key of another type or scheme is kept and never counts, so that a
-//! device can follow its maker to an algorithm that it does not know (TUF 1.0.34, 4.2).
+//! A key of a type or scheme that we do not know is kept and never counts, so that a device can
+//! follow its maker to an algorithm that it does not know (TUF 1.0.34, 4.2).
+
+mod known;
+mod signing;
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::{String, ToString as _};
 use core::fmt;
 
-use ed25519_dalek::{Signer as _, VerifyingKey};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::canonical;
-use crate::digest::{Digest, from_hex, to_hex};
+use crate::digest::{Digest, bytes_from_hex, to_hex};
+
+pub use known::Scheme;
+pub use signing::SigningKey;
+
+use known::Known;
 
 /// The name of a key: by TUF the SHA-256 of its canonical form; taken as written when read.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
@@ -54,10 +61,6 @@ pub struct RoleKeys {
     pub extra: BTreeMap<String, Value>,
 }
 
-/// The private half of an Ed25519 key. Its bytes come from the caller; they are wiped on drop.
-#[derive(Clone)]
-pub struct SigningKey(ed25519_dalek::SigningKey);
-
 impl PublicKey {
     /// Makes the TUF form of an Ed25519 key.
     pub fn ed25519(public: &[u8; 32]) -> Self {
@@ -75,43 +78,18 @@ impl PublicKey {
 
     /// The Ed25519 key inside, if it is one.
     pub fn as_ed25519(&self) -> Option<[u8; 32]> {
-        let known = self.keytype == "ed25519" && self.scheme == "ed25519";
-        from_hex(self.keyval.get("public").filter(|_| known)?.as_str()?)
+        let known = Known::of(self).filter(|known| known.scheme == Scheme::Ed25519)?;
+        known.bytes.try_into().ok()
+    }
+
+    /// The scheme, if we know it and the key is one.
+    pub fn scheme(&self) -> Option<Scheme> {
+        Known::of(self).map(|known| known.scheme)
     }
 
     /// Whether `signature` is this key's over `message`; `false` for a key of unknown kind.
-    pub fn verifies(&self, message: &[u8], signature: &[u8; 64]) -> bool {
-        let key = self.as_ed25519().and_then(|bytes| VerifyingKey::from_bytes(&bytes).ok());
-        let signature = ed25519_dalek::Signature::from_bytes(signature);
-        key.is_some_and(|key| key.verify_strict(message, &signature).is_ok())
-    }
-}
-
-impl SigningKey {
-    /// Takes the 32 secret bytes.
-    pub fn from_seed(seed: &[u8; 32]) -> Self {
-        Self(ed25519_dalek::SigningKey::from_bytes(seed))
-    }
-
-    /// The 32 secret bytes, for the one place that stores them.
-    pub fn seed(&self) -> &[u8; 32] {
-        self.0.as_bytes()
-    }
-
-    /// The public half.
-    pub fn public(&self) -> PublicKey {
-        PublicKey::ed25519(self.0.verifying_key().as_bytes())
-    }
-
-    /// Signs `message`.
-    pub fn sign(&self, message: &[u8]) -> [u8; 64] {
-        self.0.sign(message).to_bytes()
-    }
-}
-
-impl fmt::Debug for SigningKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "SigningKey({})", self.public().id().0)
+    pub fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
+        Known::of(self).is_some_and(|known| known.verifies(message, signature))
     }
 }
 
@@ -127,9 +105,9 @@ impl fmt::Display for KeyId {
 pub fn signers(role: &RoleKeys, keys: &BTreeMap<KeyId, PublicKey>, signatures: &[Signature], message: &[u8]) -> usize {
     let valid = signatures.iter().filter(|signature| role.keyids.contains(&signature.keyid));
     let valid = valid.filter_map(|signature| {
-        let key = keys.get(&signature.keyid)?;
-        let bytes = from_hex::<64>(&signature.sig)?;
-        key.verifies(message, &bytes).then(|| key.as_ed25519()).flatten()
+        let known = Known::of(keys.get(&signature.keyid)?)?;
+        let bytes = bytes_from_hex(&signature.sig)?;
+        known.verifies(message, &bytes).then_some(known)
     });
     valid.collect::<BTreeSet<_>>().len()
 }
@@ -138,6 +116,7 @@ pub fn signers(role: &RoleKeys, keys: &BTreeMap<KeyId, PublicKey>, signatures: &
 mod tests {
     use super::*;
     use alloc::vec;
+    use alloc::vec::Vec;
 
     fn signature(name: &str, key: &SigningKey, message: &[u8]) -> Signature {
         Signature { keyid: KeyId(name.to_string()), sig: to_hex(&key.sign(message)), extra: BTreeMap::new() }
@@ -163,6 +142,65 @@ mod tests {
         let role = RoleKeys { keyids: [name.clone()].into(), threshold: 1, extra: BTreeMap::new() };
         let made = [signature(&name.0, &key, b"m")];
         assert_eq!(signers(&role, &[(name, public)].into(), &made, b"m"), 0);
+    }
+
+    /// Keys and signatures made by another library, one of each scheme.
+    fn foreign() -> (String, Vec<(PublicKey, KeyId, Vec<u8>)>) {
+        let file: Value = serde_json::from_str(include_str!("../tests/data/signatures.json")).unwrap();
+        let read = |made: &Value| {
+            let key: PublicKey = serde_json::from_value(made["key"].clone()).unwrap();
+            let signature = bytes_from_hex(made["sig"].as_str().unwrap()).unwrap();
+            (key, KeyId(made["keyid"].as_str().unwrap().into()), signature)
+        };
+        (file["message"].as_str().unwrap().into(), file["signatures"].as_array().unwrap().iter().map(read).collect())
+    }
+
+    #[test]
+    fn signatures_of_every_scheme_made_by_another_library_are_verified() {
+        let (message, made) = foreign();
+        let schemes: Vec<_> = made.iter().map(|(key, ..)| key.scheme().unwrap()).collect();
+        let (classical, quantum) = schemes.split_at(3);
+        assert_eq!(classical, [Scheme::Ed25519, Scheme::EcdsaP256, Scheme::RsaPss]);
+        assert_eq!(quantum, [Scheme::MlDsa44, Scheme::MlDsa65, Scheme::MlDsa87]);
+        for (key, name, signature) in made {
+            assert!(key.verifies(message.as_bytes(), &signature), "{}", key.scheme);
+            assert!(!key.verifies(b"another message", &signature), "{}", key.scheme);
+            let mut bad = signature.clone();
+            bad[20] ^= 1;
+            assert!(!key.verifies(message.as_bytes(), &bad), "{}", key.scheme);
+            for bad in [&signature[1..], &[], &[0; 64]] {
+                assert!(!key.verifies(message.as_bytes(), bad), "{}", key.scheme);
+            }
+            // Both libraries name a key alike.
+            assert_eq!(key.id(), name, "{}", key.scheme);
+        }
+    }
+
+    #[test]
+    fn a_key_of_a_known_scheme_with_bad_bytes_never_counts() {
+        let (message, made) = foreign();
+        for (key, _, signature) in &made {
+            let other = made.iter().map(|(key, ..)| key).find(|other| other.scheme != key.scheme).unwrap();
+            for public in [
+                "",
+                "00",
+                "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----",
+                other.keyval["public"].as_str().unwrap(),
+            ] {
+                let mut bad = key.clone();
+                bad.keyval.insert("public".into(), public.into());
+                assert!(!bad.verifies(message.as_bytes(), signature), "{} {public}", key.scheme);
+            }
+        }
+    }
+
+    #[test]
+    fn our_post_quantum_signatures_verify_and_repeat() {
+        let key = SigningKey::ml_dsa_65(&[7; 32]);
+        let signature = key.sign(b"m");
+        assert_eq!((signature.len(), key.public().scheme()), (3309, Some(Scheme::MlDsa65)));
+        assert!(key.public().verifies(b"m", &signature) && !key.public().verifies(b"n", &signature));
+        assert_eq!(key.sign(b"m"), signature);
     }
 
     #[test]
