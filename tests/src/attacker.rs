@@ -180,6 +180,19 @@ pub fn copy_folder(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Fails unless each of the texts is kept in the folder, byte by byte.
+pub fn check_evidence(folder: &str, texts: &[&[u8]]) -> Result<()> {
+    let kept = crate::digests::of_folder(Path::new(folder))?;
+    let digests: Vec<_> = kept.values().collect();
+    ensure!(
+        texts.iter().all(|text| digests.contains(&&Digest::of(text))),
+        "expected {} signed texts in {folder}, saw {:?}",
+        texts.len(),
+        kept.keys()
+    );
+    Ok(())
+}
+
 /// Fails unless a command was refused in words that name the thing.
 pub fn check_refused(what: &str, code: i32, said: &str, words: &[&str]) -> Result<()> {
     let names_it = words.iter().all(|word| said.contains(word));

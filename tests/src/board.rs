@@ -163,6 +163,17 @@ file = "{clock}"
         self.known.push(image.clone());
     }
 
+    /// Takes devices as slots instead of files; the power is off.
+    pub fn use_devices(&mut self, devices: [PathBuf; 2]) -> Result<()> {
+        let mut config = std::fs::read_to_string(self.config()).context("cannot read agent.toml")?;
+        for (file, device) in self.slots.iter().zip(&devices) {
+            config = config.replace(&file.display().to_string(), &device.display().to_string());
+        }
+        std::fs::write(self.config(), config).context("cannot write agent.toml")?;
+        self.slots = devices;
+        Ok(())
+    }
+
     /// Puts a power switch between the agent and its files, from the next boot on.
     pub fn wire_power_switch(&mut self) -> Result<()> {
         let mut journal = self.folder.clone();

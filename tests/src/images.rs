@@ -99,6 +99,9 @@ pub fn health_script(health: Health) -> &'static str {
 /// Where the health check lies in an image.
 const HEALTH: &str = "/usr/lib/tenure/health";
 
+/// Where the version stands; the first may be a link to the second, and then the second is read.
+const OS_RELEASE: [&str; 2] = ["/etc/os-release", "/usr/lib/os-release"];
+
 /// Programs of this machine in a fixed order, the same ones for the same recipe. Every tenth is
 /// left out by turns, so that two generations differ as two releases of a distribution do.
 fn real_files(recipe: &Recipe) -> Result<Vec<PathBuf>> {
@@ -150,18 +153,14 @@ fn read_squashfs(file: File) -> Result<System> {
     let mut file = file;
     std::io::Seek::rewind(&mut file)?;
     let system = FilesystemReader::from_reader(BufReader::new(file)).map_err(unreadable)?;
-    let read = |paths: &[&str]| {
-        let node = system.files().find(|node| paths.iter().any(|path| node.fullpath == Path::new(path)))?;
+    let read = |path: &str| {
+        let node = system.files().find(|node| node.fullpath == Path::new(path))?;
         let InnerNode::File(inner) = &node.inner else { return None };
         let mut bytes = Vec::new();
         system.file(inner).reader().read_to_end(&mut bytes).ok()?;
         Some(bytes)
     };
-    // In a distribution /etc/os-release is a symbolic link; its file comes first.
-    Ok(System {
-        os_release: read(&["/usr/lib/os-release"]).or_else(|| read(&["/etc/os-release"])),
-        health: read(&[HEALTH]),
-    })
+    Ok(System { os_release: OS_RELEASE.iter().find_map(|path| read(path)), health: read(HEALTH) })
 }
 
 /// An ext4 image is read by `debugfs`, if the machine has it.
@@ -172,7 +171,7 @@ fn read_with_debugfs(slot: &Path) -> System {
         let output = command.output().ok().filter(|output| output.status.success())?;
         Some(output.stdout).filter(|bytes| !bytes.is_empty())
     };
-    System { os_release: read("/usr/lib/os-release").or_else(|| read("/etc/os-release")), health: read(HEALTH) }
+    System { os_release: OS_RELEASE.iter().find_map(|path| read(path)), health: read(HEALTH) }
 }
 
 /// Where system programs are, for a person that is not root too.

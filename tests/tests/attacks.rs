@@ -267,7 +267,7 @@ fn a_frame_index_with_a_changed_bit_is_refused() -> Result<()> {
     let mut scene = Scene::set("index")?;
     scene.files.fail("rootfs.frames", Fault::Flip(60));
     scene.stage.publish("1.1.0", Health::Good)?;
-    scene.is_refused(&["rootfs.frames", "digest"])?;
+    scene.is_refused(&["frame index", "digest"])?;
     scene.board.check_bootable()?;
     assert_eq!((scene.board.booted(), scene.board.boots()), (Some("A"), 1));
     scene.files.behave();

@@ -71,6 +71,10 @@ fn each_notice_is_shown_once_and_kept_until_it_is_acknowledged() -> Result<()> {
 
     // The last one goes when a person has seen it, and a restart does not bring it back.
     let id = format!("ended-30-days-ago-{ends}");
+    board.run_until("the hook had it, and the agent knows", UPDATE_LIMIT, |board| {
+        let state = std::fs::read_to_string(board.path("state/fetch/notices.json")).unwrap_or_default();
+        Ok((state.matches(&id).count() > 1).then_some(()))
+    })?;
     assert_eq!(board.run(&["notices", "--acknowledge", &id])?.code, 0);
     board.restart()?;
     board.run_until("the agent is up again", UPDATE_LIMIT, |board| board.status())?;
@@ -152,9 +156,7 @@ fn a_shorter_promise_is_refused_by_the_device_and_kept_as_evidence() -> Result<(
         Ok(board.status()?.and_then(|status| status.refused().into_iter().next()))
     })?;
     let folder = refused.get("evidence").and_then(Value::as_str).context("no evidence")?.to_owned();
-    let kept: Vec<Vec<u8>> =
-        std::fs::read_dir(&folder)?.flatten().filter_map(|file| std::fs::read(file.path()).ok()).collect();
-    assert!(kept.contains(&held) && kept.contains(&shorter), "both texts are kept, byte by byte, in {folder}");
+    attacker::check_evidence(&folder, &[&held, &shorter])?;
     let status = board.status()?.context("no status")?;
     assert_eq!(status.support_ends(), Some(stage.ends.to_string().as_str()));
 

@@ -90,6 +90,7 @@ fn shorten_on_device(cast: &mut Cast) -> Result<String> {
     let backup = cast.world.path("backup");
     attacker::copy_folder(&repository, &backup)?;
     let (mut forged, bytes) = forge(cast, &repository)?;
+    let (_, promised) = forged.declaration()?;
     forged.place("support", DECLARATION_PATH, &bytes, &[support_key(cast)?])?;
     let keys = StolenKeys::from(&cast.maker()?.online_keys())?;
     forged.publish(&keys)?;
@@ -100,7 +101,7 @@ fn shorten_on_device(cast: &mut Cast) -> Result<String> {
         Ok(status.refused().into_iter().find(|refusal| refusal.get("offered_ends") == Some(&offered.as_str().into())))
     })?;
     let evidence = refusal.get("evidence").and_then(Value::as_str).context("expected a folder with evidence")?;
-    check_evidence(evidence, &[&held, &offered])?;
+    attacker::check_evidence(evidence, &[&promised, &bytes])?;
     wait_for_refusal_report(cast)?;
     // The operator brings the folder back from the backup, under versions that devices take.
     attacker::copy_folder(&backup, &repository)?;
@@ -108,17 +109,6 @@ fn shorten_on_device(cast: &mut Cast) -> Result<String> {
     let mut restored = Forged::open(&repository)?;
     restored.publish_as(&keys, versions.0, versions.1)?;
     Ok(format!("the device still holds {}; both signed texts are kept in {evidence}", cast.ends.in_words()))
-}
-
-/// Both texts are there, each with its date.
-fn check_evidence(folder: &str, days: &[&str]) -> Result<()> {
-    let files = std::fs::read_dir(folder).context(format_args!("expected evidence in {folder}"))?;
-    let texts: Vec<String> = files.flatten().filter_map(|file| std::fs::read_to_string(file.path()).ok()).collect();
-    for day in days {
-        let quoted = format!("\"{day}\"");
-        ensure!(texts.iter().any(|text| text.contains(&quoted)), "expected a text with {day} in {folder}");
-    }
-    Ok(())
 }
 
 fn wait_for_refusal_report(cast: &mut Cast) -> Result<()> {
