@@ -87,6 +87,7 @@ impl Forged {
     pub fn declaration(&self) -> Result<(Declaration, Vec<u8>)> {
         let digest =
             self.targets("support")?.targets.get(DECLARATION_PATH).context("nothing is declared")?.hashes.sha256;
+        let digest = digest.context("the declaration has no digest")?;
         let bytes = fs::read(self.target(DECLARATION_PATH, digest)).context("cannot read the declaration")?;
         Ok((serde_json::from_slice(&bytes).context("this is no declaration")?, bytes))
     }

@@ -174,6 +174,23 @@ file = "{clock}"
         Ok(())
     }
 
+    /// Runs another build of the agent from the next boot on.
+    pub fn take_program(&mut self, program: &Path) {
+        self.program = program.into();
+    }
+
+    /// Has the agent check at once, and does not wait for what comes of it.
+    pub fn wake(&self) -> Result<()> {
+        for pid in self.processes() {
+            let command = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            if command.contains("fetchd") {
+                let woken = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGHUP);
+                woken.context("cannot wake the agent")?;
+            }
+        }
+        Ok(())
+    }
+
     /// Puts a power switch between the agent and its files, from the next boot on.
     pub fn wire_power_switch(&mut self) -> Result<()> {
         let mut journal = self.folder.clone();

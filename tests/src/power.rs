@@ -150,12 +150,15 @@ mod tests {
             return 0;
         }"#;
 
-    fn read(disk: &Path, name: &str) -> Option<Vec<u8>> {
+    /// What a file holds, if it is there.
+    type Content = Option<Vec<u8>>;
+
+    fn read(disk: &Path, name: &str) -> Content {
         fs::read(disk.join(name)).ok()
     }
 
     /// Runs the program, cuts, and tells what `old` and `new` hold then, for each of some seeds.
-    fn cut_after(arguments: &[&str], seeds: u64) -> Vec<(Cut, Option<Vec<u8>>, Option<Vec<u8>>)> {
+    fn cut_after(arguments: &[&str], seeds: u64) -> Vec<(Cut, Content, Content)> {
         let dir = tempfile::tempdir().unwrap();
         let (source, program, disk) = (dir.path().join("a.c"), dir.path().join("a"), dir.path().join("disk"));
         fs::write(&source, PROGRAM).unwrap();

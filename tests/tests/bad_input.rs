@@ -56,7 +56,7 @@ fn a_server_that_hangs_is_given_up_in_time() -> Result<()> {
     files.fail("timestamp.json", Fault::Hang);
     let start = Instant::now();
     fails_with(&mut board, &["timestamp.json"])?;
-    assert!(start.elapsed() < Duration::from_secs(60), "it took {} s", start.elapsed().as_secs());
+    assert!(start.elapsed() < Duration::from_mins(1), "it took {} s", start.elapsed().as_secs());
     files.behave();
     updates(&stage, &mut board)
 }
@@ -233,15 +233,15 @@ fn system_a_full_disk_is_named_and_heals() -> Result<()> {
     let stage = Stage::set("full")?;
     let files = stage.serve_files()?;
     let mut board = stage.board(files.url())?;
-    let state = board.path("state");
-    let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=3m", "tenure-test"]).arg(&state).status()?;
+    let mount = board.path("state");
+    let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=3m", "tenure-test"]).arg(&mount).status()?;
     assert!(mounted.success(), "this test mounts a tmpfs, and needs root");
-    let _guard = Unmount(state.clone());
+    let _guard = Unmount(mount.clone());
     board.power_on()?;
     board.run_until("the promise is held", UPDATE_LIMIT, |board| {
         Ok(board.status()?.filter(|status| status.support_ends().is_some()))
     })?;
-    let filler = state.join("filler");
+    let filler = mount.join("filler");
     fs::write(&filler, vec![0; 4 << 20]).unwrap_or_default();
     let image = stage.publish("1.1.0", Health::Good)?;
     board.knows(&image);

@@ -72,8 +72,8 @@ fn each_notice_is_shown_once_and_kept_until_it_is_acknowledged() -> Result<()> {
     // The last one goes when a person has seen it, and a restart does not bring it back.
     let id = format!("ended-30-days-ago-{ends}");
     board.run_until("the hook had it, and the agent knows", UPDATE_LIMIT, |board| {
-        let state = std::fs::read_to_string(board.path("state/fetch/notices.json")).unwrap_or_default();
-        Ok((state.matches(&id).count() > 1).then_some(()))
+        let kept = std::fs::read_to_string(board.path("state/fetch/notices.json")).unwrap_or_default();
+        Ok((kept.matches(&id).count() > 1).then_some(()))
     })?;
     assert_eq!(board.run(&["notices", "--acknowledge", &id])?.code, 0);
     board.restart()?;
