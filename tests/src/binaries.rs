@@ -1,5 +1,6 @@
 //! The real programs under test.
 
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -54,7 +55,10 @@ impl Binaries {
 fn build(folder: &Path) -> Result<()> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    command.args(["build", "--quiet", "--package", "tenure-agent", "--package", "tenure-server", "--bins"]);
+    command.args(["build", "--package", "tenure-agent", "--package", "tenure-server", "--bins"]);
+    if !std::io::stderr().is_terminal() {
+        command.arg("--quiet");
+    }
     command.current_dir(env!("CARGO_MANIFEST_DIR"));
     if folder.ends_with("release") {
         command.arg("--release");

@@ -54,14 +54,16 @@ fn measure(options: &Options) -> Result<()> {
     board.run_until("the board has nothing to do", LIMIT, |board| {
         Ok(board.status()?.filter(|status| status.support_ends().is_some()))
     })?;
-    let (idle_rss, check) = idle(&mut board, &files)?;
+    let (idle, check) = idle(&board, &files)?;
     maker.publish(&second)?;
     let pipeline = run_pipeline(&world, &maker, files.url(), second.bytes)?;
-    let (install, installing_rss) = install(&mut board)?;
+    let (install, most) = install(&mut board)?;
     let figures = json!({
         "binary_bytes": options.agent.metadata().context("there is no agent")?.len(),
-        "idle_rss_kib": idle_rss,
-        "installing_rss_kib": installing_rss,
+        "idle_rss_kib": idle.rss_kib,
+        "idle_pss_kib": idle.pss_kib,
+        "installing_rss_kib": most.rss_kib,
+        "installing_pss_kib": most.pss_kib,
         "image_mib": options.mib,
         "install_s": install.as_secs_f64(),
         "pipeline_s": pipeline.as_secs_f64(),
@@ -79,6 +81,7 @@ fn make_image(world: &World, version: &str, mib: u64, generation: u64) -> Result
     let file = world.path(&format!("{version}.img"));
     let mut out = std::io::BufWriter::new(std::fs::File::create(&file).context("cannot make an image")?);
     let mut programs: Vec<_> = std::fs::read_dir("/usr/bin")?.flatten().map(|entry| entry.path()).collect();
+    programs.retain(|program| program.is_file());
     programs.sort();
     let mut left = mib << 20;
     for (place, program) in (0_u64..).zip(programs.iter().cycle()) {
@@ -112,7 +115,7 @@ fn make_board(world: &World, maker: &Maker, server: &str, image: &Image, slot_by
 }
 
 /// Resident memory while nothing happens, and bytes and requests of one check that finds nothing.
-fn idle(board: &mut Board, files: &Hostile) -> Result<(u64, (u64, u64))> {
+fn idle(board: &Board, files: &Hostile) -> Result<(Memory, (u64, u64))> {
     std::thread::sleep(Duration::from_secs(3));
     let before = files.served();
     let answer = board.run(&["check"])?;
@@ -120,21 +123,34 @@ fn idle(board: &mut Board, files: &Hostile) -> Result<(u64, (u64, u64))> {
     let after = files.served();
     let requests = |served: &tenure_tests::hostile::Served| served.requests.values().sum::<u64>();
     std::thread::sleep(Duration::from_secs(2));
-    Ok((rss_kib(board), (after.bytes - before.bytes, requests(&after) - requests(&before))))
+    Ok((Memory::of(board), (after.bytes - before.bytes, requests(&after) - requests(&before))))
 }
 
-/// Resident memory of `installd` and `fetchd` together.
-fn rss_kib(board: &Board) -> u64 {
-    let of = |pid: &i32| -> Option<u64> {
-        let command = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).ok()?;
-        if !(command.contains("installd") || command.contains("fetchd")) {
-            return None;
+/// Memory of `installd` and `fetchd` together.
+#[derive(Clone, Copy, Debug, Default)]
+struct Memory {
+    /// Resident: what both have mapped counts twice.
+    rss_kib: u64,
+    /// Proportional: what both have mapped counts once.
+    pss_kib: u64,
+}
+
+impl Memory {
+    fn of(board: &Board) -> Self {
+        let mut sum = Self::default();
+        for pid in board.processes() {
+            let command = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            if command.contains("installd") || command.contains("fetchd") {
+                let rollup = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
+                let field = |name: &str| {
+                    let line = rollup.lines().find_map(|line| line.strip_prefix(name));
+                    line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok()).unwrap_or(0)
+                };
+                sum = Self { rss_kib: sum.rss_kib + field("Rss:"), pss_kib: sum.pss_kib + field("Pss:") };
+            }
         }
-        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-        line.trim().trim_end_matches(" kB").parse().ok()
-    };
-    board.processes().iter().filter_map(of).sum()
+        sum
+    }
 }
 
 /// What a shell would do: fetch, decompress, hash, write, sync, and read back what was written.
@@ -162,8 +178,8 @@ fn find_payload(folder: &Path) -> Result<String> {
 }
 
 /// Installs, and watches time and memory.
-fn install(board: &mut Board) -> Result<(Duration, u64)> {
-    let mut most = 0;
+fn install(board: &mut Board) -> Result<(Duration, Memory)> {
+    let mut most = Memory::default();
     let mut start = None;
     board.wake()?;
     let took = board.run_until("the release is installed", LIMIT, |board| {
@@ -171,7 +187,8 @@ fn install(board: &mut Board) -> Result<(Duration, u64)> {
         if start.is_none() && log.contains("installing") {
             start = Some(Instant::now());
         }
-        most = most.max(rss_kib(board));
+        let now = Memory::of(board);
+        most = Memory { rss_kib: most.rss_kib.max(now.rss_kib), pss_kib: most.pss_kib.max(now.pss_kib) };
         Ok(start.filter(|_| log.contains("after=\"staged\"")).map(|start| start.elapsed()))
     })?;
     Ok((took, most))

@@ -68,6 +68,9 @@ fn run(options: &Options, show: &mut Show) -> Result<()> {
         print_summary(options, &cast, show, played.is_ok())?;
     }
     if let Err(failure) = played {
+        if interrupt::is_wanted() {
+            return Err(failure);
+        }
         cast.world.keep();
         Show::say(&format!("\nAll logs and files are in {}", cast.world.folder().display()));
         return Err(failure);
