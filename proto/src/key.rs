@@ -8,9 +8,11 @@ mod signing;
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::{String, ToString as _};
+use alloc::vec::Vec;
 use core::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::canonical;
@@ -52,9 +54,11 @@ pub struct Signature {
 /// A role's keys and how many of them must sign.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct RoleKeys {
-    /// The keys that may sign.
+    /// The keys that may sign, each named once.
+    #[serde(deserialize_with = "each_once")]
     pub keyids: BTreeSet<KeyId>,
     /// How many distinct public keys must have signed; at least 1.
+    #[serde(deserialize_with = "at_least_one")]
     pub threshold: u32,
     /// Fields of other makers, kept.
     #[serde(flatten)]
@@ -99,6 +103,20 @@ impl fmt::Display for KeyId {
     }
 }
 
+/// TUF 1.0.34, 4.3: the keyids of a role are unique.
+fn each_once<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeSet<KeyId>, D::Error> {
+    let listed = Vec::<KeyId>::deserialize(deserializer)?;
+    let count = listed.len();
+    let keyids: BTreeSet<_> = listed.into_iter().collect();
+    if keyids.len() == count { Ok(keyids) } else { Err(D::Error::custom("a role names a key twice")) }
+}
+
+/// A threshold of none would believe anybody.
+fn at_least_one<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    let threshold = u32::deserialize(deserializer)?;
+    if threshold >= 1 { Ok(threshold) } else { Err(D::Error::custom("a threshold is at least 1")) }
+}
+
 /// How many distinct public keys of `role` have signed `message`.
 ///
 /// Keys count, not key names: one key under two names counts once.
@@ -116,7 +134,6 @@ pub fn signers(role: &RoleKeys, keys: &BTreeMap<KeyId, PublicKey>, signatures: &
 mod tests {
     use super::*;
     use alloc::vec;
-    use alloc::vec::Vec;
 
     fn signature(name: &str, key: &SigningKey, message: &[u8]) -> Signature {
         Signature { keyid: KeyId(name.to_string()), sig: to_hex(&key.sign(message)), extra: BTreeMap::new() }

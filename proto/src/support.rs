@@ -20,6 +20,8 @@ use crate::trust::TargetFile;
 
 /// The target path of a model's declaration. Only the role `support` may deliver it.
 pub const DECLARATION_PATH: &str = "support/declaration.json";
+/// The delegated role that may.
+pub const SUPPORT_ROLE: &str = "support";
 /// The value of `_type`.
 pub const TYPE: &str = "support_declaration";
 

@@ -9,6 +9,7 @@
 
 mod refresh;
 mod set;
+mod walk;
 
 use alloc::collections::BTreeMap;
 use alloc::string::String;
@@ -59,14 +60,14 @@ pub enum Error {
         source: metadata::Error,
     },
     /// A file for another model.
-    #[error("{role} metadata is for model {found}, and this is {expected}")]
+    #[error("{role} metadata is for {}, and this is {expected}", named(found.as_ref()))]
     WrongModel {
         /// Which role.
         role: String,
         /// The model that we are.
         expected: Model,
         /// The model that the file names.
-        found: Model,
+        found: Option<Model>,
     },
     /// Too few valid signatures.
     #[error("{role} metadata has {have} of {need} valid signatures")]
@@ -172,6 +173,10 @@ pub enum Error {
     },
 }
 
+fn named(model: Option<&Model>) -> String {
+    model.map_or_else(|| "no model".into(), |model| alloc::format!("model {model}"))
+}
+
 /// Checks a target's bytes against what was signed (5.7.2).
 pub(crate) fn check_bytes(path: &str, target: &metadata::Target, bytes: &[u8]) -> Result<(), Error> {
     use alloc::string::ToString as _;
@@ -180,9 +185,10 @@ pub(crate) fn check_bytes(path: &str, target: &metadata::Target, bytes: &[u8]) -
     if bytes.len() as u64 != target.length {
         return refused("length", target.length.to_string(), bytes.len().to_string());
     }
-    let found = Digest::of(bytes);
-    if found != target.hashes.sha256 {
-        return refused("digest", target.hashes.sha256.to_string(), found.to_string());
+    // 5.7.2; a target of which we know no digest cannot be checked, so it is refused.
+    if target.hashes.match_bytes(bytes) != Some(true) {
+        let found = Digest::of(bytes).to_string();
+        return refused("digest", target.hashes.prefix().unwrap_or_else(|| "one that we know".into()), found);
     }
     Ok(())
 }

@@ -269,7 +269,7 @@ impl<F: Files> Reading<'_, '_, F> {
     fn listed(&mut self, path: &str, length: u64, sha256: Digest) -> Result<(), Finding> {
         let target = self.set.target(path)?;
         self.seen.insert(path.to_string());
-        if target.length == length && target.hashes.sha256 == sha256 {
+        if target.length == length && target.hashes.sha256 == Some(sha256) {
             return Ok(());
         }
         Err(Finding::Disagrees {
@@ -317,7 +317,7 @@ impl<F: Files> Reading<'_, '_, F> {
             left -= bytes.len() as u64;
         }
         check_end(&mut reader, path, &name, target.length)?;
-        check_digest(path, target.hashes.sha256, hasher.finish())
+        check_digest(path, signed_digest(path, target)?, hasher.finish())
     }
 
     /// Reads a small file whole; what was signed bounds it.
@@ -331,7 +331,7 @@ impl<F: Files> Reading<'_, '_, F> {
         if found != target.length {
             return Err(Finding::Length { path: path.to_string(), expected: target.length, found });
         }
-        check_digest(path, target.hashes.sha256, Digest::of(&bytes))?;
+        check_digest(path, signed_digest(path, target)?, Digest::of(&bytes))?;
         Ok(bytes)
     }
 
@@ -378,6 +378,11 @@ fn read(reader: &mut impl Read, name: &str, bytes: u64) -> Result<Vec<u8>, Findi
 fn check_end(reader: &mut impl Read, path: &str, name: &str, expected: u64) -> Result<(), Finding> {
     let more = read(reader, name, 1)?.len() as u64;
     if more == 0 { Ok(()) } else { Err(Finding::Length { path: path.to_string(), expected, found: expected + more }) }
+}
+
+fn signed_digest(path: &str, target: &Target) -> Result<Digest, Finding> {
+    let what = "it is signed without a SHA-256 digest";
+    target.sha256().map_err(|_| Finding::Disagrees { path: path.to_string(), what })
 }
 
 fn check_digest(path: &str, expected: Digest, found: Digest) -> Result<(), Finding> {

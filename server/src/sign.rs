@@ -91,14 +91,9 @@ pub fn root(stamp: Stamp<'_>, holders: &TopLevel) -> Root {
 
 /// Drafts the first targets: no release yet, and the role `support` that alone may declare support.
 pub fn first_targets(stamp: Stamp<'_>, support: &Holders) -> Targets {
-    let role = DelegatedRole {
-        name: SUPPORT_ROLE.to_string(),
-        keys: support.role(),
-        paths: vec!["support/*".to_string()],
-        terminating: true,
-    };
+    let role = DelegatedRole::terminating(SUPPORT_ROLE, support.role(), &["support/*"]);
     let keys = support.keys.iter().map(|key| (key.id(), key.clone())).collect();
-    let delegations = Some(Delegations { keys, roles: vec![role], extra: BTreeMap::new() });
+    let delegations = Some(Delegations::to(keys, vec![role]));
     let head = stamp.head::<Targets>(OFFLINE_DAYS);
     Targets { head, targets: BTreeMap::new(), delegations, extra: BTreeMap::new() }
 }
@@ -184,7 +179,7 @@ mod tests {
         let with_b = next_targets(stamp(&model), &with_a, [("b".to_string(), Target::of(b"b"))]);
         assert_eq!(with_b.targets.keys().collect::<Vec<_>>(), ["a", "b"]);
         let delegations = with_b.delegations.unwrap();
-        let [role] = delegations.roles.as_slice() else { panic!("one role may declare support") };
+        let Some([role]) = delegations.roles.as_deref() else { panic!("one role may declare support") };
         assert_eq!((role.name.as_str(), role.terminating), ("support", true));
         assert!(role.covers(DECLARATION_PATH) && !role.covers("releases/1.0.0/release.json"));
     }

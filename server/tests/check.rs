@@ -73,7 +73,7 @@ mod tests {
         }
 
         fn file(&self, path: &str) -> PathBuf {
-            file(self.dir.path(), path, self.targets.targets[path].hashes.sha256)
+            file(self.dir.path(), path, self.targets.targets[path].sha256().unwrap())
         }
 
         fn damage(&self, path: &str, change: impl FnOnce(&mut Vec<u8>)) {
@@ -126,15 +126,15 @@ mod tests {
         let index = framed.index.encode();
         let listed = [(PAYLOAD, payload), (INDEX, index)].map(|(path, bytes)| {
             let target = Target::of(&bytes);
-            replace(&file(repo, path, target.hashes.sha256), &bytes, PUBLIC).unwrap();
+            replace(&file(repo, path, target.sha256().unwrap()), &bytes, PUBLIC).unwrap();
             (path.to_string(), target)
         });
         let [(_, payload), (_, index)] = &listed;
         let full = Full {
             path: PAYLOAD.into(),
             size_bytes: payload.length,
-            sha256: payload.hashes.sha256,
-            index: IndexFile { path: INDEX.into(), size_bytes: index.length, sha256: index.hashes.sha256 },
+            sha256: payload.sha256().unwrap(),
+            index: IndexFile { path: INDEX.into(), size_bytes: index.length, sha256: index.sha256().unwrap() },
         };
         let slot_class = "rootfs".parse().unwrap();
         let size_bytes = image.len() as u64;

@@ -293,8 +293,10 @@ mod tests {
     fn markdown(folder: &str) -> Vec<String> {
         let entries = fs::read_dir(root().join(folder)).unwrap().flatten();
         let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
-        let mut pages: Vec<_> =
-            names.filter(|name| name.ends_with(".md")).map(|name| format!("{folder}/{name}")).collect();
+        let mut pages: Vec<_> = names
+            .filter(|name| Path::new(name).extension().is_some_and(|extension| extension == "md"))
+            .map(|name| format!("{folder}/{name}"))
+            .collect();
         pages.sort();
         pages
     }

@@ -127,7 +127,7 @@ impl Session {
     fn declaration(&self, device: &Device) -> Answer {
         let set = self.set()?;
         // What is held stays held, whether or not it is still listed.
-        let listed = set.target(DECLARATION_PATH).ok().map(|target| target.hashes.sha256);
+        let listed = set.target(DECLARATION_PATH).ok().and_then(|target| target.hashes.sha256);
         let news = listed.filter(|digest| !device.promise.knows(*digest));
         let target = news.map(|_| wanted(set, DECLARATION_PATH)).transpose()?;
         answer(Reply::Target { target })
@@ -363,7 +363,7 @@ fn candidates(set: &TrustedSet) -> Vec<Candidate> {
     let candidates = targets.filter_map(|(path, target)| {
         let summary = Summary::of(target)?;
         let named = *path == release::manifest_path(&summary.version);
-        named.then_some(Candidate { summary, digest: target.hashes.sha256 })
+        named.then_some(Candidate { summary, digest: target.hashes.sha256? })
     });
     candidates.collect()
 }

@@ -15,10 +15,11 @@ use alloc::vec::Vec;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha512};
 
 pub use root::{Root, RootRoles};
 pub use snapshot::Snapshot;
-pub use targets::{DelegatedRole, Delegations, Target, Targets};
+pub use targets::{DelegatedRole, Delegations, SuccinctRoles, Target, Targets};
 pub use timestamp::Timestamp;
 
 use crate::digest::{Digest, to_hex};
@@ -37,6 +38,10 @@ pub trait Role: DeserializeOwned + Serialize {
     const BYTES_MAX: u64;
     /// The fields that every role has.
     fn head(&self) -> &Head;
+    /// Checks what the shape alone does not say.
+    fn check(&self) -> Result<(), Error> {
+        Ok(())
+    }
 }
 
 /// The fields that every role has.
@@ -52,15 +57,15 @@ pub struct Head {
     /// From this instant on the file is no longer to be believed.
     pub expires: time::Timestamp,
     /// The model that the file is for: a field of ours, which other TUF clients keep and ignore.
-    #[serde(rename = "x_tenure_model")]
-    pub model: Model,
+    #[serde(rename = "x_tenure_model", default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<Model>,
 }
 
 impl Head {
     /// Starts version `version` of a role of model `model`.
     pub fn new<T: Role>(model: &Model, version: u64, expires: time::Timestamp) -> Self {
         let (kind, spec_version) = (T::TYPE.to_string(), SPEC_VERSION.to_string());
-        Self { kind, spec_version, version, expires, model: model.clone() }
+        Self { kind, spec_version, version, expires, model: Some(model.clone()) }
     }
 }
 
@@ -80,20 +85,43 @@ pub struct MetaFile {
     pub extra: BTreeMap<String, Value>,
 }
 
-/// Digests by algorithm; `sha256` is the one we check.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+/// Digests by algorithm. Each that we know is checked, one that we do not know is kept.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Hashes {
     /// SHA-256.
-    pub sha256: Digest,
-    /// Digests of other kinds, kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<Digest>,
+    /// SHA-512, in hexadecimal; written by others only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha512: Option<String>,
+    /// Digests of other kinds.
     #[serde(flatten)]
     pub extra: BTreeMap<String, Value>,
+}
+
+impl Hashes {
+    /// The SHA-256 digest of a file.
+    pub fn of(sha256: Digest) -> Self {
+        Self { sha256: Some(sha256), ..Self::default() }
+    }
+
+    /// Whether `bytes` have every digest that we know; `None` if we know none.
+    pub fn match_bytes(&self, bytes: &[u8]) -> Option<bool> {
+        let sha256 = self.sha256.map(|digest| digest == Digest::of(bytes));
+        let sha512 = self.sha512.as_ref().map(|digest| *digest == to_hex(&Sha512::digest(bytes)));
+        [sha256, sha512].into_iter().flatten().reduce(|a, b| a && b)
+    }
+
+    /// A digest in hexadecimal that the file's name may begin with (6.2).
+    pub fn prefix(&self) -> Option<String> {
+        self.sha256.map(|digest| digest.to_string()).or_else(|| self.sha512.clone())
+    }
 }
 
 impl MetaFile {
     /// Describes `bytes`, which are version `version`.
     pub fn of(version: u64, bytes: &[u8]) -> Self {
-        let hashes = Some(Hashes { sha256: Digest::of(bytes), extra: BTreeMap::new() });
+        let hashes = Some(Hashes::of(Digest::of(bytes)));
         Self { version, length: Some(bytes.len() as u64), hashes, extra: BTreeMap::new() }
     }
 }
@@ -171,6 +199,7 @@ impl<T: Role> Signed<T> {
         }
         let signed: T = serde_json::from_value(signed).map_err(shape)?;
         check_head(signed.head())?;
+        signed.check()?;
         check_signatures(&signatures)?;
         Ok(Self { signed, signatures, canonical })
     }

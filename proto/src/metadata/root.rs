@@ -17,6 +17,7 @@ pub struct Root {
     #[serde(flatten)]
     pub head: Head,
     /// Whether files are named by version and digest; Tenure's always are.
+    #[serde(default)]
     pub consistent_snapshot: bool,
     /// All keys by name.
     pub keys: BTreeMap<KeyId, PublicKey>,

@@ -1,13 +1,15 @@
 //! `targets.json` and delegated roles: what may be fetched, and who may say so (TUF 1.0.34, 4.5).
 
 use alloc::collections::BTreeMap;
-use alloc::string::String;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec;
 use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Hashes, Head, Role};
+use super::{Error, Hashes, Head, Role};
 use crate::digest::Digest;
 use crate::key::{KeyId, PublicKey, RoleKeys};
 use crate::limits;
@@ -43,13 +45,17 @@ pub struct Target {
     pub extra: BTreeMap<String, Value>,
 }
 
-/// Who else may vouch for files.
+/// Who else may vouch for files: named roles, or many alike by TAP 15.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Delegations {
     /// The keys of the delegated roles, by name.
     pub keys: BTreeMap<KeyId, PublicKey>,
     /// The roles, the first asked first.
-    pub roles: Vec<DelegatedRole>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub roles: Option<Vec<DelegatedRole>>,
+    /// Many roles with the same keys, among which the digest of a path chooses (TAP 15).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub succinct_roles: Option<SuccinctRoles>,
     /// Fields of other makers, kept.
     #[serde(flatten)]
     pub extra: BTreeMap<String, Value>,
@@ -64,10 +70,25 @@ pub struct DelegatedRole {
     #[serde(flatten)]
     pub keys: RoleKeys,
     /// The paths it may vouch for; `*` stands for any text without `/`.
-    #[serde(default)]
-    pub paths: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paths: Option<Vec<String>>,
+    /// Or else: how the SHA-256 digest of a path that it may vouch for begins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path_hash_prefixes: Option<Vec<String>>,
     /// Whether the search for a path that matches ends here.
     pub terminating: bool,
+}
+
+/// Many roles with the same keys (TAP 15): `PREFIX-0`, `PREFIX-1`, … in hexadecimal.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct SuccinctRoles {
+    /// Their keys and threshold.
+    #[serde(flatten)]
+    pub keys: RoleKeys,
+    /// How many bits of a path's digest choose the role: 1 to 32.
+    pub bit_length: u32,
+    /// What their names begin with.
+    pub name_prefix: String,
 }
 
 impl Target {
@@ -78,15 +99,89 @@ impl Target {
 
     /// Describes bytes of which length and digest are known.
     pub fn described(length: u64, sha256: Digest) -> Self {
-        let hashes = Hashes { sha256, extra: BTreeMap::new() };
-        Self { length, hashes, custom: None, extra: BTreeMap::new() }
+        Self { length, hashes: Hashes::of(sha256), custom: None, extra: BTreeMap::new() }
+    }
+
+    /// The SHA-256 digest; other repositories than ours may leave it out.
+    pub fn sha256(&self) -> Result<Digest, Error> {
+        self.hashes.sha256.ok_or(Error::Value { what: "a target without a SHA-256 digest" })
+    }
+}
+
+impl Delegations {
+    /// Makes delegations to named roles.
+    pub fn to(keys: BTreeMap<KeyId, PublicKey>, roles: Vec<DelegatedRole>) -> Self {
+        Self { keys, roles: Some(roles), succinct_roles: None, extra: BTreeMap::new() }
+    }
+
+    /// The roles that may vouch for `path`, in the order in which they are asked.
+    ///
+    /// After a terminating one nobody else is asked (5.6.7.2).
+    pub fn for_path(&self, path: &str) -> Vec<DelegatedRole> {
+        let mut asked = Vec::new();
+        let named = self.roles.iter().flatten().filter(|role| role.covers(path)).cloned();
+        for role in named.chain(self.succinct_roles.iter().map(|roles| roles.for_path(path))) {
+            let ends = role.terminating;
+            asked.push(role);
+            if ends {
+                break;
+            }
+        }
+        asked
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        let fail = |what| Err(Error::Value { what });
+        if self.roles.is_some() == self.succinct_roles.is_some() {
+            return fail("delegations that are not either roles or succinct_roles");
+        }
+        let roles = || self.roles.iter().flatten();
+        if roles().any(|role| role.paths.is_some() == role.path_hash_prefixes.is_some()) {
+            return fail("a delegated role that has not either paths or path_hash_prefixes");
+        }
+        let reserved = |role: &DelegatedRole| {
+            role.name.is_empty() || ["root", "targets", "snapshot", "timestamp"].contains(&role.name.as_str())
+        };
+        if roles().any(reserved) {
+            return fail("a delegated role with the name of a top-level role");
+        }
+        if self.succinct_roles.as_ref().is_some_and(|roles| !(1..=32).contains(&roles.bit_length)) {
+            return fail("succinct roles with a bit_length out of bounds");
+        }
+        Ok(())
     }
 }
 
 impl DelegatedRole {
-    /// Whether the role may vouch for `path` (TUF 1.0.34, 4.5: a wildcard does not cross `/`).
+    /// Makes a role that may vouch for `paths` and ends the search.
+    pub fn terminating(name: &str, keys: RoleKeys, paths: &[&str]) -> Self {
+        let paths = Some(paths.iter().map(ToString::to_string).collect());
+        Self { name: name.into(), keys, paths, path_hash_prefixes: None, terminating: true }
+    }
+
+    /// Whether the role may vouch for `path` (4.5: a wildcard does not cross `/`).
     pub fn covers(&self, path: &str) -> bool {
-        self.paths.iter().any(|pattern| matches(pattern, path))
+        let digest = Digest::of(path.as_bytes()).to_string();
+        self.paths.iter().flatten().any(|pattern| matches(pattern, path))
+            || self.path_hash_prefixes.iter().flatten().any(|prefix| digest.starts_with(prefix.as_str()))
+    }
+}
+
+impl SuccinctRoles {
+    /// The one role that may vouch for `path`.
+    fn for_path(&self, path: &str) -> DelegatedRole {
+        let [a, b, c, d, ..] = *Digest::of(path.as_bytes()).as_bytes();
+        let number = u64::from(u32::from_be_bytes([a, b, c, d])) >> (32 - self.bit_length.min(32));
+        let last = (1_u64 << self.bit_length.min(32)) - 1;
+        let digits = format!("{last:x}").len();
+        let name = format!("{}-{number:0digits$x}", self.name_prefix);
+        DelegatedRole {
+            name,
+            keys: self.keys.clone(),
+            paths: Some(vec![path.to_string()]),
+            path_hash_prefixes: None,
+            terminating: true,
+        }
     }
 }
 
@@ -131,6 +226,10 @@ impl Role for Targets {
 
     fn head(&self) -> &Head {
         &self.head
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        self.delegations.as_ref().map_or(Ok(()), Delegations::check)
     }
 }
 

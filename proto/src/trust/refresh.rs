@@ -1,17 +1,17 @@
 //! One run of the workflow (5.3 to 5.6), a file at a time.
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::format;
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 
+use super::walk::{Edge, Walk};
 use super::{Error, Held, TrustedSet};
-use crate::digest::Digest;
 use crate::key::{KeyId, PublicKey, RoleKeys};
 use crate::limits;
-use crate::metadata::{DelegatedRole, MetaFile, Role, Root, Signed, Snapshot, Targets, Timestamp};
+use crate::metadata::{MetaFile, Role, Root, Signed, Snapshot, Targets, Timestamp};
 use crate::model::Model;
-use crate::support::DECLARATION_PATH;
+use crate::support::{DECLARATION_PATH, SUPPORT_ROLE};
 use crate::time;
 
 /// The file that a refresh wants next.
@@ -34,13 +34,6 @@ pub enum Change {
     Remove(String),
 }
 
-/// A role that waits for its turn: who it is, and with which keys it is checked.
-#[derive(Debug)]
-struct Edge {
-    role: DelegatedRole,
-    keys: BTreeMap<KeyId, PublicKey>,
-}
-
 #[derive(Debug)]
 enum Stage {
     Root { followed: u32 },
@@ -54,7 +47,8 @@ enum Stage {
 /// One run of the client workflow. See the module above.
 #[derive(Debug)]
 pub struct Refresh {
-    model: Model,
+    /// The model that every file must name; none for a repository that was not made for Tenure.
+    model: Option<Model>,
     /// 5.1: the time of the whole refresh is fixed once.
     now: time::Timestamp,
     held: Held,
@@ -64,16 +58,30 @@ pub struct Refresh {
     snapshot: Option<Signed<Snapshot>>,
     targets: Option<Signed<Targets>>,
     delegated: BTreeMap<String, Signed<Targets>>,
-    waiting: Vec<Edge>,
+    /// Paths that are still to be looked for.
+    paths: VecDeque<String>,
+    walk: Option<Walk>,
+    /// Which role vouches for a path that was looked for.
+    found: BTreeMap<String, String>,
 }
 
 impl Refresh {
     /// Starts from what was trusted before (5.2). `now` should be the floor of the device's time.
+    /// The declaration is looked for on the way.
     pub fn start(held: Held, now: time::Timestamp, model: &Model) -> Result<Self, Error> {
+        Self::new(held, now, Some(model), [DECLARATION_PATH.to_string()].into())
+    }
+
+    /// Starts in a repository that names no model: one that was not made for Tenure.
+    pub fn start_anywhere(held: Held, now: time::Timestamp) -> Result<Self, Error> {
+        Self::new(held, now, None, VecDeque::new())
+    }
+
+    fn new(held: Held, now: time::Timestamp, model: Option<&Model>, paths: VecDeque<String>) -> Result<Self, Error> {
         let root: Signed<Root> = parse("root", &held.root, model)?;
         check_threshold("root", &root, &root.signed.roles.root, &root.signed.keys)?;
         Ok(Self {
-            model: model.clone(),
+            model: model.cloned(),
             now,
             held,
             stage: Stage::Root { followed: 0 },
@@ -82,8 +90,16 @@ impl Refresh {
             snapshot: None,
             targets: None,
             delegated: BTreeMap::new(),
-            waiting: Vec::new(),
+            paths,
+            walk: None,
+            found: BTreeMap::new(),
         })
+    }
+
+    /// Looks for one more path; the files of the roles on the way are wanted next.
+    pub fn look_for(&mut self, path: &str) -> Result<(), Error> {
+        self.paths.push_back(path.to_string());
+        if matches!(self.stage, Stage::Done) { self.advance() } else { Ok(()) }
     }
 
     /// The file to bring next; `None` when the refresh is done.
@@ -110,7 +126,8 @@ impl Refresh {
     }
 
     fn versioned(&self, role: &str, version: u64) -> String {
-        if self.root.signed.consistent_snapshot { format!("{version}.{role}.json") } else { format!("{role}.json") }
+        let file = file_of(role);
+        if self.root.signed.consistent_snapshot { format!("{version}.{file}") } else { file }
     }
 
     /// Takes the bytes of the wanted file; `None` if the repository does not have it.
@@ -135,7 +152,7 @@ impl Refresh {
         if followed >= limits::ROOTS_PER_REFRESH_MAX {
             return Err(Error::TooManyRoots { max: limits::ROOTS_PER_REFRESH_MAX });
         }
-        let new: Signed<Root> = parse("root", bytes, &self.model)?;
+        let new: Signed<Root> = parse("root", bytes, self.model.as_ref())?;
         // 5.3.4: signed by a threshold of the old root's keys and of its own.
         let old = &self.root.signed;
         check_threshold("root", &new, &old.roles.root, &old.keys)?;
@@ -226,9 +243,8 @@ impl Refresh {
         let new: Signed<Targets> = self.parse_signed("targets", bytes, &self.root.signed.roles.targets)?;
         self.check_version("targets", &new)?;
         self.check_expiry("targets", &new)?;
-        self.queue_delegations(&new);
         self.targets = Some(new);
-        self.next_delegated()?;
+        self.advance()?;
         Ok(alloc::vec![Change::Store("targets.json".into())])
     }
 
@@ -237,45 +253,66 @@ impl Refresh {
         let Stage::Delegated(edge) = &self.stage else {
             return Err(Error::OutOfOrder { what: "a delegated role" });
         };
-        let name = edge.role.name.clone();
-        self.check_listed(&name, bytes)?;
-        let new: Signed<Targets> = parse(&name, bytes, &self.model)?;
-        check_threshold(&name, &new, &edge.role.keys, &edge.keys)?;
-        self.check_version(&name, &new)?;
-        self.check_expiry(&name, &new)?;
-        let ends_here = edge.role.terminating || new.signed.targets.contains_key(DECLARATION_PATH);
-        if ends_here {
-            self.waiting.clear();
-        }
-        if !new.signed.targets.contains_key(DECLARATION_PATH) {
-            self.queue_delegations(&new);
-        }
+        let edge = edge.clone();
+        let name = &edge.role.name;
+        self.check_listed(name, bytes)?;
+        let new: Signed<Targets> = parse(name, bytes, self.model.as_ref())?;
+        check_threshold(name, &new, &edge.role.keys, &edge.keys)?;
+        self.check_version(name, &new)?;
+        self.check_expiry(name, &new)?;
         self.delegated.insert(name.clone(), new);
-        self.next_delegated()?;
-        Ok(alloc::vec![Change::Store(format!("{name}.json"))])
+        self.enter(name);
+        self.advance()?;
+        Ok(alloc::vec![Change::Store(file_of(name))])
     }
 
-    /// 5.6.7.1: pre-order and depth first: the children of a role come before its siblings.
-    fn queue_delegations(&mut self, role: &Signed<Targets>) {
-        let Some(delegations) = &role.signed.delegations else { return };
-        let on_the_way = delegations.roles.iter().filter(|role| role.covers(DECLARATION_PATH));
-        let edges = on_the_way.map(|role| Edge { role: role.clone(), keys: delegations.keys.clone() });
-        self.waiting.extend(edges.collect::<Vec<_>>().into_iter().rev());
-    }
-
-    fn next_delegated(&mut self) -> Result<(), Error> {
-        let seen: BTreeSet<_> = self.delegated.keys().cloned().collect();
-        self.waiting.retain(|edge| !seen.contains(&edge.role.name));
-        if seen.len() + self.waiting.len() > limits::DELEGATIONS_MAX {
-            return Err(Error::TooManyDelegations { max: limits::DELEGATIONS_MAX });
+    /// Asks a verified role for the path that is looked for; if it has none, its delegations.
+    fn enter(&mut self, name: &str) {
+        let (Some(walk), Some(role)) = (&mut self.walk, self.delegated.get(name)) else { return };
+        // Only the role `support` may deliver a declaration.
+        let may = walk.path != DECLARATION_PATH || name == SUPPORT_ROLE;
+        if may && role.signed.targets.contains_key(&walk.path) {
+            self.found.insert(walk.path.clone(), name.to_string());
+            self.walk = None;
+        } else {
+            walk.descend(role.signed.delegations.as_ref());
         }
-        let Some(edge) = self.waiting.pop() else {
-            self.stage = Stage::Done;
-            return Ok(());
-        };
-        self.listing(&edge.role.name)?;
-        self.stage = Stage::Delegated(edge);
-        self.use_held()
+    }
+
+    /// Goes on with the search, up to a file that is wanted or to the end.
+    fn advance(&mut self) -> Result<(), Error> {
+        loop {
+            let Some(walk) = &mut self.walk else {
+                if !self.next_path() {
+                    self.stage = Stage::Done;
+                    return Ok(());
+                }
+                continue;
+            };
+            let Some(edge) = walk.next()? else {
+                self.walk = None;
+                continue;
+            };
+            let Some(role) = self.delegated.get(&edge.role.name) else {
+                self.listing(&edge.role.name)?;
+                self.stage = Stage::Delegated(edge);
+                return self.use_held();
+            };
+            // A role that another one delegates to as well: this delegator's keys must hold too.
+            check_threshold(&edge.role.name, role, &edge.role.keys, &edge.keys)?;
+            self.enter(&edge.role.name);
+        }
+    }
+
+    /// Starts the search for the next path; `false` if there is none left.
+    fn next_path(&mut self) -> bool {
+        let (Some(path), Some(targets)) = (self.paths.pop_front(), &self.targets) else { return false };
+        if path != DECLARATION_PATH && targets.signed.targets.contains_key(&path) {
+            self.found.insert(path, "targets".to_string());
+        } else {
+            self.walk = Some(Walk::new(path, targets.signed.delegations.as_ref()));
+        }
+        true
     }
 
     /// The listed role that the refresh is at, if it is at one.
@@ -288,18 +325,13 @@ impl Refresh {
         }
     }
 
-    /// Goes on with a file held from before where it is the very one that is listed.
+    /// Goes on with a file held from before where it is the very one that is listed (5.5.1, 5.6.1).
     fn use_held(&mut self) -> Result<(), Error> {
         let Some(role) = self.role().map(str::to_string) else { return Ok(()) };
-        let listed = self.listing(&role)?.hashes.as_ref().map(|hashes| hashes.sha256);
-        let Some(bytes) = self.held.files.get(&format!("{role}.json")).cloned() else {
-            return Ok(());
-        };
-        if listed != Some(Digest::of(&bytes)) {
-            return Ok(());
-        }
+        self.listing(&role)?;
+        let Some(bytes) = self.held.files.get(&file_of(&role)).cloned() else { return Ok(()) };
         match self.supply(Some(&bytes)) {
-            // A held file that rotated keys no longer vouch for is fetched anew.
+            // One of another version, or that rotated keys no longer vouch for, is fetched anew.
             Err(_) if self.role() == Some(&role) => Ok(()),
             Err(error) => Err(error),
             Ok(_) => Ok(()),
@@ -323,7 +355,7 @@ impl Refresh {
         if listed.length.is_some_and(|length| length != bytes.len() as u64) {
             return mismatch("length");
         }
-        if listed.hashes.as_ref().is_some_and(|hashes| hashes.sha256 != Digest::of(bytes)) {
+        if listed.hashes.as_ref().and_then(|hashes| hashes.match_bytes(bytes)) == Some(false) {
             return mismatch("digest");
         }
         Ok(())
@@ -345,13 +377,13 @@ impl Refresh {
     }
 
     fn parse_signed<T: Role>(&self, role: &str, bytes: &[u8], keys: &RoleKeys) -> Result<Signed<T>, Error> {
-        let file = parse(role, bytes, &self.model)?;
+        let file = parse(role, bytes, self.model.as_ref())?;
         check_threshold(role, &file, keys, &self.root.signed.keys)?;
         Ok(file)
     }
 
     fn held_signed<T: Role>(&self, role: &str, keys: &RoleKeys) -> Option<Signed<T>> {
-        let bytes = self.held.files.get(&format!("{role}.json"))?;
+        let bytes = self.held.files.get(&file_of(role))?;
         self.parse_signed(role, bytes, keys).ok()
     }
 
@@ -359,24 +391,32 @@ impl Refresh {
     pub fn finish(self) -> Result<TrustedSet, Error> {
         let unfinished = Error::OutOfOrder { what: "its end" };
         let (Stage::Done, Some(timestamp), Some(snapshot), Some(targets)) =
-            (self.stage, self.timestamp, self.snapshot, self.targets)
+            (&self.stage, self.timestamp.clone(), self.snapshot.clone(), self.targets.clone())
         else {
             return Err(unfinished);
         };
-        let (model, root, delegated) = (self.model, self.root, self.delegated);
-        Ok(TrustedSet { model, root, timestamp, snapshot, targets, delegated })
+        let Self { model, root, delegated, found, .. } = self;
+        Ok(TrustedSet { model, root, timestamp, snapshot, targets, delegated, found })
     }
 }
 
-fn parse<T: Role>(role: &str, bytes: &[u8], model: &Model) -> Result<Signed<T>, Error> {
+/// The file of a role: its name with everything but letters, digits and `_.-~` percent-encoded.
+fn file_of(role: &str) -> String {
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"_.-~".contains(byte);
+    let encode = |byte: u8| if plain(&byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
+    role.bytes().map(encode).collect::<String>() + ".json"
+}
+
+fn parse<T: Role>(role: &str, bytes: &[u8], model: Option<&Model>) -> Result<Signed<T>, Error> {
     let unreadable = |source| Error::Unreadable { role: role.to_string(), source };
     let file = Signed::<T>::parse(bytes).map_err(unreadable)?;
     let found = &file.signed.head().model;
-    if found != model {
-        let (expected, found) = (model.clone(), found.clone());
-        return Err(Error::WrongModel { role: role.to_string(), expected, found });
+    match model {
+        Some(expected) if found.as_ref() != Some(expected) => {
+            Err(Error::WrongModel { role: role.to_string(), expected: expected.clone(), found: found.clone() })
+        }
+        _ => Ok(file),
     }
-    Ok(file)
 }
 
 fn check_threshold<T: Role>(
@@ -386,12 +426,7 @@ fn check_threshold<T: Role>(
     all: &BTreeMap<KeyId, PublicKey>,
 ) -> Result<(), Error> {
     let (have, need) = (file.signers(keys, all), keys.threshold);
-    // A threshold of none would believe anybody.
-    if need >= 1 && have >= need as usize {
-        Ok(())
-    } else {
-        Err(Error::Threshold { role: role.to_string(), have, need })
-    }
+    if have >= need as usize { Ok(()) } else { Err(Error::Threshold { role: role.to_string(), have, need }) }
 }
 
 fn check_not_older(role: &str, have: u64, offered: u64) -> Result<(), Error> {

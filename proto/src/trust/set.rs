@@ -22,12 +22,13 @@ pub trait TargetFile: Sized {
 /// The metadata that one refresh ended with.
 #[derive(Clone, Debug)]
 pub struct TrustedSet {
-    pub(super) model: Model,
+    pub(super) model: Option<Model>,
     pub(super) root: Signed<Root>,
     pub(super) timestamp: Signed<Timestamp>,
     pub(super) snapshot: Signed<Snapshot>,
     pub(super) targets: Signed<Targets>,
     pub(super) delegated: BTreeMap<String, Signed<Targets>>,
+    pub(super) found: BTreeMap<String, String>,
 }
 
 impl TrustedSet {
@@ -56,31 +57,45 @@ impl TrustedSet {
         self.delegated.get(name).map(|role| &role.signed)
     }
 
-    /// What was signed of `path`. A declaration comes from the role `support` and no other.
+    /// What was signed of `path`: by the top-level targets, or by the delegated role that the
+    /// refresh found for it. A declaration comes from the role `support` and no other.
     pub fn target(&self, path: &str) -> Result<&Target, Error> {
-        let role = if path == DECLARATION_PATH { self.delegated("support") } else { Some(self.targets()) };
+        let role = match self.found.get(path).map(String::as_str) {
+            Some("targets") => Some(self.targets()),
+            Some(role) => self.delegated(role),
+            None if path == DECLARATION_PATH => None,
+            None => Some(self.targets()),
+        };
         let target = role.and_then(|role| role.targets.get(path));
         target.ok_or_else(|| Error::Unlisted { name: path.to_string() })
     }
 
-    /// The name that the file at `path` has in a repository with consistent snapshots (6.2).
+    /// The name that the file at `path` has in the repository (6.2).
     pub fn file_name(&self, path: &str) -> Result<String, Error> {
-        let digest = self.target(path)?.hashes.sha256;
-        Ok(match path.rsplit_once('/') {
-            Some((folder, name)) => alloc::format!("{folder}/{digest}.{name}"),
-            None => alloc::format!("{digest}.{path}"),
+        let prefix = self.target(path)?.hashes.prefix().filter(|_| self.root().consistent_snapshot);
+        Ok(match (prefix, path.rsplit_once('/')) {
+            (None, _) => path.to_string(),
+            (Some(digest), Some((folder, name))) => alloc::format!("{folder}/{digest}.{name}"),
+            (Some(digest), None) => alloc::format!("{digest}.{path}"),
         })
+    }
+
+    /// Checks `bytes` against what was signed of `path` (5.7.2).
+    pub fn check(&self, path: &str, bytes: &[u8]) -> Result<(), Error> {
+        check_bytes(path, self.target(path)?, bytes)
     }
 
     /// Checks `bytes` against what was signed of `path` and reads them (5.7).
     pub fn open<T: TargetFile>(&self, path: &str, bytes: &[u8]) -> Result<Verified<T>, Error> {
-        check_bytes(path, self.target(path)?, bytes)?;
+        self.check(path, bytes)?;
         let unreadable = |reason: String| Error::TargetUnreadable { path: path.to_string(), reason };
         let file = T::parse(bytes).map_err(|error| unreadable(error.to_string()))?;
-        if *file.model() != self.model {
-            let (expected, found) = (self.model.clone(), file.model().clone());
-            return Err(Error::WrongModel { role: path.to_string(), expected, found });
+        match &self.model {
+            Some(expected) if file.model() != expected => {
+                let (expected, found) = (expected.clone(), Some(file.model().clone()));
+                Err(Error::WrongModel { role: path.to_string(), expected, found })
+            }
+            _ => Ok(Verified(file)),
         }
-        Ok(Verified(file))
     }
 }

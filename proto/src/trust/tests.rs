@@ -1,5 +1,7 @@
 //! The workflow against a small repository whose maker can also lie.
 
+mod delegations;
+
 use alloc::borrow::ToOwned as _;
 use alloc::collections::BTreeMap;
 use alloc::format;
@@ -83,13 +85,8 @@ impl Maker {
 
     fn targets(&self) -> Targets {
         let key: PublicKey = self.key(SUPPORT).public();
-        let role = DelegatedRole {
-            name: "support".into(),
-            keys: self.role(SUPPORT),
-            paths: vec!["support/*".into()],
-            terminating: true,
-        };
-        let delegations = Delegations { keys: [(key.id(), key)].into(), roles: vec![role], extra: BTreeMap::new() };
+        let role = DelegatedRole::terminating("support", self.role(SUPPORT), &["support/*"]);
+        let delegations = Delegations::to([(key.id(), key)].into(), vec![role]);
         let targets = [("releases/1.0/release.json".to_owned(), Target::of(b"a manifest"))].into();
         Targets { head: self.head::<Targets>(TARGETS), targets, delegations: Some(delegations), extra: BTreeMap::new() }
     }

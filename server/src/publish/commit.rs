@@ -186,7 +186,7 @@ fn live_declaration(live: &Live, repo: &std::path::Path) -> Result<Option<Held>,
     let Some(bytes) = live.held.files.get(&format!("{}.json", sign::SUPPORT_ROLE)) else { return Ok(None) };
     let support = tenure_proto::metadata::Signed::<Targets>::parse(bytes).map_err(ApiError::internal)?.signed;
     let Some(target) = support.targets.get(DECLARATION_PATH) else { return Ok(None) };
-    let digest = target.hashes.sha256;
+    let digest = target.sha256().map_err(ApiError::internal)?;
     let bytes = std::fs::read(repo.join(format!("targets/support/{digest}.declaration.json")))?;
     Ok(Some((Declaration::parse(&bytes).map_err(ApiError::internal)?, digest)))
 }

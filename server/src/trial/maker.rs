@@ -152,7 +152,7 @@ impl Maker {
     fn put_file(&mut self, path: &str, bytes: Vec<u8>) -> Target {
         let (folder, name) = path.rsplit_once('/').unwrap();
         let target = Target::of(&bytes);
-        self.files.insert(format!("{folder}/{}.{name}", target.hashes.sha256), bytes);
+        self.files.insert(format!("{folder}/{}.{name}", Digest::of(&bytes)), bytes);
         target
     }
 

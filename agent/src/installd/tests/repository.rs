@@ -161,14 +161,9 @@ impl Repository {
     fn publish(&mut self) {
         self.version += 1;
         let version = self.version;
-        let role = DelegatedRole {
-            name: "support".into(),
-            keys: role_keys(5),
-            paths: vec!["support/*".into()],
-            terminating: true,
-        };
+        let role = DelegatedRole::terminating("support", role_keys(5), &["support/*"]);
         let keys = [(key(5).public().id(), key(5).public())].into();
-        let delegations = Some(Delegations { keys, roles: vec![role], extra: BTreeMap::new() });
+        let delegations = Some(Delegations::to(keys, vec![role]));
         let list = |targets: &BTreeMap<String, Target>, delegations| Targets {
             head: self.head::<Targets>(version),
             targets: targets.clone(),

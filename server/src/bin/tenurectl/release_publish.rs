@@ -4,6 +4,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
+use tenure_proto::digest::Digest;
 use tenure_proto::metadata::{self, Target};
 use tenure_proto::model::{Model, Name};
 use tenure_proto::payload::{Full, IndexFile, Payload};
@@ -330,13 +331,14 @@ fn payload(repo: &Repo, version: &Version, image: &Image) -> Result<(Artifact, L
     let framed = framed.map_err(|source| Error::Frames { file: image.file.clone(), source })?;
     disk::publish(out, &repo.target_file(&path, framed.payload_sha256), disk::PUBLIC)?;
     let index_path = payload_path(version, &format!("{}.frames", image.class));
-    let index = repo.put(&index_path, &framed.index.encode())?;
+    let index_bytes = framed.index.encode();
+    let index = repo.put(&index_path, &index_bytes)?;
     let target = Target::described(framed.index.payload_bytes(), framed.payload_sha256);
     let full = Full {
         path: path.clone(),
         size_bytes: target.length,
         sha256: framed.payload_sha256,
-        index: IndexFile { path: index_path.clone(), size_bytes: index.length, sha256: index.hashes.sha256 },
+        index: IndexFile { path: index_path.clone(), size_bytes: index.length, sha256: Digest::of(&index_bytes) },
     };
     let artifact = Artifact {
         slot_class: image.class.clone(),

@@ -82,6 +82,7 @@ pub(crate) enum Error {
 /// A model's repository as it was last signed.
 #[derive(Debug)]
 pub(crate) struct Repo {
+    model: Model,
     path: PathBuf,
     /// What a device trusts.
     pub(crate) set: TrustedSet,
@@ -134,7 +135,7 @@ impl Repo {
         let root = read(&model.factory_root())?;
         let refreshed = check::refresh(check::factory(root), issued, &model.model, |want| folders.metadata(want));
         let check::Refreshed { set, held } = refreshed.map_err(damaged)?;
-        Ok(Self { path, set, held })
+        Ok(Self { model: model.model.clone(), path, set, held })
     }
 
     /// Where its files are.
@@ -175,9 +176,9 @@ impl Repo {
 
     /// The keys that may sign a declaration.
     pub(crate) fn support_role(&self) -> Result<&RoleKeys, Error> {
-        let roles = self.set.targets().delegations.iter().flat_map(|delegations| &delegations.roles);
+        let roles = self.set.targets().delegations.iter().flat_map(|delegations| delegations.roles.iter().flatten());
         let role = roles.into_iter().find(|role| role.name == sign::SUPPORT_ROLE);
-        role.map(|role| &role.keys).ok_or_else(|| Error::NoSupportRole { model: self.set.targets().head.model.clone() })
+        role.map(|role| &role.keys).ok_or_else(|| Error::NoSupportRole { model: self.model.clone() })
     }
 
     /// The version of the role `support`.
@@ -186,13 +187,13 @@ impl Repo {
     }
 
     fn damaged(&self, source: Finding) -> Error {
-        Error::Damaged { model: self.set.targets().head.model.clone(), source }
+        Error::Damaged { model: self.model.clone(), source }
     }
 
     /// Writes a small target file under the name of its digest, and describes it.
     pub(crate) fn put(&self, path: &str, bytes: &[u8]) -> Result<Target, Error> {
         let target = Target::of(bytes);
-        disk::replace(&self.target_file(path, target.hashes.sha256), bytes, disk::PUBLIC)?;
+        disk::replace(&self.target_file(path, Digest::of(bytes)), bytes, disk::PUBLIC)?;
         Ok(target)
     }
 
@@ -211,7 +212,7 @@ impl Repo {
     /// Signs a snapshot and a timestamp of the change, checks all as a device would, and writes it,
     /// the timestamp last.
     pub(crate) fn commit(&self, next: Next, online: &Online, now: Timestamp) -> Result<(), Error> {
-        let model = &self.set.targets().head.model;
+        let model = &self.model;
         let old = |name: &str| self.held.files.get(name).cloned().unwrap_or_default();
         let targets = next.targets.unwrap_or_else(|| old("targets.json"));
         let support = next.support.unwrap_or_else(|| old("support.json"));
