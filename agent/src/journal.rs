@@ -72,6 +72,22 @@ pub(crate) struct History {
     /// The last release that did not read back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) misread: Option<Misread>,
+    /// Releases that fell back without a verdict, the oldest first.
+    #[serde(default, skip_serializing_if = "VecDeque::is_empty")]
+    pub(crate) fell_back: VecDeque<FellBack>,
+}
+
+/// A release that fell back without a verdict: the trial broke off.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(crate) struct FellBack {
+    /// Its manifest.
+    pub(crate) manifest_sha256: Digest,
+    /// How often.
+    pub(crate) times: u32,
+    /// The last update that did, so that it counts once.
+    pub(crate) update: String,
+    /// When that was.
+    pub(crate) at: Timestamp,
 }
 
 /// A release that did not read back from its slot.
@@ -185,11 +201,24 @@ impl Store {
 impl History {
     /// Remembers that a release failed here; the oldest is forgotten when there are too many.
     pub(crate) fn deny(&mut self, manifest: Digest) {
+        self.fell_back.retain(|before| before.manifest_sha256 != manifest);
         if !self.denied.contains(&manifest) {
             self.denied.push_back(manifest);
         }
         while self.denied.len() > limits::DENIED_MAX {
             self.denied.pop_front();
+        }
+    }
+
+    /// Remembers a fall-back without a verdict; so many of them are one.
+    pub(crate) fn fell_back(&mut self, fell_back: FellBack) {
+        if fell_back.times >= limits::FELL_BACK_UNEXPLAINED_MAX {
+            return self.deny(fell_back.manifest_sha256);
+        }
+        self.fell_back.retain(|before| before.manifest_sha256 != fell_back.manifest_sha256);
+        self.fell_back.push_back(fell_back);
+        while self.fell_back.len() > limits::DENIED_MAX {
+            self.fell_back.pop_front();
         }
     }
 }

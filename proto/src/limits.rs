@@ -60,6 +60,11 @@ pub const EVIDENCE_MAX: usize = 16;
 
 /// How often one release is fetched anew before it counts as failed here.
 pub const FETCH_ATTEMPTS_MAX: u32 = 12;
+/// How often a release may fall back without a verdict before it counts as failed here: the power
+/// may have failed while it was tried.
+pub const FELL_BACK_UNEXPLAINED_MAX: u32 = 3;
+/// The least time for which a release rests that fell back without a verdict; it doubles each time.
+pub const FELL_BACK_WAIT_S_MIN: u64 = 60;
 /// How often the bootloader may try a new slot before it falls back.
 pub const BOOT_TRIES: u8 = 1;
 /// The tries that a confirmed slot is given back: between 1 and 9, see `bootloader/uboot.rs`.

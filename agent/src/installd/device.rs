@@ -3,22 +3,23 @@
 //! One rule: [`Device::happen`] steps proto's table, journals the new state, and then acts. Every
 //! act may be repeated, so that whatever fails is mended by asking the bootloader again.
 
+mod ending;
 mod told;
 
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use tenure_proto::digest::{Digest, to_hex};
-use tenure_proto::lifecycle::{self, Action, Event, Outcome, State};
+use tenure_proto::lifecycle::{self, Action, Event, State};
 use tenure_proto::limits;
-use tenure_proto::report::{self, ReportEvent};
+use tenure_proto::report;
 use tenure_proto::time::Timestamp;
 use tenure_proto::version::Version;
 
 use crate::bootloader::{self, Bootloader, Spare};
 use crate::chain::Chain;
-use crate::channel::LastUpdate;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::confirm::Unhealthy;
@@ -42,6 +43,8 @@ pub(super) struct Device {
     history: History,
     events: Events,
     floor_written: Timestamp,
+    /// When this process learnt of a fall-back without a verdict, on the clock that never jumps.
+    fell_back_at: Option<Duration>,
     running: String,
     spare: String,
     version: Version,
@@ -139,6 +142,7 @@ impl Device {
             bootloader,
             store,
             history,
+            fell_back_at: None,
             running,
             spare,
             version,
@@ -257,61 +261,6 @@ impl Device {
                 self.end(&update, outcome)?;
                 Ok(Next::Event(Event::Reported))
             }
-        }
-    }
-
-    /// Writes down how the update ended; each step may be repeated.
-    fn end(&mut self, update: &Update, outcome: Outcome) -> Result<(), Error> {
-        let reading = self.reading()?;
-        let reason = update.reason.clone().or_else(|| self.default_reason(update, outcome));
-        if outcome == Outcome::Failed && update.target != self.running {
-            self.bootloader.mark_bad(&update.target)?;
-        }
-        let left = self.history.slots.get(&self.spare).and_then(|record| record.manifest_sha256);
-        let (version, at) = (update.version.clone(), reading.now);
-        let last = LastUpdate { version, outcome, at, reason: reason.clone() };
-        self.change_history(|history| {
-            let denied = match (outcome, update.why) {
-                (Outcome::FellBack, Why::Release) => update.manifest_sha256,
-                (Outcome::Failed, Why::Release) => update.manifest_sha256.filter(|_| update.hopeless),
-                // A person went back: what they left is not to come again by itself.
-                (Outcome::Confirmed, Why::RollBack) => left,
-                (Outcome::Confirmed, Why::Release) | (Outcome::FellBack | Outcome::Failed, Why::RollBack) => None,
-            };
-            if let Some(manifest) = denied {
-                history.deny(manifest);
-            }
-            if outcome != Outcome::Confirmed {
-                history.slots.remove(&update.target);
-            }
-            history.last_update = Some(last);
-        })?;
-        let event = ReportEvent::UpdateEnded {
-            from: update.from.clone(),
-            version: update.version.clone(),
-            manifest_sha256: update.manifest_sha256.unwrap_or(NO_MANIFEST),
-            outcome,
-            reason: reason.as_deref().map(report::reason),
-        };
-        let mut events = self.events.clone();
-        if events.add_update(&update.id, event, reading) {
-            self.keep_events(events)?;
-        }
-        tracing::info!(version = %update.version, outcome = outcome.word(), reason, "the update ended");
-        Ok(())
-    }
-
-    fn default_reason(&self, update: &Update, outcome: Outcome) -> Option<String> {
-        let (target, running) = (&update.target, &self.running);
-        match outcome {
-            Outcome::Confirmed => None,
-            Outcome::FellBack => Some(format!(
-                "slot {target} was tried and slot {running} runs again: it did not start, or restarted before it was found healthy"
-            )),
-            Outcome::Failed if target == running => {
-                Some(format!("slot {running} had to be booted while it was to be overwritten"))
-            }
-            Outcome::Failed => Some("it was given up".into()),
         }
     }
 
@@ -465,9 +414,6 @@ impl Device {
 const MISREADS_MAX: u32 = 3;
 /// So much must be free for journal, events and evidence before an update begins.
 const ROOM_BYTES: u64 = 1024 * 1024;
-
-/// Stands for the manifest of a slot that we did not write.
-const NO_MANIFEST: Digest = Digest::from_bytes([0; 32]);
 
 /// `IMAGE_VERSION=` of the running system; 0 if it does not say, so that any release is newer.
 fn image_version(config: &Config) -> Result<Version, Error> {

@@ -169,6 +169,7 @@ impl Session {
         }
         let mut denied = device.denied();
         denied.extend(&self.unfit);
+        denied.extend(device.resting());
         let offer = match offer {
             Offered::Release(version) => Offer::Release(version),
             Offered::Nothing => Offer::Nothing,

@@ -63,23 +63,54 @@ fn an_update_is_installed_tried_and_confirmed() {
     assert_eq!(fetchd.choose(Offered::NoServer), None, "nothing newer");
 }
 
-#[test]
-fn a_slot_that_does_not_come_up_is_reported_and_not_taken_again() {
-    let (board, repository) = begin();
-    board.update_and_restart(&repository, "1.1.0");
+/// Tries 1.1.0, which does not come up; says how the update ended.
+fn fall_back_unexplained(board: &Board, repository: &Repository) -> channel::LastUpdate {
+    board.update_and_restart(repository, "1.1.0");
     assert_eq!(board.boot_step(), "B");
-    // It hangs; the board starts again.
+    // It hangs, or the power fails; the board starts again.
     assert_eq!(board.boot_step(), "A");
     let boot = board.boot();
     let status = boot.wait(|status| status.state == State::Idle);
+    board.wait_for_env("A B 3 0");
     let last = status.last_update.unwrap();
     assert_eq!((last.outcome, status.version.to_string()), (Outcome::FellBack, "1.0.0".into()));
-    assert!(last.reason.unwrap().starts_with("slot B was tried and slot A runs again"));
-    assert_eq!(status.denied.len(), 1);
     let mut fetchd = boot.connect();
-    fetchd.refresh(&repository);
-    assert_eq!(fetchd.choose(offered("1.1.0")), None);
+    fetchd.refresh(repository);
+    assert_eq!(fetchd.choose(offered("1.1.0")), None, "never at once");
     assert_eq!(fetchd.ask_roll_back().1, Retry::Never, "the spare slot holds nothing that ran");
+    last
+}
+
+#[test]
+fn a_trial_that_breaks_off_is_repeated_later_and_three_times_in_all() {
+    let (board, repository) = begin();
+    for (nth, next) in [(1, "tried again after 3600 s"), (2, "tried again after 7200 s"), (3, "not tried again")] {
+        let reason = fall_back_unexplained(&board, &repository).reason.unwrap();
+        assert!(reason.starts_with("slot B was tried and slot A runs again"), "{reason}");
+        assert!(reason.contains(&format!("time {nth} of 3")) && reason.ends_with(next), "{reason}");
+        // The device has been off for a while.
+        fs::write(board.path("clock.json"), format!(r#"{{"offset_s": {}, "synchronised": true}}"#, nth * 8000))
+            .unwrap();
+        let boot = board.boot();
+        assert_eq!(boot.status().denied.len(), usize::from(nth == 3));
+        let mut fetchd = boot.connect();
+        fetchd.refresh(&repository);
+        assert_eq!(fetchd.choose(offered("1.1.0")).is_some(), nth < 3);
+    }
+}
+
+#[test]
+fn a_trial_that_broke_off_once_may_end_well() {
+    let (board, repository) = begin();
+    fall_back_unexplained(&board, &repository);
+    fs::write(board.path("clock.json"), r#"{"offset_s": 4000, "synchronised": true}"#).unwrap();
+    board.update_and_restart(&repository, "1.1.0");
+    assert_eq!(board.boot_step(), "B");
+    let boot = board.boot();
+    let status = boot.wait(|status| status.state == State::Idle);
+    assert_eq!((status.version.to_string(), status.denied.len()), ("1.1.0".into(), 0));
+    let history = fs::read_to_string(board.path("state/install/history.json")).unwrap();
+    assert!(!history.contains("fell_back"), "{history}");
 }
 
 #[test]
@@ -99,6 +130,7 @@ fn a_slot_that_is_not_healthy_is_left_and_its_words_are_reported() {
     let last = boot.wait(|status| status.state == State::Idle).last_update.unwrap();
     assert_eq!(last.outcome, Outcome::FellBack);
     assert!(last.reason.unwrap().ends_with("exit status: 3: no route"));
+    assert_eq!(boot.status().denied.len(), 1, "a verdict denies at once");
 }
 
 #[test]
