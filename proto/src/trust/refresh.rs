@@ -34,7 +34,7 @@ pub enum Change {
     Remove(String),
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Stage {
     Root { followed: u32 },
     Timestamp,
@@ -45,7 +45,7 @@ enum Stage {
 }
 
 /// One run of the client workflow. See the module above.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Refresh {
     /// The model that every file must name; none for a repository that was not made for Tenure.
     model: Option<Model>,
@@ -63,6 +63,8 @@ pub struct Refresh {
     walk: Option<Walk>,
     /// Which role vouches for a path that was looked for.
     found: BTreeMap<String, String>,
+    /// Why no further file can be wanted, although the last one was accepted.
+    stuck: Option<Error>,
 }
 
 impl Refresh {
@@ -93,6 +95,7 @@ impl Refresh {
             paths,
             walk: None,
             found: BTreeMap::new(),
+            stuck: None,
         })
     }
 
@@ -102,8 +105,12 @@ impl Refresh {
         if matches!(self.stage, Stage::Done) { self.advance() } else { Ok(()) }
     }
 
-    /// The file to bring next; `None` when the refresh is done.
+    /// The file to bring next; `None` when the refresh is done, or cannot go on, which
+    /// [`Refresh::finish`] tells.
     pub fn want(&self) -> Option<Want> {
+        if self.stuck.is_some() {
+            return None;
+        }
         let want = |file: String, bytes_max: u64| Some(Want { file, bytes_max, may_be_absent: false });
         match &self.stage {
             Stage::Root { .. } => {
@@ -134,6 +141,9 @@ impl Refresh {
     ///
     /// The changes are to be made durable before the next call.
     pub fn supply(&mut self, bytes: Option<&[u8]>) -> Result<Vec<Change>, Error> {
+        if let Some(error) = &self.stuck {
+            return Err(error.clone());
+        }
         let absent = || Error::Absent { name: self.want().map(|want| want.file).unwrap_or_default() };
         match (&self.stage, bytes) {
             (Stage::Root { .. }, None) => self.end_of_roots(),
@@ -213,7 +223,8 @@ impl Refresh {
         self.check_expiry("timestamp", &kept)?;
         self.timestamp = Some(kept);
         self.stage = Stage::Snapshot;
-        self.use_held()?;
+        let gone_on = self.use_held();
+        self.note(gone_on);
         Ok(changes)
     }
 
@@ -233,7 +244,8 @@ impl Refresh {
         self.check_expiry("snapshot", &new)?;
         self.snapshot = Some(new);
         self.stage = Stage::Targets;
-        self.use_held()?;
+        let gone_on = self.use_held();
+        self.note(gone_on);
         Ok(alloc::vec![Change::Store("snapshot.json".into())])
     }
 
@@ -244,8 +256,16 @@ impl Refresh {
         self.check_version("targets", &new)?;
         self.check_expiry("targets", &new)?;
         self.targets = Some(new);
-        self.advance()?;
+        let gone_on = self.advance();
+        self.note(gone_on);
         Ok(alloc::vec![Change::Store("targets.json".into())])
+    }
+
+    /// What is wrong further on does not undo the step that was just taken.
+    fn note(&mut self, gone_on: Result<(), Error>) {
+        if let Err(error) = gone_on {
+            self.stuck = Some(error);
+        }
     }
 
     /// 5.6.7: a delegated role, checked with the keys of the role that delegated to it.
@@ -262,7 +282,8 @@ impl Refresh {
         self.check_expiry(name, &new)?;
         self.delegated.insert(name.clone(), new);
         self.enter(name);
-        self.advance()?;
+        let gone_on = self.advance();
+        self.note(gone_on);
         Ok(alloc::vec![Change::Store(file_of(name))])
     }
 
@@ -270,7 +291,7 @@ impl Refresh {
     fn enter(&mut self, name: &str) {
         let (Some(walk), Some(role)) = (&mut self.walk, self.delegated.get(name)) else { return };
         // Only the role `support` may deliver a declaration.
-        let may = walk.path != DECLARATION_PATH || name == SUPPORT_ROLE;
+        let may = self.model.is_none() || walk.path != DECLARATION_PATH || name == SUPPORT_ROLE;
         if may && role.signed.targets.contains_key(&walk.path) {
             self.found.insert(walk.path.clone(), name.to_string());
             self.walk = None;
@@ -307,7 +328,7 @@ impl Refresh {
     /// Starts the search for the next path; `false` if there is none left.
     fn next_path(&mut self) -> bool {
         let (Some(path), Some(targets)) = (self.paths.pop_front(), &self.targets) else { return false };
-        if path != DECLARATION_PATH && targets.signed.targets.contains_key(&path) {
+        if (self.model.is_none() || path != DECLARATION_PATH) && targets.signed.targets.contains_key(&path) {
             self.found.insert(path, "targets".to_string());
         } else {
             self.walk = Some(Walk::new(path, targets.signed.delegations.as_ref()));
@@ -389,6 +410,9 @@ impl Refresh {
 
     /// Ends a refresh that wants no more files.
     pub fn finish(self) -> Result<TrustedSet, Error> {
+        if let Some(error) = self.stuck {
+            return Err(error);
+        }
         let unfinished = Error::OutOfOrder { what: "its end" };
         let (Stage::Done, Some(timestamp), Some(snapshot), Some(targets)) =
             (&self.stage, self.timestamp.clone(), self.snapshot.clone(), self.targets.clone())

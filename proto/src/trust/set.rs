@@ -63,7 +63,7 @@ impl TrustedSet {
         let role = match self.found.get(path).map(String::as_str) {
             Some("targets") => Some(self.targets()),
             Some(role) => self.delegated(role),
-            None if path == DECLARATION_PATH => None,
+            None if self.model.is_some() && path == DECLARATION_PATH => None,
             None => Some(self.targets()),
         };
         let target = role.and_then(|role| role.targets.get(path));

@@ -298,6 +298,29 @@ fn a_listed_file_cannot_vanish() {
 }
 
 #[test]
+fn an_accepted_file_is_kept_although_what_it_leads_to_is_missing() {
+    let mut maker = Maker::new();
+    maker.publish_snapshot(BTreeMap::new());
+    let mut device = Device::new(&maker);
+    assert_eq!(device.refresh(&maker).unwrap_err(), Error::Unlisted { name: "targets.json".into() });
+    assert_eq!(device.held.files["snapshot.json"], maker.files["1.snapshot.json"]);
+}
+
+#[test]
+fn in_a_repository_of_another_maker_any_role_may_list_any_path() {
+    let mut maker = Maker::new();
+    let mut targets = maker.targets();
+    targets.targets.insert(DECLARATION_PATH.into(), Target::of(b"a file"));
+    maker.publish_targets(&targets);
+    let mut refresh = Refresh::start_anywhere(Device::new(&maker).held, at(NOW)).unwrap();
+    refresh.look_for(DECLARATION_PATH).unwrap();
+    while let Some(want) = refresh.want() {
+        refresh.supply(maker.files.get(&want.file).map(Vec::as_slice)).unwrap();
+    }
+    assert!(refresh.finish().unwrap().check(DECLARATION_PATH, b"a file").is_ok());
+}
+
+#[test]
 fn a_root_is_followed_only_if_the_old_one_signed_it() {
     let (mut maker, mut device) = settled();
     let old_key = maker.key(ROOT);

@@ -17,7 +17,7 @@ pub(super) struct Edge {
 }
 
 /// A search under way.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Walk {
     /// The path that is looked for.
     pub(super) path: String,

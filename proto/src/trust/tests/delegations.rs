@@ -64,7 +64,10 @@ impl World {
                 return (Err(error), asked.split_off(asked.len().min(4)));
             }
         }
-        let set = refresh.finish().unwrap();
+        let set = match refresh.finish() {
+            Ok(set) => set,
+            Err(error) => return (Err(error), asked.split_off(asked.len().min(4))),
+        };
         let role = |target: &Target| {
             let name = self.roles.iter().find(|(name, ..)| target.sha256() == Ok(Digest::of(name.as_bytes())));
             name.map_or("targets".to_owned(), |(name, ..)| name.clone())
@@ -135,7 +138,7 @@ fn find_two(mut world: World, first: &str, second: &str) -> Result<(), Error> {
     while let Some(want) = refresh.want() {
         refresh.supply(world.maker.files.get(&want.file).map(Vec::as_slice))?;
     }
-    Ok(())
+    refresh.finish().map(drop)
 }
 
 #[test]
