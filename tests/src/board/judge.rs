@@ -22,9 +22,11 @@ pub struct Fingerprint {
     pub trusted: BTreeMap<String, Digest>,
 }
 
-/// The release that a slot holds, whole.
+/// The release that a slot holds, whole; the longest of those that it begins with.
 pub(super) fn release_in<'a>(slot: &Path, known: &'a [Image]) -> Result<Option<&'a Image>> {
     let mut digests = BTreeMap::new();
+    let mut known: Vec<_> = known.iter().collect();
+    known.sort_by_key(|image| std::cmp::Reverse(image.bytes));
     for image in known {
         if let std::collections::btree_map::Entry::Vacant(entry) = digests.entry(image.bytes) {
             entry.insert(digests::of_start(slot, image.bytes)?.1);

@@ -1,5 +1,6 @@
 //! Who takes part in the demo.
 
+use std::io::Write as _;
 use std::path::Path;
 
 use tenure_proto::time::Day;
@@ -86,7 +87,8 @@ impl Cast {
         for (generation, (version, health)) in (0..).zip(plan) {
             let given = if matches!(version, "1.0.0" | "1.3.0") { &options.from } else { &options.to };
             let image = match given {
-                Some(file) => Image::open(file, version)?,
+                Some(file) if generation < 2 => Image::open(file, version)?,
+                Some(file) => mark_image(file, &folder, version)?,
                 None => make_image(&folder, version, generation, health)?,
             };
             self.images.push(image);
@@ -100,6 +102,17 @@ impl Cast {
         tenure_tests::ensure!(answer.status == 200, "expected {path} to be there, saw status {}", answer.status);
         Ok(answer.body.as_str().map_or_else(|| answer.body.to_string(), str::to_owned))
     }
+}
+
+/// The same file system with a block behind it that says which release it is.
+fn mark_image(file: &Path, folder: &Path, version: &str) -> Result<Image> {
+    let copy = folder.join(format!("{version}.img"));
+    std::fs::copy(file, &copy).context(format_args!("cannot copy {}", file.display()))?;
+    let mut block = format!("tenure demo: release {version}\n").into_bytes();
+    block.resize(4096, 0);
+    let mut end = std::fs::OpenOptions::new().append(true).open(&copy).context("cannot open an image")?;
+    end.write_all(&block).context("cannot mark an image")?;
+    Image::open(&copy, version)
 }
 
 fn make_image(folder: &Path, version: &str, generation: u64, health: Health) -> Result<Image> {

@@ -75,7 +75,7 @@ fn run(options: &Options, show: &mut Show) -> Result<()> {
         Show::say(&format!("\nAll logs and files are in {}", cast.world.folder().display()));
         return Err(failure);
     }
-    tell_where(&cast, show);
+    tell_where(options, &cast, show);
     if options.once { Ok(()) } else { stay_up(&mut cast) }
 }
 
@@ -84,12 +84,17 @@ fn play(options: &Options, cast: &mut Cast, show: &mut Show) -> Result<()> {
     promise::play(cast, show)
 }
 
-fn tell_where(cast: &Cast, show: &Show) {
+fn tell_where(options: &Options, cast: &Cast, show: &Show) {
     let url = cast.server_url();
     Show::say(&format!("\n{}  {url}/devices", show.strong("Operator's page ")));
     Show::say(&format!("    user {}, password {}", cast::USER, cast.password));
     Show::say(&format!("{}  {url}/p/{}", show.strong("Public support page"), tenure_tests::stage::MODEL));
-    Show::say(&format!("{}  {}", show.strong("Everything is in   "), cast.world.folder().display()));
+    if options.keep || !options.once {
+        Show::say(&format!("{}  {}", show.strong("Everything is in   "), cast.world.folder().display()));
+    }
+    if options.once {
+        Show::say("Both pages ended with the demo; without --once they stay up.");
+    }
 }
 
 /// The board and the server live on until a person has seen enough.

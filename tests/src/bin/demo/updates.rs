@@ -17,7 +17,7 @@ use crate::cast::{Cast, USER};
 use crate::show::Show;
 
 /// How long one update of the demo may take.
-const UPDATE_LIMIT: Duration = Duration::from_mins(1);
+const UPDATE_LIMIT: Duration = Duration::from_mins(2);
 /// How often the power is cut in the middle of one update.
 const CUTS: u64 = 3;
 
