@@ -21,7 +21,7 @@ impl Source {
         let rest = base.strip_prefix("http://").context(format_args!("{base} does not begin with http://"))?;
         ensure!(base.ends_with('/'), "{base} does not end in /");
         let authority = rest.split('/').next().unwrap_or_default();
-        ensure!(is_loopback(authority), "{base} is not on this machine");
+        ensure!(!authority.contains('@') && is_loopback(authority), "{base} is not on this machine");
         let limit = Some(Duration::from_secs(limits::REQUEST_TIMEOUT_S));
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
