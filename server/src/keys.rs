@@ -6,13 +6,25 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
-use ed25519_dalek::pkcs8::{DecodePrivateKey as _, EncodePrivateKey as _, KeypairBytes};
-use tenure_proto::key::SigningKey;
+use ed25519_dalek::pkcs8::{
+    DecodePrivateKey as _, DecodePublicKey as _, EncodePrivateKey as _, EncodePublicKey as _, KeypairBytes,
+};
+use tenure_proto::key::{PublicKey, SigningKey};
 
 use crate::disk;
 
 /// No Ed25519 key file is longer.
 const FILE_BYTES_MAX: u64 = 4096;
+/// No public key file of a scheme that we know is longer: ML-DSA-87 has 2592 bytes.
+const PUBLIC_BYTES_MAX: u64 = 8192;
+/// The schemes whose public keys TUF writes as PEM.
+const PEM_SCHEMES: [(&str, &str); 5] = [
+    ("ml-dsa", "ml-dsa-44/1"),
+    ("ml-dsa", "ml-dsa-65/1"),
+    ("ml-dsa", "ml-dsa-87/1"),
+    ("ecdsa", "ecdsa-sha2-nistp256"),
+    ("rsa", "rsassa-pss-sha256"),
+];
 
 /// Why a key could not be made, read or written.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +64,12 @@ pub enum Error {
         #[source]
         source: ed25519_dalek::pkcs8::Error,
     },
+    /// Not a public key.
+    #[error("{} is no public key in PEM of a scheme that Tenure knows", path.display())]
+    Public {
+        /// The file.
+        path: PathBuf,
+    },
     /// The file cannot be written.
     #[error(transparent)]
     Write(#[from] disk::Error),
@@ -86,6 +104,47 @@ pub fn write(path: &Path, key: &SigningKey) -> Result<(), Error> {
     }
     disk::replace(path, to_pem(key)?.as_bytes(), disk::SECRET)?;
     Ok(())
+}
+
+/// The private key files in `dir`: `*.pem`, by name.
+pub fn files(dir: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path());
+    let mut paths: Vec<_> = entries.filter(|path| path.extension().is_some_and(|end| end == "pem")).collect();
+    paths.sort_unstable();
+    paths
+}
+
+/// The public half that lies beside a private key file: `root-1.pub` beside `root-1.pem`.
+pub fn public_beside(path: &Path) -> Option<PublicKey> {
+    read_public(&path.with_extension("pub")).ok()
+}
+
+/// Reads a public key file: PEM of a `SubjectPublicKeyInfo`, as `openssl pkey -pubout` writes it.
+pub fn read_public(path: &Path) -> Result<PublicKey, Error> {
+    let failed = |source| Error::Read { path: path.to_path_buf(), source };
+    let mut text = String::new();
+    File::open(path).map_err(failed)?.take(PUBLIC_BYTES_MAX).read_to_string(&mut text).map_err(failed)?;
+    public_from_pem(&text).ok_or_else(|| Error::Public { path: path.to_path_buf() })
+}
+
+/// Reads a public key of a scheme that we know from PEM text.
+pub fn public_from_pem(text: &str) -> Option<PublicKey> {
+    if let Ok(key) = ed25519_dalek::VerifyingKey::from_public_key_pem(text) {
+        return Some(PublicKey::ed25519(key.as_bytes()));
+    }
+    let made = |(keytype, scheme): (&str, &str)| {
+        let keyval = [("public".to_string(), format!("{}\n", text.trim()).into())].into_iter().collect();
+        PublicKey { keytype: keytype.into(), scheme: scheme.into(), keyval }
+    };
+    PEM_SCHEMES.into_iter().map(made).find(|key| key.scheme().is_some())
+}
+
+/// Writes a public key as PEM text.
+pub fn public_to_pem(key: &PublicKey) -> Option<String> {
+    let Some(bytes) = key.as_ed25519() else {
+        return key.keyval.get("public")?.as_str().map(str::to_string);
+    };
+    ed25519_dalek::VerifyingKey::from_bytes(&bytes).ok()?.to_public_key_pem(LineEnding::LF).ok()
 }
 
 /// Reads a key from PEM text; `name` says in an error what the text is.

@@ -75,6 +75,83 @@ pub struct TopLevel {
     pub timestamp: Holders,
 }
 
+/// Keys and a threshold that no role may have.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum RuleBroken {
+    /// More signatures than there are keys, or none.
+    #[error("{role} cannot ask for {threshold} of {keys} keys: the threshold is from 1 to the number of keys")]
+    Threshold {
+        /// Which role.
+        role: &'static str,
+        /// How many must sign.
+        threshold: u32,
+        /// How many keys there are.
+        keys: usize,
+    },
+    /// A threshold that one family of algorithms reaches alone.
+    #[error(
+        "{role} has {classical} classical and {post_quantum} post-quantum keys, and {threshold} must sign: one family alone could; the threshold has to be above {}", classical.max(post_quantum)
+    )]
+    OneFamily {
+        /// Which role.
+        role: &'static str,
+        /// How many classical keys.
+        classical: usize,
+        /// How many post-quantum keys.
+        post_quantum: usize,
+        /// How many must sign.
+        threshold: u32,
+    },
+}
+
+/// The rule of a role: a threshold that can be met, and that neither the classical nor the
+/// post-quantum keys meet alone where a role has both.
+pub fn check_role(role: &'static str, keys: &[PublicKey], threshold: u32) -> Result<(), RuleBroken> {
+    let needed = threshold as usize;
+    if needed == 0 || needed > keys.len() {
+        return Err(RuleBroken::Threshold { role, threshold, keys: keys.len() });
+    }
+    let is_post_quantum = |key: &&PublicKey| key.scheme().is_some_and(tenure_proto::key::Scheme::is_post_quantum);
+    let post_quantum = keys.iter().filter(is_post_quantum).count();
+    let classical = keys.len() - post_quantum;
+    if classical > 0 && post_quantum > 0 && needed <= classical.max(post_quantum) {
+        return Err(RuleBroken::OneFamily { role, classical, post_quantum, threshold });
+    }
+    Ok(())
+}
+
+/// Checks every role of a root against the rule.
+pub fn check_root(root: &Root) -> Result<(), RuleBroken> {
+    let roles = [
+        ("root", &root.roles.root),
+        ("targets", &root.roles.targets),
+        ("snapshot", &root.roles.snapshot),
+        ("timestamp", &root.roles.timestamp),
+    ];
+    roles.into_iter().try_for_each(|(name, role)| {
+        let keys: Vec<_> = role.keyids.iter().filter_map(|id| root.keys.get(id)).cloned().collect();
+        check_role(name, &keys, role.threshold)
+    })
+}
+
+/// Drafts the root that follows `before`. All but its keys, roles, version and date stays.
+pub fn next_root(stamp: Stamp<'_>, before: &Root, holders: &TopLevel) -> Root {
+    let drafted = root(stamp, holders);
+    let roles = RootRoles { extra: before.roles.extra.clone(), ..drafted.roles };
+    Root { roles, extra: before.extra.clone(), ..drafted }
+}
+
+/// Drafts targets that let `support` declare support. All else stays as it is.
+pub fn targets_with_support(stamp: Stamp<'_>, before: &Targets, support: &Holders) -> Targets {
+    let fresh = first_targets(stamp, support);
+    Targets { head: fresh.head, delegations: fresh.delegations, ..before.clone() }
+}
+
+/// Drafts the next file of a targets role with the same content, for new keys to sign.
+pub fn same_targets(stamp: Stamp<'_>, before: &Targets) -> Targets {
+    Targets { head: stamp.head::<Targets>(OFFLINE_DAYS), ..before.clone() }
+}
+
 /// Drafts a root.
 pub fn root(stamp: Stamp<'_>, holders: &TopLevel) -> Root {
     let all = [&holders.root, &holders.targets, &holders.snapshot, &holders.timestamp];

@@ -9,7 +9,8 @@ use crate::folder::{self, Folder};
 use crate::screen::Screen;
 use crate::{
     Failure, device_accept, device_list, device_refuse, device_token, init, login, model_add, model_renew, push,
-    release_list, release_publish, support_declare, support_extend, support_show, verify,
+    release_list, release_publish, root_propose, root_publish, root_sign, support_declare, support_extend,
+    support_show, verify,
 };
 
 const EXAMPLES: &str = "\
@@ -69,6 +70,11 @@ impl Site {
     pub(crate) fn folder(&self) -> Result<Folder, folder::Error> {
         Folder::open(&self.dir, &self.key_dirs)
     }
+
+    /// Where private keys are, for a command that needs no manufacturer's folder.
+    pub(crate) fn key_dirs(&self) -> Vec<PathBuf> {
+        if self.key_dirs.is_empty() { vec![self.dir.join("keys")] } else { self.key_dirs.clone() }
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -84,6 +90,9 @@ enum Command {
     /// Releases
     #[command(subcommand)]
     Release(Release),
+    /// Roots of trust: who may sign, and how many must
+    #[command(subcommand)]
+    Root(Root),
     /// Read a repository as a device would
     Verify(verify::Args),
     /// Log in to a server, or make its first administrator
@@ -111,6 +120,16 @@ enum Support {
     Extend(support_extend::Args),
     /// Show what is promised
     Show(support_show::Args),
+}
+
+#[derive(Debug, Subcommand)]
+enum Root {
+    /// Draft the next root: keys that come or go, thresholds, or a new date alone
+    Propose(root_propose::Args),
+    /// Sign a drafted root, on any machine
+    Sign(root_sign::Args),
+    /// Put a root that enough holders signed into the repository
+    Publish(root_publish::Args),
 }
 
 #[derive(Debug, Subcommand)]
@@ -147,6 +166,9 @@ impl Cli {
             Command::Support(Support::Show(args)) => support_show::run(&site, &args)?,
             Command::Release(Release::Publish(args)) => release_publish::run(&site, &args)?,
             Command::Release(Release::List(args)) => release_list::run(&site, &args)?,
+            Command::Root(Root::Propose(args)) => root_propose::run(&site, &args)?,
+            Command::Root(Root::Sign(args)) => root_sign::run(&site, &args)?,
+            Command::Root(Root::Publish(args)) => root_publish::run(&site, &args)?,
             Command::Verify(args) => verify::run(&site, args)?,
             Command::Login(args) => login::run(&site, &args)?,
             Command::Push(args) => push::run(&site, &args)?,

@@ -62,7 +62,7 @@ pub(crate) enum Error {
         found: u32,
     },
     /// A key in `tenure.toml` that is none.
-    #[error("{path}: {text:?} is no Ed25519 public key (64 hexadecimal digits)")]
+    #[error("{path}: {text:?} is no public key: 64 hexadecimal digits for Ed25519, or PEM")]
     Key {
         /// The file.
         path: String,
@@ -118,7 +118,7 @@ pub(crate) struct Roles {
 pub(crate) struct OfflineRole {
     /// How many keys must sign.
     pub(crate) threshold: u32,
-    /// The public keys in hexadecimal.
+    /// The public keys: Ed25519 in hexadecimal, others in PEM.
     pub(crate) keys: Vec<String>,
 }
 
@@ -171,16 +171,19 @@ impl Maker {
 impl OfflineRole {
     /// Describes a role of these keys.
     pub(crate) fn new(threshold: u32, keys: &[PublicKey]) -> Self {
-        let hex = |key: &PublicKey| key.as_ed25519().map(|bytes| to_hex(&bytes));
-        Self { threshold, keys: keys.iter().filter_map(hex).collect() }
+        let text = |key: &PublicKey| match key.as_ed25519() {
+            Some(bytes) => Some(to_hex(&bytes)),
+            None => keys::public_to_pem(key),
+        };
+        Self { threshold, keys: keys.iter().filter_map(text).collect() }
     }
 
     /// The role's keys as metadata names them.
     pub(crate) fn holders(&self) -> Result<Holders, Error> {
         let public = |text: &String| {
-            let bytes = from_hex::<32>(text);
-            let bytes = bytes.ok_or_else(|| Error::Key { path: "tenure.toml".into(), text: text.clone() })?;
-            Ok(PublicKey::ed25519(&bytes))
+            let ed25519 = from_hex::<32>(text).map(|bytes| PublicKey::ed25519(&bytes));
+            let key = ed25519.or_else(|| keys::public_from_pem(text));
+            key.ok_or_else(|| Error::Key { path: "tenure.toml".into(), text: text.clone() })
         };
         let keys = self.keys.iter().map(public).collect::<Result<_, Error>>()?;
         Ok(Holders { keys, threshold: self.threshold })
@@ -196,6 +199,11 @@ impl Folder {
         let maker = read_toml(&maker_path(dir))?;
         let key_dirs = if key_dirs.is_empty() { vec![dir.join("keys")] } else { key_dirs.to_vec() };
         Ok(Self { dir: dir.to_path_buf(), key_dirs, maker })
+    }
+
+    /// Writes `tenure.toml` anew.
+    pub(crate) fn write_maker(&self) -> Result<(), Error> {
+        self.maker.write(&self.dir)
     }
 
     /// Opens a model's folder.

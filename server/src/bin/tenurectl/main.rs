@@ -4,6 +4,7 @@
 //! checks all of it again.
 
 mod api;
+mod ceremony;
 mod cli;
 mod dates;
 mod devices;
@@ -26,6 +27,9 @@ mod model_renew;
 mod push;
 mod release_list;
 mod release_publish;
+mod root_propose;
+mod root_publish;
+mod root_sign;
 mod support_declare;
 mod support_extend;
 mod support_show;

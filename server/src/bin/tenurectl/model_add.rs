@@ -87,6 +87,7 @@ fn build(site: &Site, folder: &Folder, model: &ModelFolder) -> Result<(), Error>
     let top_level = TopLevel { root, targets, snapshot, timestamp };
     let root = metadata::sign(&sign::root(stamp, &top_level), &root_keys)?;
     let next = Next {
+        root: None,
         targets: Some(metadata::sign(&sign::first_targets(stamp, &support), &targets_keys)?),
         support: Some(metadata::sign(&sign::support(stamp, None), &support_keys)?),
     };

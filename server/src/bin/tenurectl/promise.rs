@@ -156,7 +156,7 @@ fn sign(folder: &Folder, model: &ModelFolder, repo: &Repo, draft: &Declaration, 
     let target = repo.put(DECLARATION_PATH, &bytes)?;
     let stamp = Stamp { model: &model.model, version: repo.support_version() + 1, now };
     let support = Some(metadata::sign(&sign::support(stamp, Some(target)), &keys)?);
-    Ok(repo.commit(Next { support, targets: None }, &online, now)?)
+    Ok(repo.commit(Next { support, ..Next::default() }, &online, now)?)
 }
 
 /// Whether there was something to sign.

@@ -7,15 +7,15 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use tenure_proto::digest::Digest;
-use tenure_proto::key::{RoleKeys, SigningKey};
+use tenure_proto::key::{KeyId, PublicKey, RoleKeys, SigningKey};
 use tenure_proto::metadata::{self, Signed, Target, Targets};
 use tenure_proto::model::Model;
 use tenure_proto::release::Release;
 use tenure_proto::support::{DECLARATION_PATH, Declaration};
 use tenure_proto::time::Timestamp;
-use tenure_proto::trust::{Held, TrustedSet, Verified};
+use tenure_proto::trust::{Held, TrustedSet, Verified, Want};
 use tenure_server::check::{self, Finding, Folders};
-use tenure_server::sign::{self, Stamp};
+use tenure_server::sign::{self, Holders, Stamp};
 use tenure_server::{disk, keys};
 
 use crate::folder::ModelFolder;
@@ -101,6 +101,8 @@ pub(crate) struct SignedFile {
 /// The targets files that a change brings; those that it does not bring stay.
 #[derive(Debug, Default)]
 pub(crate) struct Next {
+    /// A new root and its version.
+    pub(crate) root: Option<(u64, Vec<u8>)>,
     /// New targets.
     pub(crate) targets: Option<Vec<u8>>,
     /// New support.
@@ -125,6 +127,11 @@ impl Online {
 impl Repo {
     /// Reads the repository as it was when it was last signed: its timestamp may have expired since.
     pub(crate) fn open(model: &ModelFolder, now: Timestamp) -> Result<Self, Error> {
+        Self::open_before(model, now, u64::MAX)
+    }
+
+    /// Reads the repository as if there were no root of version `version` yet.
+    pub(crate) fn open_before(model: &ModelFolder, now: Timestamp, version: u64) -> Result<Self, Error> {
         let path = model.repo();
         let damaged = |source| Error::Damaged { model: model.model.clone(), source };
         let issued = issued(&path, now).map_err(damaged)?;
@@ -133,7 +140,9 @@ impl Repo {
         }
         let folders = Folders::new([path.clone()]);
         let root = read(&model.factory_root())?;
-        let refreshed = check::refresh(check::factory(root), issued, &model.model, |want| folders.metadata(want));
+        let hidden = format!("{version}.root.json");
+        let fetch = |want: &Want| if want.file == hidden { Ok(None) } else { folders.metadata(want) };
+        let refreshed = check::refresh(check::factory(root), issued, &model.model, fetch);
         let check::Refreshed { set, held } = refreshed.map_err(damaged)?;
         Ok(Self { model: model.model.clone(), path, set, held })
     }
@@ -181,6 +190,25 @@ impl Repo {
         role.map(|role| &role.keys).ok_or_else(|| Error::NoSupportRole { model: self.model.clone() })
     }
 
+    /// Who may sign a declaration.
+    pub(crate) fn support_holders(&self) -> Result<Holders, Error> {
+        let role = self.support_role()?;
+        let listed = self.set.targets().delegations.as_ref().map(|delegations| &delegations.keys);
+        let key = |id| listed.and_then(|keys| keys.get(id)).cloned();
+        Ok(Holders { keys: role.keyids.iter().filter_map(key).collect(), threshold: role.threshold })
+    }
+
+    /// The file of the newest root.
+    pub(crate) fn root_bytes(&self) -> &[u8] {
+        &self.held.root
+    }
+
+    /// Whether the file of a targets role has enough signatures of these keys.
+    pub(crate) fn is_signed_by(&self, role: &str, by: &RoleKeys, keys: &BTreeMap<KeyId, PublicKey>) -> bool {
+        let file = self.held.files.get(&format!("{role}.json")).and_then(|bytes| Signed::<Targets>::parse(bytes).ok());
+        file.is_some_and(|file| file.signers(by, keys) >= by.threshold as usize)
+    }
+
     /// The version of the role `support`.
     pub(crate) fn support_version(&self) -> u64 {
         self.set.delegated(sign::SUPPORT_ROLE).map_or(0, |role| role.head.version)
@@ -218,7 +246,11 @@ impl Repo {
         let support = next.support.unwrap_or_else(|| old("support.json"));
         let (snapshot, timestamp) = (self.set.snapshot().head.version + 1, self.set.timestamp().head.version + 1);
         let stamps = [Stamp { model, version: snapshot, now }, Stamp { model, version: timestamp, now }];
-        let files = signed_set(stamps, targets, support, online)?;
+        let mut files = signed_set(stamps, targets, support, online)?;
+        if let Some((version, bytes)) = next.root {
+            // A device that finds the root finds all else that it asks for but the timestamp.
+            files.insert(files.len() - 1, (format!("{version}.root.json"), bytes));
+        }
         let fetched = |name: &str| files.iter().find(|(file, _)| file == name).map(|(_, bytes)| bytes.clone());
         let refreshed =
             check::refresh(self.held.clone(), now, model, |want| Ok::<_, std::io::Error>(fetched(&want.file)));

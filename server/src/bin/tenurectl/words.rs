@@ -1,5 +1,6 @@
 //! Numbers and times as people say them.
 
+use tenure_proto::key::PublicKey;
 use tenure_proto::time::{Day, Timestamp};
 
 /// `1 day`, `731 days`.
@@ -28,6 +29,16 @@ pub(crate) fn bytes(bytes: u64) -> String {
 pub(crate) fn moved(from: Day, to: Day) -> String {
     let longer = to.days_since(from);
     format!("until {} → {} ({} longer)", from.in_words(), to.in_words(), days(longer))
+}
+
+/// A key's name, short: its first twelve digits.
+pub(crate) fn short(id: &str) -> String {
+    id.chars().take(12).collect()
+}
+
+/// A key: `a1b2c3d4e5f6 (ed25519)`.
+pub(crate) fn key(key: &PublicKey) -> String {
+    format!("{} ({})", short(&key.id().0), key.scheme)
 }
 
 #[cfg(test)]
