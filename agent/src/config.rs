@@ -36,6 +36,8 @@ pub(crate) struct Config {
     pub(crate) run_dir: PathBuf,
     /// The root of trust that came with the image.
     pub(crate) factory_root: PathBuf,
+    /// What was so when the image was built; it need not exist.
+    pub(crate) backstop: PathBuf,
     /// Where `IMAGE_VERSION=` says which version runs, when no slot record does.
     pub(crate) os_release: PathBuf,
     /// An operator's token that admits the device at once.
@@ -224,12 +226,14 @@ fn check(path: &Path, raw: Raw) -> Result<Config, Error> {
     let raw::Kind::Uboot = kind.ok_or_else(|| unset("bootloader.kind"))?;
     let run_dir = raw.run_dir.map_or_else(|| "/run/tenure".into(), PathBuf::from);
     let or = |given: Option<raw::FullPath>, default: &str| given.map_or_else(|| default.into(), PathBuf::from);
+    let factory_root = or(raw.factory_root, "/usr/lib/tenure/root.json");
     check_slots(path, &raw.slots)?;
     Ok(Config {
         model: raw.model.ok_or_else(|| unset("model"))?,
         server: raw.server.ok_or_else(|| unset("server"))?.into(),
         state_dir: or(raw.state_dir, "/var/lib/tenure"),
-        factory_root: or(raw.factory_root, "/usr/lib/tenure/root.json"),
+        backstop: raw.backstop.map_or_else(|| factory_root.with_file_name("backstop.json"), PathBuf::from),
+        factory_root,
         os_release: or(raw.os_release, "/etc/os-release"),
         enrolment_token_file: raw.enrolment_token_file.map(PathBuf::from),
         check_in_interval_s: raw.check_in_interval_s.map_or(3600, u64::from),

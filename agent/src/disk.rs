@@ -88,7 +88,10 @@ pub(crate) fn replace_with_mode(path: &Path, bytes: &[u8], mode: u32) -> Result<
         drop(fs::remove_file(&new));
         Error::io("write", path)(error)
     })?;
-    sync_folder_of(path)
+    sync_folder_of(path)?;
+    #[cfg(test)]
+    tests::tell_of_a_write();
+    Ok(())
 }
 
 /// Reads a file of at most `max` bytes; `None` if there is none.
@@ -107,7 +110,12 @@ pub(crate) fn remove(path: &Path) -> Result<(), Error> {
     match fs::remove_file(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         Err(error) => Err(Error::io("remove", path)(error)),
-        Ok(()) => sync_folder_of(path),
+        Ok(()) => {
+            sync_folder_of(path)?;
+            #[cfg(test)]
+            tests::tell_of_a_write();
+            Ok(())
+        }
     }
 }
 
@@ -254,8 +262,24 @@ fn sync_folder_of(path: &Path) -> Result<(), Error> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+    use std::cell::RefCell;
+
+    type Listener = Box<dyn FnMut()>;
+
+    thread_local! {
+        static LISTENER: RefCell<Option<Listener>> = const { RefCell::new(None) };
+    }
+
+    /// After each durable write of this thread `listener` is called: the power may fail there.
+    pub(crate) fn listen_to_writes(listener: Option<Listener>) {
+        LISTENER.with(|slot| *slot.borrow_mut() = listener);
+    }
+
+    pub(super) fn tell_of_a_write() {
+        LISTENER.with(|slot| slot.borrow_mut().iter_mut().for_each(|listener| listener()));
+    }
 
     #[test]
     fn a_file_is_replaced_whole_and_what_a_cut_left_is_in_nobodys_way() {

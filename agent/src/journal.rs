@@ -15,7 +15,7 @@ use tenure_proto::time::{Reading, Timestamp};
 use tenure_proto::version::Version;
 
 use crate::channel::{LastUpdate, NumberedEvent};
-use crate::disk;
+use crate::{disk, twin};
 
 /// Where an update is, and which.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -183,9 +183,8 @@ impl Store {
     }
 
     /// Reads the floor of the time; 1970 if there is none.
-    pub(crate) fn floor(&self) -> Result<Timestamp, disk::Error> {
-        let found = disk::load_state::<Floor>(&self.path("floor.json"))?.found();
-        Ok(found.map_or(Timestamp::UNIX_EPOCH, |found| found.floor))
+    pub(crate) fn floor(&self) -> Timestamp {
+        twin::load(&self.path("floor.json")).map_or(Timestamp::UNIX_EPOCH, |found: Floor| found.floor)
     }
 
     /// Writes the floor, unless it grew by little since it was `written` last.
@@ -193,7 +192,7 @@ impl Store {
         if floor.seconds_since(written).is_none_or(|grown_s| grown_s < FLOOR_STEP_S) {
             return Ok(written);
         }
-        disk::store_state(&self.path("floor.json"), &Floor { floor })?;
+        twin::store(&self.path("floor.json"), &Floor { floor })?;
         Ok(floor)
     }
 }
@@ -365,11 +364,11 @@ mod tests {
     #[test]
     fn the_floor_is_written_when_it_grew_by_an_hour() {
         let (_dir, store) = store();
-        let written = store.floor().unwrap();
+        let written = store.floor();
         assert_eq!(store.keep_floor(written, written.plus_s(3599)).unwrap(), written);
         let later = written.plus_s(3600);
         assert_eq!(store.keep_floor(written, later).unwrap(), later);
-        assert_eq!(store.floor().unwrap(), later);
+        assert_eq!(store.floor(), later);
         assert_eq!(store.keep_floor(later, written).unwrap(), later);
     }
 }

@@ -30,12 +30,14 @@ mod show;
 
 mod bootloader;
 mod confirm;
+mod floors;
 mod install;
 mod installd;
 mod journal;
 mod promise;
 mod reboot;
 mod slot;
+mod twin;
 mod verify;
 
 mod run;

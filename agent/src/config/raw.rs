@@ -14,6 +14,7 @@ pub(super) struct Raw {
     pub(super) state_dir: Option<FullPath>,
     pub(super) run_dir: Option<FullPath>,
     pub(super) factory_root: Option<FullPath>,
+    pub(super) backstop: Option<FullPath>,
     pub(super) os_release: Option<FullPath>,
     pub(super) enrolment_token_file: Option<FullPath>,
     pub(super) check_in_interval_s: Option<Interval>,

@@ -127,15 +127,16 @@ impl Device {
             Some(record) => record.version.clone(),
             None => image_version(config)?,
         };
-        let keeper = Keeper::open(&folder.join("trusted"), &config.factory_root, &config.model)?;
-        let floor = store.floor()?;
+        let keeper = Keeper::open(&folder, config)?;
+        let floor_written = store.floor();
+        let floor = keeper.built_at().map_or(floor_written, |built_at| built_at.max(floor_written));
         let mut device = Self {
             metadata: keeper.versions(),
             promise: Promise::open(&folder)?,
             journal: store.journal()?,
             events: store.events()?,
             config: config.clone(),
-            floor_written: floor,
+            floor_written,
             clock,
             keeper,
             floor,

@@ -13,7 +13,7 @@ use tenure_proto::policy::{self, Candidate, Offer};
 use tenure_proto::release::{self, Artifact, Release, Summary};
 use tenure_proto::report::ReportEvent;
 use tenure_proto::support::{Accepted, DECLARATION_PATH, Declaration, Refusal};
-use tenure_proto::trust::{Refresh, TrustedSet, Verified};
+use tenure_proto::trust::{TrustedSet, Verified};
 use tenure_proto::version::Version;
 
 use super::device::{Device, Task};
@@ -26,7 +26,7 @@ use crate::{promise, verify};
 /// See above.
 #[derive(Debug, Default)]
 pub(super) struct Session {
-    refresh: Option<Refresh>,
+    refresh: Option<verify::Run>,
     set: Option<TrustedSet>,
     chosen: Option<Chosen>,
     plan: Option<Plan>,
@@ -105,7 +105,7 @@ impl Session {
     }
 
     fn want(&mut self, device: &mut Device) -> Answer {
-        let want = self.refresh.as_ref().and_then(Refresh::want);
+        let want = self.refresh.as_ref().and_then(verify::Run::want);
         let want = want.map(|want| WantedFile {
             file: want.file,
             bytes_max: want.bytes_max,
@@ -113,7 +113,7 @@ impl Session {
         });
         if want.is_none() {
             let refresh = self.refresh.take().ok_or(Error::TooEarly { what: "a refresh" })?;
-            let set = refresh.finish().map_err(verify::Error::from)?;
+            let set = refresh.finish()?;
             device.refreshed(&set)?;
             self.set = Some(set);
         }

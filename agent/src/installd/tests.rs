@@ -2,6 +2,7 @@
 
 mod board;
 mod repository;
+mod rollback;
 
 use std::fs;
 use std::time::Duration;

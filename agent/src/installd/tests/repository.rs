@@ -30,8 +30,13 @@ pub(super) struct Repository {
     frames: BTreeMap<String, Vec<Vec<u8>>>,
     targets: BTreeMap<String, Target>,
     support: BTreeMap<String, Target>,
-    version: u64,
+    /// Of everything but the root.
+    pub(super) version: u64,
     sequence: u64,
+    root_version: u64,
+    timestamp_key: u8,
+    issued: String,
+    expires: String,
 }
 
 /// An image that does not compress to nothing.
@@ -63,27 +68,44 @@ impl Repository {
             support: BTreeMap::new(),
             version: 0,
             sequence: 0,
+            root_version: 0,
+            timestamp_key: 4,
+            issued: ISSUED.into(),
+            expires: EXPIRES.into(),
         };
-        let root = Root {
-            head: repository.head::<Root>(1),
-            consistent_snapshot: true,
-            keys: (1..=4).map(|role| (key(role).public().id(), key(role).public())).collect(),
-            roles: RootRoles {
-                root: role_keys(1),
-                targets: role_keys(2),
-                snapshot: role_keys(3),
-                timestamp: role_keys(4),
-                extra: BTreeMap::new(),
-            },
-            extra: BTreeMap::new(),
-        };
-        repository.store("metadata/1.root.json", sign(&root, &[key(1)]).unwrap());
+        repository.sign_root();
         repository.publish();
         repository
     }
 
+    fn sign_root(&mut self) {
+        self.root_version += 1;
+        let online = self.timestamp_key;
+        let root = Root {
+            head: Head { expires: EXPIRES.parse().unwrap(), ..self.head::<Root>(self.root_version) },
+            consistent_snapshot: true,
+            keys: [1, 2, 3, online].map(|role| (key(role).public().id(), key(role).public())).into(),
+            roles: RootRoles {
+                root: role_keys(1),
+                targets: role_keys(2),
+                snapshot: role_keys(3),
+                timestamp: role_keys(online),
+                extra: BTreeMap::new(),
+            },
+            extra: BTreeMap::new(),
+        };
+        self.store(&format!("metadata/{}.root.json", self.root_version), sign(&root, &[key(1)]).unwrap());
+    }
+
+    /// A new root; with another timestamp key if `online`.
+    pub(super) fn rotate(&mut self, online: bool) {
+        self.timestamp_key += u8::from(online) * 10;
+        self.sign_root();
+        self.publish();
+    }
+
     fn head<T: Role>(&self, version: u64) -> Head {
-        Head::new::<T>(&self.model, version, EXPIRES.parse().unwrap())
+        Head::new::<T>(&self.model, version, self.expires.parse().unwrap())
     }
 
     fn store(&mut self, name: &str, bytes: Vec<u8>) {
@@ -158,7 +180,7 @@ impl Repository {
         self.publish();
     }
 
-    fn publish(&mut self) {
+    pub(super) fn publish(&mut self) {
         self.version += 1;
         let version = self.version;
         let role = DelegatedRole::terminating("support", role_keys(5), &["support/*"]);
@@ -178,13 +200,13 @@ impl Repository {
         let snapshot = sign(&snapshot, &[key(3)]).unwrap();
         let timestamp = Timestamp {
             head: self.head::<Timestamp>(version),
-            issued: Some(ISSUED.parse().unwrap()),
+            issued: Some(self.issued.parse().unwrap()),
             meta: [("snapshot.json".into(), MetaFile::of(version, &snapshot))].into(),
             extra: BTreeMap::new(),
         };
         for (name, bytes) in [("targets", targets), ("support", support), ("snapshot", snapshot)] {
             self.store(&format!("metadata/{version}.{name}.json"), bytes);
         }
-        self.store("metadata/timestamp.json", sign(&timestamp, &[key(4)]).unwrap());
+        self.store("metadata/timestamp.json", sign(&timestamp, &[key(self.timestamp_key)]).unwrap());
     }
 }
