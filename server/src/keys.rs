@@ -95,6 +95,16 @@ pub fn read(path: &Path) -> Result<SigningKey, Error> {
     from_pem(&text, &path.display().to_string())
 }
 
+/// Reads the key at `path`, which an interrupted run may have made, or makes it.
+pub fn read_or_make(path: &Path) -> Result<SigningKey, Error> {
+    if path.exists() {
+        return read(path);
+    }
+    let key = generate()?;
+    write(path, &key)?;
+    Ok(key)
+}
+
 /// Writes `key` to `path` with mode 0600. A file that is there already is not overwritten, unless
 /// it holds the same key.
 pub fn write(path: &Path, key: &SigningKey) -> Result<(), Error> {

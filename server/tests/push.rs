@@ -137,6 +137,38 @@ mod tests {
     }
 
     #[test]
+    fn new_roots_and_new_online_keys_reach_the_server_with_a_push() {
+        let data = tempfile::tempdir().unwrap();
+        let server = Server::start(data.path());
+        let maker = Maker::logged_in(&server);
+        maker.ok(&["push", "acme-gw1"]);
+        let file = maker.dir.path().join("gw1.ceremony");
+        let file = file.to_str().unwrap();
+        let stored = || std::fs::read(data.path().join("keys/acme-gw1/timestamp.pem")).unwrap();
+        for changes in [["--new-online-key", "timestamp"].as_slice(), &["--new-online-key", "snapshot", "--renew"]] {
+            maker.ok(&[&["root", "propose", "acme-gw1", "--out", file], changes].concat());
+            maker.ok(&["root", "sign", file]);
+            maker.ok(&["root", "publish", "acme-gw1", file]);
+            maker.ok(&["verify", "acme-gw1"]);
+            std::fs::remove_file(file).unwrap();
+        }
+        let old = stored();
+        assert_eq!(maker.json(&["push", "acme-gw1"])["pushed"], json!(true));
+        assert_ne!(stored(), old);
+        // A device with the first root follows both new ones, and the server goes on with the new keys.
+        assert_eq!(maker.live(&server)["versions"]["root"], json!(3));
+        maker.publish("1.1.0", 2);
+        maker.ok(&["push", "acme-gw1"]);
+        assert_eq!(maker.live(&server)["releases"][1]["version"], json!("1.1.0"));
+        // A server that never saw the model takes it with all its roots.
+        let data = tempfile::tempdir().unwrap();
+        let other = Server::start(data.path());
+        maker.ok(&["login", "--setup-link", &other.link, "--user", "ada"]);
+        maker.ok(&["push", "acme-gw1"]);
+        assert_eq!(maker.live(&other)["versions"]["root"], json!(3));
+    }
+
+    #[test]
     fn a_payload_that_went_bad_in_the_folder_never_goes_live() {
         let data = tempfile::tempdir().unwrap();
         let server = Server::start(data.path());

@@ -222,9 +222,15 @@ mod tests {
 
     #[test]
     fn a_publication_cut_anywhere_is_taken_up_again() {
+        for online in [&[][..], &["--new-online-key", "snapshot", "--new-online-key", "timestamp"]] {
+            cut_a_publication(online);
+        }
+    }
+
+    fn cut_a_publication(online: &[&str]) {
         let maker = Maker::new();
         let support = Maker::id_of(&maker.path("keys/support-1.pem"));
-        maker.propose(&["--remove-key", &support]);
+        maker.propose(&[&["--remove-key", &support], online].concat());
         maker.carry(1);
         maker.carry(2);
         let folder = maker.path("models/acme-gw1/repo/metadata");
@@ -237,6 +243,11 @@ mod tests {
             paths.into_iter().map(|path| (path.clone(), std::fs::read(&path).unwrap())).collect()
         };
         let before = read(names());
+        let keys: Vec<_> = std::fs::read_dir(maker.path("models/acme-gw1/online"))
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .map(|path| (path.clone(), std::fs::read(path).unwrap()))
+            .collect();
         maker.publish();
         let made: Vec<_> = read(names()).into_iter().filter(|file| !before.contains(file)).collect();
         assert!(made.last().unwrap().0.ends_with("timestamp.json"), "{made:?}");
@@ -244,6 +255,10 @@ mod tests {
             std::fs::remove_dir_all(&folder).unwrap();
             for (path, bytes) in before.iter().chain(&made[..cut]) {
                 replace(path, bytes, PUBLIC).unwrap();
+            }
+            // The keys in use were not moved yet.
+            for (path, key) in &keys {
+                replace(path, key, 0o600).unwrap();
             }
             maker.publish();
             assert_eq!(maker.root_version(), json!(2), "cut after {cut} files");

@@ -4,37 +4,44 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use axum::Json;
+use axum::body::Body;
 use axum::extract::{Extension, Path, State};
 use axum::http::StatusCode;
 use serde_json::{Value, json};
-use tenure_proto::metadata::{MetaFile, Target, Targets};
+use tenure_proto::metadata::{MetaFile, Root, Signed, Target, Targets};
 use tenure_proto::model::Model;
 use tenure_proto::release::Summary;
 use tenure_proto::support::{self, DECLARATION_PATH, Declaration};
 use tenure_proto::time::Timestamp;
 use tenure_proto::trust::{self, TargetFile as _};
 
+use super::models::{self, OfferedKeys};
 use super::{Publication, golive, index};
 use crate::app::Handle;
 use crate::auth::Operator;
 use crate::check::{self, Depth, Finding, Folders, Opened};
 use crate::error::{ApiError, chain};
+use crate::folders::Folders as ServerFolders;
 use crate::live::{self, Live, OnlineKeys};
-use crate::{disk, sign};
+use crate::{body, disk, sign};
 
 /// `POST /api/v1/publications/{id}/commit`
 pub(crate) async fn commit(
     State(app): State<Handle>,
     Extension(operator): Extension<Operator>,
     Path(id): Path<String>,
+    body: Body,
 ) -> Result<Json<Value>, ApiError> {
     let model = app.desk.find(&id)?.model;
+    // Nothing, or the online keys that the newest root names.
+    let body = body::read(body, models::BYTES_MAX).await?;
+    let offered = if body.is_empty() { Ok(OfferedKeys::default()) } else { serde_json::from_slice(&body) };
+    let offered = offered.map_err(|error| body::invalid(error.to_string()))?;
     let _lock = app.locks.lock(&model).await;
     // Looked up again: a later publication may have taken its place while we waited.
     let publication = app.desk.find(&id)?;
-    let keys = OnlineKeys::read(&app.folders, &model).map_err(ApiError::internal)?;
-    let repo = app.folders.repo(&model);
-    let candidate = Candidate { publication, repo, keys, now: app.clock.now() };
+    let folders = app.folders.clone();
+    let candidate = Candidate { publication, repo: folders.repo(&model), folders, offered, now: app.clock.now() };
     let opened = tokio::task::spawn_blocking(move || candidate.publish()).await??;
     index::write(&app, &model, &opened.opened, Some(&operator)).await?;
     app.desk.end(&id)?;
@@ -43,11 +50,11 @@ pub(crate) async fn commit(
 }
 
 /// A publication, and all that it is judged by.
-#[derive(Debug)]
 struct Candidate {
     publication: Publication,
     repo: PathBuf,
-    keys: OnlineKeys,
+    folders: ServerFolders,
+    offered: OfferedKeys,
     now: Timestamp,
 }
 
@@ -70,7 +77,12 @@ impl Candidate {
         let roles = self.roles(&live, &staged)?;
         let meta = meta_of(&roles)?;
         let unchanged = live.current.as_ref().is_some_and(|current| current.snapshot.meta == meta);
-        let pair = live.next(self.model(), meta, &self.keys, self.now).map_err(ApiError::internal)?;
+        let newest = self.newest_root(&live, &staged)?;
+        let offered = self.offered.read(&newest)?;
+        let stored = || OnlineKeys::read(&self.folders, self.model()).map_err(ApiError::internal);
+        let is_new = offered.is_some();
+        let keys = offered.map_or_else(stored, Ok)?;
+        let pair = live.next(self.model(), meta, &keys, self.now).map_err(ApiError::internal)?;
         self.stage(&pair)?;
         let set = self.read_as_devices_do(&live)?;
         let opened = self.open_targets(&set)?;
@@ -79,11 +91,30 @@ impl Candidate {
         if !unchanged || !staged.roots.is_empty() {
             golive::go_live(&self.publication.folder, &self.repo, &staged, &pair)?;
         }
+        if is_new {
+            // A crash before this leaves keys that devices refuse; the next push brings these again.
+            models::put_keys(&self.folders, self.model(), &keys)?;
+        }
         Ok(Published { versions: versions(self.model(), &set, &opened), opened })
     }
 
     fn model(&self) -> &Model {
         &self.publication.model
+    }
+
+    /// The root that devices will come to. It keeps the rule of both families, like every root.
+    fn newest_root(&self, live: &Live, staged: &golive::Staged) -> Result<Root, ApiError> {
+        let unreadable = |error| refused(format!("cannot read root metadata: {}", chain(&error)));
+        let mut newest = Signed::<Root>::parse(&live.held.root).map_err(unreadable)?.signed;
+        for name in staged.roots.values() {
+            let bytes = std::fs::read(self.publication.folder.join("metadata").join(name))?;
+            let root = Signed::<Root>::parse(&bytes).map_err(unreadable)?.signed;
+            sign::check_root(&root).map_err(|error| refused(format!("{name}: {error}")))?;
+            if root.head.version > newest.head.version {
+                newest = root;
+            }
+        }
+        Ok(newest)
     }
 
     fn folders(&self) -> Folders {
@@ -184,7 +215,7 @@ type Held = (Declaration, tenure_proto::digest::Digest);
 
 fn live_declaration(live: &Live, repo: &std::path::Path) -> Result<Option<Held>, ApiError> {
     let Some(bytes) = live.held.files.get(&format!("{}.json", sign::SUPPORT_ROLE)) else { return Ok(None) };
-    let support = tenure_proto::metadata::Signed::<Targets>::parse(bytes).map_err(ApiError::internal)?.signed;
+    let support = Signed::<Targets>::parse(bytes).map_err(ApiError::internal)?.signed;
     let Some(target) = support.targets.get(DECLARATION_PATH) else { return Ok(None) };
     let digest = target.sha256().map_err(ApiError::internal)?;
     let bytes = std::fs::read(repo.join(format!("targets/support/{digest}.declaration.json")))?;

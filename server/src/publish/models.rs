@@ -20,27 +20,46 @@ use crate::app::Handle;
 use crate::auth::{self, Operator};
 use crate::error::ApiError;
 use crate::folders::Folders;
+use crate::live::OnlineKeys;
 use crate::store::{self, Deed};
 use crate::{body, check, disk, keys};
 
 /// A base64 root and two small keys.
-const BYTES_MAX: u64 = limits::ROOT_BYTES_MAX * 3 / 2 + 16 * 1024;
+pub(super) const BYTES_MAX: u64 = limits::ROOT_BYTES_MAX * 3 / 2 + 16 * 1024;
 
 /// What a model starts with.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewModel {
     root: String,
-    snapshot_key: String,
-    timestamp_key: String,
+    /// The keys that the first root names; a publication brings those that came after them.
+    snapshot_key: Option<String>,
+    timestamp_key: Option<String>,
+}
+
+/// Online keys as a manufacturer sends them.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OfferedKeys {
+    snapshot_key: Option<String>,
+    timestamp_key: Option<String>,
+}
+
+impl OfferedKeys {
+    /// The keys, if they came and are those that the root names.
+    pub(super) fn read(&self, root: &Root) -> Result<Option<OnlineKeys>, ApiError> {
+        let (Some(snapshot), Some(timestamp)) = (&self.snapshot_key, &self.timestamp_key) else { return Ok(None) };
+        let snapshot = online(root, "snapshot_key", &root.roles.snapshot, snapshot)?;
+        let timestamp = online(root, "timestamp_key", &root.roles.timestamp, timestamp)?;
+        Ok(Some(OnlineKeys { snapshot, timestamp }))
+    }
 }
 
 /// A model whose root and keys were checked.
 struct Checked {
     model: Model,
     root: Vec<u8>,
-    snapshot: SigningKey,
-    timestamp: SigningKey,
+    keys: Option<OnlineKeys>,
 }
 
 /// `PUT /api/v1/models/{model}`
@@ -90,9 +109,10 @@ impl NewModel {
         if !parsed.consistent_snapshot {
             return Err(refused("the root does not use consistent snapshots"));
         }
-        let snapshot = online(&parsed, "snapshot_key", &parsed.roles.snapshot, &self.snapshot_key)?;
-        let timestamp = online(&parsed, "timestamp_key", &parsed.roles.timestamp, &self.timestamp_key)?;
-        Ok(Checked { model, root, snapshot, timestamp })
+        let offered =
+            OfferedKeys { snapshot_key: self.snapshot_key.clone(), timestamp_key: self.timestamp_key.clone() };
+        let keys = offered.read(&parsed)?;
+        Ok(Checked { model, root, keys })
     }
 }
 
@@ -109,21 +129,26 @@ fn online(root: &Root, name: &str, role: &RoleKeys, pem: &str) -> Result<Signing
 }
 
 impl Checked {
-    /// Writes the keys and the root. What a crash left of a model that never came to be makes way.
+    /// Writes the keys and the root of a new model. What a crash left of a model that never came to be makes way.
     fn keep(&self, folders: &Folders, is_new: bool) -> Result<(), ApiError> {
-        for (role, key) in [("snapshot", &self.snapshot), ("timestamp", &self.timestamp)] {
-            let path = folders.key(&self.model, role);
-            if is_new && path.exists() {
-                std::fs::remove_file(&path)?;
-            }
-            keys::write(&path, key).map_err(ApiError::internal)?;
-        }
         if is_new {
+            if let Some(keys) = &self.keys {
+                put_keys(folders, &self.model, keys)?;
+            }
             let path = folders.repo(&self.model).join("metadata/1.root.json");
             disk::replace(&path, &self.root, disk::PUBLIC).map_err(ApiError::internal)?;
         }
         Ok(())
     }
+}
+
+/// Writes the online keys of a model in place of those that were there.
+pub(super) fn put_keys(folders: &Folders, model: &Model, keys: &OnlineKeys) -> Result<(), ApiError> {
+    for (role, key) in [("snapshot", &keys.snapshot), ("timestamp", &keys.timestamp)] {
+        let pem = keys::to_pem(key).map_err(ApiError::internal)?;
+        disk::replace(&folders.key(model, role), pem.as_bytes(), disk::SECRET).map_err(ApiError::internal)?;
+    }
+    Ok(())
 }
 
 fn refused(detail: impl Into<String>) -> ApiError {

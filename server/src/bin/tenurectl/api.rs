@@ -195,9 +195,9 @@ impl Server {
     }
 
     /// Asks for something that takes the server long.
-    pub(crate) fn post_patiently(&self, path: &str) -> Result<Value, Error> {
+    pub(crate) fn post_patiently(&self, path: &str, body: &Value) -> Result<Value, Error> {
         let patient = Self { agent: agent(COMMIT_S), ..self.clone() };
-        let response = patient.send("POST", path, (), None)?;
+        let response = patient.send("POST", path, body.to_string(), None)?;
         json(path, response)
     }
 

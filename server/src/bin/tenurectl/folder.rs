@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tenure_proto::digest::{from_hex, to_hex};
 use tenure_proto::key::PublicKey;
+use tenure_proto::metadata::Root;
 use tenure_proto::model::Model;
 use tenure_server::sign::Holders;
 use tenure_server::{disk, keys};
@@ -261,6 +262,23 @@ impl ModelFolder {
     /// An online key: `snapshot` or `timestamp`.
     pub(crate) fn online_key(&self, role: &str) -> PathBuf {
         self.dir.join("online").join(format!("{role}.pem"))
+    }
+
+    /// Puts the next online keys in the place of those before, where `root` names them.
+    pub(crate) fn settle_online_keys(&self, root: &Root) -> Result<(), Error> {
+        for (role, keys) in [("snapshot", &root.roles.snapshot), ("timestamp", &root.roles.timestamp)] {
+            let next = self.next_online_key(role);
+            if next.exists() && keys.keyids.contains(&keys::read(&next)?.public().id()) {
+                let path = self.online_key(role);
+                std::fs::rename(&next, &path).map_err(|source| Error::Read { path, source })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The online key that takes over when a root that names it is published.
+    pub(crate) fn next_online_key(&self, role: &str) -> PathBuf {
+        self.dir.join("online").join(format!("next-{role}.pem"))
     }
 }
 

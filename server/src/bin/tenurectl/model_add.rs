@@ -85,13 +85,14 @@ fn build(site: &Site, folder: &Folder, model: &ModelFolder) -> Result<(), Error>
     let (snapshot, timestamp) = (online(model, "snapshot")?, online(model, "timestamp")?);
     let stamp = Stamp { model: &model.model, version: 1, now };
     let top_level = TopLevel { root, targets, snapshot, timestamp };
-    let root = metadata::sign(&sign::root(stamp, &top_level), &root_keys)?;
+    let draft = sign::root(stamp, &top_level);
+    let root = metadata::sign(&draft, &root_keys)?;
     let next = Next {
         root: None,
         targets: Some(metadata::sign(&sign::first_targets(stamp, &support), &targets_keys)?),
         support: Some(metadata::sign(&sign::support(stamp, None), &support_keys)?),
     };
-    Ok(repo::start(model, &root, next, &Online::read(model)?, now)?)
+    Ok(repo::start(model, &root, next, &Online::read(model, &draft)?, now)?)
 }
 
 /// Makes an online key, or takes up the one that an interrupted run made.

@@ -39,7 +39,8 @@ pub(crate) fn run(site: &Site, args: &Args) -> Result<(), Error> {
     let folder = site.folder()?;
     let _lock = folder.lock()?;
     let (model, now) = (folder.model(&args.model)?, site.clock.now());
-    Repo::open(&model, now)?.commit(Next::default(), &Online::read(&model)?, now)?;
+    let repo = Repo::open(&model, now)?;
+    repo.commit(Next::default(), &Online::read(&model, repo.set.root())?, now)?;
     let expires = Repo::open(&model, now)?.set.timestamp().head.expires;
     site.screen.say(format!("{} is fresh until {}.", model.designation, words::instant(expires)));
     site.screen.answer(&json!({"model": args.model, "fresh_until": expires}));

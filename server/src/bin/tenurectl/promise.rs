@@ -152,7 +152,7 @@ fn sign(folder: &Folder, model: &ModelFolder, repo: &Repo, draft: &Declaration, 
     // What a device would not read is not signed.
     drop(Declaration::parse(&bytes)?);
     let keys = Needed::listed("support", repo.support_role()?).load(&folder.key_dirs)?;
-    let online = Online::read(model)?;
+    let online = Online::read(model, repo.set.root())?;
     let target = repo.put(DECLARATION_PATH, &bytes)?;
     let stamp = Stamp { model: &model.model, version: repo.support_version() + 1, now };
     let support = Some(metadata::sign(&sign::support(stamp, Some(target)), &keys)?);

@@ -6,16 +6,16 @@ use std::path::PathBuf;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Value, json};
+use tenure_proto::metadata::{self, Root, Signed};
 use tenure_proto::model::Model;
 use tenure_proto::support::DECLARATION_PATH;
 use tenure_server::check::{self, Depth, Finding, Folders};
-use tenure_server::keys;
 
 use crate::api::{self, Remote, Server};
 use crate::cli::Site;
 use crate::folder::{self, ModelFolder};
 use crate::progress::Progress;
-use crate::repo::{self, Repo};
+use crate::repo::{self, Online, Repo};
 use crate::screen::Screen;
 use crate::words;
 
@@ -85,9 +85,13 @@ pub(crate) enum Error {
     /// The repository.
     #[error(transparent)]
     Repo(#[from] repo::Error),
-    /// An online key.
-    #[error(transparent)]
-    Keys(#[from] keys::Error),
+    /// The first root is none.
+    #[error("cannot read the model's first root")]
+    Root {
+        /// Why.
+        #[source]
+        source: metadata::Error,
+    },
     /// The server.
     #[error(transparent)]
     Server(#[from] api::Error),
@@ -110,7 +114,9 @@ pub(crate) fn run(site: &Site, args: &Args) -> Result<(), Error> {
         return Ok(());
     }
     let files = missing_targets(&repo, &remote)?;
-    let versions = upload(site.screen, &server, &args.model, &Load { metadata, files: &files, repo: &repo })?;
+    let online = Online::read(&model, repo.set.root())?;
+    let load = Load { metadata, files: &files, repo: &repo, online: &online };
+    let versions = upload(site.screen, &server, &args.model, &load)?;
     let bytes: u64 = files.values().sum();
     let sent = format!("{} with {}", words::count(files.len(), "target file"), words::bytes(bytes));
     site.screen.say(format!("{} is live on {} ({sent} uploaded).", model.designation, server.url()));
@@ -130,15 +136,23 @@ fn check_whole(repo: &Repo, model: &Model) -> Result<(), Error> {
 
 /// Makes the model on the server; the same model twice is no fault.
 fn create(server: &Server, model: &ModelFolder) -> Result<(), Error> {
-    let key = |role| keys::read(&model.online_key(role)).and_then(|key| keys::to_pem(&key));
     let path = model.factory_root();
     let root = std::fs::read(&path).map_err(|source| Error::Read { path, source })?;
-    let body = json!({
-        "root": BASE64.encode(root),
-        "snapshot_key": key("snapshot")?,
-        "timestamp_key": key("timestamp")?,
-    });
+    let parsed = Signed::<Root>::parse(&root).map_err(|source| Error::Root { source })?.signed;
+    let mut body = json!({"root": BASE64.encode(root)});
+    // Keys that came after the first root go with the publication that brings their root.
+    if let Ok(online) = Online::read(model, &parsed) {
+        add_keys(&mut body, &online)?;
+    }
     Ok(server.put(&format!("/api/v1/models/{}", model.model), &body)?)
+}
+
+fn add_keys(body: &mut Value, online: &Online) -> Result<(), Error> {
+    let [snapshot, timestamp] = online.to_pem()?;
+    for (name, pem) in [("snapshot_key", snapshot), ("timestamp_key", timestamp)] {
+        drop(body.as_object_mut().map(|body| body.insert(name.to_string(), pem.into())));
+    }
+    Ok(())
 }
 
 /// The metadata that the server does not have, by file name.
@@ -191,6 +205,7 @@ struct Load<'a> {
     metadata: BTreeMap<String, Vec<u8>>,
     files: &'a BTreeMap<String, u64>,
     repo: &'a Repo,
+    online: &'a Online,
 }
 
 fn upload(screen: Screen, server: &Server, model: &Model, load: &Load<'_>) -> Result<Value, Error> {
@@ -210,7 +225,9 @@ fn upload(screen: Screen, server: &Server, model: &Model, load: &Load<'_>) -> Re
         server.upload(&format!("{base}/metadata/{name}"), bytes)?;
     }
     screen.say("The server reads all of it as a device would.");
-    Ok(server.post_patiently(&format!("{base}/commit"))?)
+    let mut body = json!({});
+    add_keys(&mut body, load.online)?;
+    Ok(server.post_patiently(&format!("{base}/commit"), &body)?)
 }
 
 /// The name of a target file without its digest.

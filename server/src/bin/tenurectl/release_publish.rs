@@ -205,7 +205,7 @@ pub(crate) fn run(site: &Site, args: &Args) -> Result<(), Error> {
     listed.push((path, Target { custom: Some(release.summary().to_custom()), ..manifest }));
     let stamp = Stamp { model: &model.model, version: repo.set.targets().head.version + 1, now };
     let targets = Some(metadata::sign(&sign::next_targets(stamp, repo.set.targets(), listed), &keys)?);
-    repo.commit(Next { targets, ..Next::default() }, &Online::read(&model)?, now)?;
+    repo.commit(Next { targets, ..Next::default() }, &Online::read(&model, repo.set.root())?, now)?;
     tell(site.screen, &folder, &model, &release);
     Ok(())
 }

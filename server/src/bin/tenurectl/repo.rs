@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use tenure_proto::digest::Digest;
 use tenure_proto::key::{KeyId, PublicKey, RoleKeys, SigningKey};
-use tenure_proto::metadata::{self, Signed, Target, Targets};
+use tenure_proto::metadata::{self, Root, Signed, Target, Targets};
 use tenure_proto::model::Model;
 use tenure_proto::release::Release;
 use tenure_proto::support::{DECLARATION_PATH, Declaration};
@@ -61,6 +61,14 @@ pub(crate) enum Error {
     NoSupportRole {
         /// The model.
         model: Model,
+    },
+    /// The key that the root names is not in the folder.
+    #[error("{} is not the {role} key that the root names", path.display())]
+    NoOnlineKey {
+        /// Which role.
+        role: &'static str,
+        /// Where it should be.
+        path: PathBuf,
     },
     /// Metadata that cannot be signed.
     #[error("cannot sign {role} metadata")]
@@ -117,10 +125,26 @@ pub(crate) struct Online {
 }
 
 impl Online {
-    /// Reads them.
-    pub(crate) fn read(model: &ModelFolder) -> Result<Self, Error> {
-        let key = |role| keys::read(&model.online_key(role));
-        Ok(Self { snapshot: key("snapshot")?, timestamp: key("timestamp")? })
+    /// Reads those that `root` names: the keys in use, or the next ones once they took over.
+    pub(crate) fn read(model: &ModelFolder, root: &Root) -> Result<Self, Error> {
+        let key = |role: &'static str, keys: &RoleKeys| -> Result<SigningKey, Error> {
+            for path in [model.online_key(role), model.next_online_key(role)] {
+                if path.exists() {
+                    let key = keys::read(&path)?;
+                    if keys.keyids.contains(&key.public().id()) {
+                        return Ok(key);
+                    }
+                }
+            }
+            Err(Error::NoOnlineKey { role, path: model.online_key(role) })
+        };
+        let roles = &root.roles;
+        Ok(Self { snapshot: key("snapshot", &roles.snapshot)?, timestamp: key("timestamp", &roles.timestamp)? })
+    }
+
+    /// The keys as PEM: `snapshot`, `timestamp`.
+    pub(crate) fn to_pem(&self) -> Result<[String; 2], Error> {
+        Ok([keys::to_pem(&self.snapshot)?, keys::to_pem(&self.timestamp)?])
     }
 }
 

@@ -25,6 +25,7 @@ const PREFIX_MIN: usize = 8;
 Examples:
   tenurectl root propose acme-gw1 --add-key root-4.pub --role root --remove-key 3f9a01c2 --out gw1.ceremony
   tenurectl root propose acme-gw1 --threshold root=3 --out gw1.ceremony
+  tenurectl root propose acme-gw1 --new-online-key timestamp --out gw1.ceremony
   tenurectl root propose acme-gw1 --renew --out gw1.ceremony
 
 Nothing is signed and nothing changes yet: the file goes to the key holders, who run
@@ -44,6 +45,9 @@ pub(crate) struct Args {
     /// How many keys of a role must sign, such as root=3; may be given more than once
     #[arg(long, value_name = "ROLE=N", value_parser = threshold)]
     threshold: Vec<(RoleArg, u32)>,
+    /// Make a new online key in this folder, for the server; may be given more than once
+    #[arg(long, value_name = "ROLE")]
+    new_online_key: Vec<OnlineArg>,
     /// Sign the same keys anew, with a new date
     #[arg(long)]
     renew: bool,
@@ -64,6 +68,14 @@ enum RoleArg {
     Timestamp,
     /// Signs support declarations
     Support,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+enum OnlineArg {
+    /// Signs which metadata belongs together
+    Snapshot,
+    /// Signs which snapshot is the newest
+    Timestamp,
 }
 
 /// Why nothing was proposed.
@@ -191,6 +203,14 @@ pub(crate) fn run(site: &Site, args: &Args) -> Result<(), Error> {
     let support = repo.support_holders()?;
     let mut draft = Draft::of(present, support.clone());
     change(args, &mut draft)?;
+    model.settle_online_keys(present)?;
+    for role in &args.new_online_key {
+        let (name, role) = match role {
+            OnlineArg::Snapshot => ("snapshot", RoleArg::Snapshot),
+            OnlineArg::Timestamp => ("timestamp", RoleArg::Timestamp),
+        };
+        *draft.role(role) = Holders::one(keys::read_or_make(&model.next_online_key(name))?.public());
+    }
     let role = |holders: Holders| SupportRole { keys: holders.keys, threshold: holders.threshold };
     sign::check_role("support", &draft.support.keys, draft.support.threshold)?;
     let (from, to) = (role(support), role(draft.support.clone()));

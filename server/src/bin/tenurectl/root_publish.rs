@@ -101,6 +101,7 @@ pub(crate) fn run(site: &Site, args: &Args) -> Result<(), Error> {
     let version = ceremony.next.head.version;
     let done = is_done(&ceremony, &model, now)?;
     let resigned = if done { Vec::new() } else { publish(&folder, &model, &ceremony, now)? };
+    model.settle_online_keys(&ceremony.next)?;
     follow(&mut folder, &ceremony)?;
     for role in &resigned {
         site.screen.say(format!("{role} was signed anew, by keys that have a say now."));
@@ -142,7 +143,7 @@ fn publish(
     let (targets, support) = (targets(folder, &repo, ceremony, now)?, support(folder, &repo, ceremony, now)?);
     let signed_anew = [("targets", targets.is_some()), ("support", support.is_some())];
     let root = Some((ceremony.next.head.version, ceremony.next_bytes()?));
-    repo.commit(Next { root, targets, support }, &Online::read(model)?, now)?;
+    repo.commit(Next { root, targets, support }, &Online::read(model, &ceremony.next)?, now)?;
     Ok(signed_anew.into_iter().filter_map(|(role, anew)| anew.then_some(role)).collect())
 }
 
