@@ -335,4 +335,39 @@ mod tests {
             assert!(documented.contains(&format!("`{code}`")), "docs/wire.md does not list the code {code}");
         }
     }
+
+    /// The names of all functions below a `#[test]` or `#[tokio::test]`.
+    fn tests() -> BTreeSet<String> {
+        let mut names = BTreeSet::new();
+        for file in all_sources() {
+            let text = read(&file);
+            for after in text.split("test]\n").chain(text.split("test(flavor")).skip(1) {
+                let name = after.split("fn ").nth(1).and_then(|rest| rest.split('(').next());
+                names.extend(name.map(str::to_owned));
+            }
+        }
+        names
+    }
+
+    #[test]
+    fn every_test_that_threats_names_exists() {
+        let (page, tests) = (read("docs/threats.md"), tests());
+        let rows = page.lines().filter(|line| line.starts_with("| **"));
+        let mut named = 0;
+        for row in rows {
+            let cells: Vec<_> = row.trim_matches('|').split(" | ").collect();
+            let [what, _, places, proofs] = cells[..] else { panic!("docs/threats.md: not four cells: {row}") };
+            let [places, proofs] = [places, proofs].map(|cell| cell.split('`').skip(1).step_by(2).collect::<Vec<_>>());
+            let said = !proofs.is_empty() || cells[3].contains("no test yet");
+            assert!(said, "docs/threats.md:{what}: name a test, or say that there is no test yet");
+            for place in places.iter().chain(&proofs).filter(|name| name.contains('/')) {
+                assert!(root().join(place).exists(), "docs/threats.md:{what}: there is no file {place}");
+            }
+            for test in proofs.iter().filter(|name| !name.contains('/')) {
+                assert!(tests.contains(*test), "docs/threats.md:{what}: there is no test {test}");
+                named += 1;
+            }
+        }
+        assert!(named > 50, "only {named} tests are named");
+    }
 }
