@@ -1,34 +1,40 @@
-//! Whatever files come in whatever order, an unsigned one is never trusted.
+//! Whatever files come in whatever order, what is believed at the end is what was signed.
+//!
+//! The input is files with a byte 0xFF between them; an empty one is absent. The repository that
+//! they imitate is that of the samples in docs/wire.md, which are in corpus/metadata too.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use tenure_proto::key::{RoleKeys, SigningKey};
-use tenure_proto::metadata::{Head, Root, RootRoles, sign};
+use tenure_proto::metadata::{Root, Signed, Snapshot, Targets, Timestamp};
 use tenure_proto::trust::{Held, Refresh};
 
-fn root() -> Vec<u8> {
-    let model = "m".parse().expect("a name");
-    let key = SigningKey::from_seed(&[1; 32]);
-    let role = || RoleKeys { keyids: [key.public().id()].into(), threshold: 1, extra: Default::default() };
-    let roles =
-        RootRoles { root: role(), targets: role(), snapshot: role(), timestamp: role(), extra: Default::default() };
-    let head = Head::new::<Root>(&model, 1, "2099-01-01T00:00:00Z".parse().expect("an instant"));
-    let keys = [(key.public().id(), key.public())].into();
-    let root = Root { head, consistent_snapshot: true, keys, roles, extra: Default::default() };
-    sign(&root, &[key]).expect("a root")
-}
+const ROOT: &[u8] = include_bytes!("../corpus/metadata/root.json");
+const TIMESTAMP: &[u8] = include_bytes!("../corpus/metadata/timestamp.json");
+const SNAPSHOT: &[u8] = include_bytes!("../corpus/metadata/snapshot.json");
+const TARGETS: &[u8] = include_bytes!("../corpus/metadata/targets.json");
+const SUPPORT: &[u8] = include_bytes!("../corpus/metadata/support.json");
+const HONEST: &[u8] = include_bytes!("../corpus/refresh/honest.files");
 
-fuzz_target!(|files: Vec<Option<Vec<u8>>>| {
-    let held = Held { root: root(), files: Default::default() };
-    let now = "2026-11-22T00:00:00Z".parse().expect("an instant");
-    let mut refresh = Refresh::start(held, now, &"m".parse().expect("a name")).expect("the root is good");
-    for file in files {
+fuzz_target!(|bytes: &[u8]| {
+    let held = Held { root: ROOT.to_vec(), files: Default::default() };
+    let now = "2026-11-22T10:00:00Z".parse().expect("an instant");
+    let model = "acme-gw1".parse().expect("a name");
+    let mut refresh = Refresh::start(held, now, &model).expect("the root is good");
+    for file in bytes.split(|byte| *byte == 0xFF) {
         let before = refresh.want();
-        match refresh.supply(file.as_deref()) {
-            // Only the end of the root chain needs no signature.
-            Ok(changes) => assert!(changes.is_empty() && file.is_none()),
-            Err(_) => assert_eq!(refresh.want(), before),
+        // A refusal changes nothing.
+        if refresh.supply((!file.is_empty()).then_some(file)).is_err() {
+            assert_eq!(refresh.want(), before);
         }
     }
-    assert!(refresh.finish().is_err());
+    let Ok(set) = refresh.finish() else {
+        assert!(bytes != HONEST, "the honest repository is believed");
+        return;
+    };
+    assert_eq!(*set.root(), Signed::<Root>::parse(ROOT).expect("a root").signed);
+    assert_eq!(*set.timestamp(), Signed::<Timestamp>::parse(TIMESTAMP).expect("a timestamp").signed);
+    assert_eq!(*set.snapshot(), Signed::<Snapshot>::parse(SNAPSHOT).expect("a snapshot").signed);
+    assert_eq!(*set.targets(), Signed::<Targets>::parse(TARGETS).expect("targets").signed);
+    let support = Signed::<Targets>::parse(SUPPORT).expect("support").signed;
+    assert_eq!(set.delegated("support"), Some(&support));
 });

@@ -1,0 +1,39 @@
+//! A state file of the installer with any content is read or moved aside; what was read is kept.
+#![no_main]
+#![expect(dead_code, reason = "the agent uses all of it, this target a part")]
+
+use std::fs;
+use std::sync::LazyLock;
+
+use libfuzzer_sys::fuzz_target;
+use tempfile::TempDir;
+
+// The agent's own sources: a program has no other door for us.
+#[path = "../../agent/src/channel.rs"]
+mod channel;
+#[path = "../../agent/src/disk.rs"]
+mod disk;
+#[path = "../../agent/src/journal.rs"]
+mod journal;
+#[path = "../../agent/src/twin.rs"]
+mod twin;
+
+static FOLDER: LazyLock<TempDir> = LazyLock::new(|| tempfile::tempdir().expect("a folder"));
+const NAMES: [&str; 4] = ["journal.json", "history.json", "events.json", "floor.json"];
+
+fuzz_target!(|bytes: &[u8]| {
+    for name in NAMES {
+        fs::write(FOLDER.path().join(name), bytes).expect("a file");
+    }
+    let store = journal::Store::new(FOLDER.path());
+    let journal = store.journal().expect("any content is read or moved aside");
+    store.keep_journal(&journal).expect("what was read can be kept");
+    assert_eq!(store.journal().expect("what was kept can be read"), journal);
+    let history = store.history().expect("any content is read or moved aside");
+    store.keep_history(&history).expect("what was read can be kept");
+    assert_eq!(store.history().expect("what was kept can be read"), history);
+    let events = store.events().expect("any content is read or moved aside");
+    store.keep_events(&events).expect("what was read can be kept");
+    assert_eq!(store.events().expect("what was kept can be read"), events);
+    let _floor = store.floor();
+});
