@@ -108,7 +108,8 @@ fn fetch(trusted: &TrustedSet, targets: &Source, what: &Download, name: &str) ->
     if present.is_some_and(|bytes| trusted.check(name, &bytes).is_ok()) {
         return Ok(());
     }
-    let bytes = targets.get(&trusted.file_name(name)?, target.length)?.context("the repository does not have it")?;
+    let place = source::in_url(&trusted.file_name(name)?);
+    let bytes = targets.get(&place, target.length)?.context("the repository does not have it")?;
     trusted.check(name, &bytes)?;
     std::fs::create_dir_all(&what.target_dir).context("cannot make the target folder")?;
     store::replace(&file, &bytes)

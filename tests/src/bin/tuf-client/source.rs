@@ -36,10 +36,10 @@ impl Source {
         Ok(Self { agent: config.build().new_agent(), base: base.to_owned() })
     }
 
-    /// Fetches the file of this name below the base, of at most `max` bytes; none if the
-    /// repository does not have it.
-    pub(crate) fn get(&self, name: &str, max: u64) -> Result<Option<Vec<u8>>> {
-        let url = format!("{}{}", self.base, in_url(name));
+    /// Fetches the file at this place below the base, of at most `max` bytes; none if the
+    /// repository does not have it. The names of metadata files are encoded for a URL already.
+    pub(crate) fn get(&self, place: &str, max: u64) -> Result<Option<Vec<u8>>> {
+        let url = format!("{}{place}", self.base);
         let answer = self.agent.get(&url).call().context(format_args!("cannot fetch {url}"))?;
         match answer.status().as_u16() {
             200 => {}
@@ -63,7 +63,7 @@ fn is_loopback(authority: &str) -> bool {
 }
 
 /// A name as the path of a URL: what has a meaning there is percent-encoded, `%` too.
-fn in_url(name: &str) -> String {
+pub(crate) fn in_url(name: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/_.-~!$&'()*+,;=:@".contains(&byte);
     let encode = |byte: u8| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
     name.bytes().map(encode).collect()
