@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use tenure_tests::board::Board;
+use tenure_tests::board::{Board, Status};
 use tenure_tests::failure::Result;
 use tenure_tests::images::Health;
 use tenure_tests::stage::{Stage, UPDATE_LIMIT};
@@ -64,15 +64,30 @@ fn a_new_slot_that_does_not_boot_is_left_by_the_bootloader() -> Result<()> {
     let mut board = stage.settled_board(files.url(), None)?;
     // The board is not told of this image: for its kernel the slot holds nothing that starts.
     stage.publish("1.1.0", Health::Good)?;
-    board.run_until("it fell back", UPDATE_LIMIT, |board| {
-        Ok(board
-            .status()?
-            .filter(|status| status.last_outcome() == Some("fell_back") && status.state() == Some("idle")))
+    // Without a verdict it is tried again after a rest, three times in all: it may have been the
+    // power. The rest is long, so the clock is moved over it, and the board is
+    // restarted: a clock that moves while the agent runs shortens no rest.
+    let denied =
+        |status: &Status| status.0.get("denied").and_then(|denied| denied.as_array()).is_some_and(|all| all.len() == 1);
+    for boots in [3, 6] {
+        board.run_until("it was tried and left", UPDATE_LIMIT, |board| Ok((board.boots() == boots).then_some(())))?;
+        board.run_until("it rests", UPDATE_LIMIT, |board| {
+            Ok(board.status()?.filter(|status| status.state() == Some("idle") && !denied(status)))
+        })?;
+        board.clock().advance_days(1)?;
+        board.restart()?;
+    }
+    board.run_until("it is given up", UPDATE_LIMIT, |board| {
+        let settled = |status: &Status| denied(status) && status.state() == Some("idle");
+        Ok(board.status()?.filter(settled))
     })?;
     assert_eq!(board.booted(), Some("A"));
     let boots = board.boots();
     wait_for_checks(&mut board)?;
     assert_eq!(board.boots(), boots, "the same release is not tried again");
+    let image = stage.publish("1.2.0", Health::Good)?;
+    board.knows(&image);
+    board.run_until_settled("1.2.0", UPDATE_LIMIT)?;
     Ok(())
 }
 
