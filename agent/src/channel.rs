@@ -203,6 +203,9 @@ pub(crate) struct Status {
     pub(crate) floor: Timestamp,
     /// What `now` is worth.
     pub(crate) clock: Proof,
+    /// What is wrong with the clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) clock_trouble: Option<ClockTrouble>,
     /// The version of each trusted metadata file, by name.
     pub(crate) metadata: std::collections::BTreeMap<String, u64>,
     /// The promise that is held.
@@ -215,6 +218,16 @@ pub(crate) struct Status {
     /// How the last update ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) last_update: Option<LastUpdate>,
+}
+
+/// What is wrong with the clock. Neither keeps updates back.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ClockTrouble {
+    /// It is behind the floor, which counts instead.
+    ClockBehind,
+    /// It says that metadata has expired, and nothing proves it right.
+    ClockUnproven,
 }
 
 /// A declaration that was refused, and where both texts are.

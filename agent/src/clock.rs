@@ -47,16 +47,29 @@ impl Clock {
     }
 
     /// Reads the time. `floor` is what the device has proof of; the answer is never below it.
-    #[expect(clippy::disallowed_methods, reason = "this is the one reader of clocks")]
     pub(crate) fn reading(&self, floor: Timestamp) -> Reading {
-        let simulated = self.simulated();
-        let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let unix_s = i64::try_from(unix.as_secs()).unwrap_or(i64::MAX).saturating_add(simulated.offset_s);
-        let system = Timestamp::from_unix_s(unix_s).unwrap_or(Timestamp::UNIX_EPOCH);
-        let synchronised = simulated.synchronised.unwrap_or_else(|| Path::new(SYNCHRONISED).exists());
+        let system = self.system();
         // A clock behind what was proven is wrong, whoever vouches for it.
-        let proof = if synchronised && system >= floor { Proof::Synchronised } else { Proof::Unproven };
+        let synchronised = self.is_synchronised() && !is_behind(system, floor);
+        let proof = if synchronised { Proof::Synchronised } else { Proof::Unproven };
         Reading { now: system.max(floor), floor, proof }
+    }
+
+    /// Whether the system's clock is behind what the device has proof of.
+    pub(crate) fn is_behind(&self, floor: Timestamp) -> bool {
+        is_behind(self.system(), floor)
+    }
+
+    /// Whether a time service says that it has set the clock.
+    pub(crate) fn is_synchronised(&self) -> bool {
+        self.simulated().synchronised.unwrap_or_else(|| Path::new(SYNCHRONISED).exists())
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "this is the one reader of clocks")]
+    fn system(&self) -> Timestamp {
+        let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let unix_s = i64::try_from(unix.as_secs()).unwrap_or(i64::MAX).saturating_add(self.simulated().offset_s);
+        Timestamp::from_unix_s(unix_s).unwrap_or(Timestamp::UNIX_EPOCH)
     }
 
     fn simulated(&self) -> Simulated {
@@ -88,6 +101,10 @@ impl Clock {
     pub(crate) fn sleep(&self, duration: Duration) {
         std::thread::sleep(duration);
     }
+}
+
+fn is_behind(system: Timestamp, floor: Timestamp) -> bool {
+    system.plus_s(limits::CLOCK_BEHIND_S_MAX) < floor
 }
 
 #[cfg(test)]

@@ -25,6 +25,7 @@ use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use nix::sys::stat::{FchmodatFlags, Mode, fchmodat};
 use nix::unistd::{Gid, Uid, User};
 use tenure_proto::lifecycle::State;
+use tenure_proto::time::Proof;
 
 use crate::chain::Chain;
 use crate::channel::{self, Reply, Request, Status};
@@ -223,6 +224,7 @@ impl Shared {
         let mut status = self.status().clone();
         let reading = self.clock.reading(status.floor);
         (status.now, status.clock) = (reading.now, reading.proof);
+        status.clock_trouble = status.clock_trouble.filter(|_| reading.proof == Proof::Unproven);
         status
     }
 

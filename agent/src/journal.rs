@@ -136,8 +136,6 @@ pub(crate) struct Store {
 
 /// How many causes are remembered as reported.
 const CAUSES_MAX: usize = 64;
-/// By how much the floor grows before it is written again, so that polls do not wear out flash.
-const FLOOR_STEP_S: u64 = 3600;
 
 impl Store {
     /// Opens the folder.
@@ -189,7 +187,7 @@ impl Store {
 
     /// Writes the floor, unless it grew by little since it was `written` last.
     pub(crate) fn keep_floor(&self, written: Timestamp, floor: Timestamp) -> Result<Timestamp, disk::Error> {
-        if floor.seconds_since(written).is_none_or(|grown_s| grown_s < FLOOR_STEP_S) {
+        if floor.seconds_since(written).is_none_or(|grown_s| grown_s < limits::FLOOR_STEP_S) {
             return Ok(written);
         }
         twin::store(&self.path("floor.json"), &Floor { floor })?;

@@ -10,7 +10,7 @@ use tenure_proto::notice::Notice;
 use tenure_proto::support::Declaration;
 use tenure_proto::time::{Proof, Timestamp};
 
-use crate::channel::{LastUpdate, RefusedDeclaration, Status};
+use crate::channel::{ClockTrouble, LastUpdate, RefusedDeclaration, Status};
 use crate::owner::{Outcome, Overview, Support};
 
 /// The answer to `tenure status`.
@@ -32,7 +32,7 @@ pub(crate) fn status(overview: &Overview) -> String {
     if let Some(next) = overview.next_check_at {
         line("Next check", &at(next));
     }
-    line("Clock", clock_line(device.clock));
+    line("Clock", clock_line(device));
     line("Server", &server_line(&overview.server, overview.enrolment));
     if overview.reports_waiting > 0 {
         line("Reports", &format!("{} to be sent", overview.reports_waiting));
@@ -96,10 +96,14 @@ fn last_update_line(last: &LastUpdate) -> String {
     format!("{}: version {} {}{reason}", at(last.at), last.version, ended_word(last.outcome))
 }
 
-fn clock_line(proof: Proof) -> &'static str {
-    match proof {
-        Proof::Synchronised => "synchronised",
-        Proof::Unproven => "not synchronised; the time may be wrong",
+fn clock_line(device: &Status) -> &'static str {
+    match (device.clock, device.clock_trouble) {
+        (Proof::Synchronised, _) => "synchronised",
+        (Proof::Unproven, None) => "not synchronised; the time may be wrong",
+        (Proof::Unproven, Some(ClockTrouble::ClockBehind)) => "behind the time that is proven, which counts instead",
+        (Proof::Unproven, Some(ClockTrouble::ClockUnproven)) => {
+            "not synchronised, and in doubt: by it, what the server signed would have expired"
+        }
     }
 }
 

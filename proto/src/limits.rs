@@ -70,6 +70,12 @@ pub const BOOT_TRIES: u8 = 1;
 /// The tries that a confirmed slot is given back: between 1 and 9, see `bootloader/uboot.rs`.
 pub const BOOT_TRIES_CONFIRMED: u8 = 3;
 
+/// How far behind the floor a synchronised clock may be: a time service sets clocks back a little.
+pub const CLOCK_BEHIND_S_MAX: u64 = 300;
+/// By how much the floor of the time grows before it is written again, so that polls do not wear
+/// out flash.
+pub const FLOOR_STEP_S: u64 = 3600;
+
 /// The shortest and the longest time between two check-ins.
 pub const POLL_INTERVAL_S_MIN: u64 = 1;
 /// See [`POLL_INTERVAL_S_MIN`].

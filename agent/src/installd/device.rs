@@ -43,6 +43,12 @@ pub(super) struct Device {
     history: History,
     events: Events,
     floor_written: Timestamp,
+    /// Up to when the time since the start is counted in the floor.
+    floor_at: Duration,
+    /// Whether only the clock, which nothing proves, says that the metadata has expired.
+    clock_unproven: bool,
+    /// Whether it was said that the clock is behind.
+    said_behind: bool,
     /// When this process learnt of a fall-back without a verdict, on the clock that never jumps.
     fell_back_at: Option<Duration>,
     running: String,
@@ -137,6 +143,9 @@ impl Device {
             events: store.events()?,
             config: config.clone(),
             floor_written,
+            floor_at: clock.monotonic(),
+            clock_unproven: false,
+            said_behind: false,
             clock,
             keeper,
             floor,

@@ -1,6 +1,7 @@
 //! A real installer on a real socket with real files; the test plays `fetchd` and the board.
 
 mod board;
+mod clocks;
 mod repository;
 mod rollback;
 
@@ -9,7 +10,6 @@ use std::time::Duration;
 
 use tenure_proto::lifecycle::{Outcome, State};
 use tenure_proto::report::ReportEvent;
-use tenure_proto::time::Proof;
 
 use super::*;
 use crate::channel::{Offered, Retry};

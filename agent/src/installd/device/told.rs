@@ -1,5 +1,7 @@
 //! What the device knows and says: the time, what waits to be reported, what is so.
 
+use std::time::Duration;
+
 use tenure_proto::lifecycle::State;
 use tenure_proto::report::{self, ReportEvent};
 use tenure_proto::time::{Proof, Reading};
@@ -7,19 +9,37 @@ use tenure_proto::trust::TrustedSet;
 
 use super::{Device, Error};
 use crate::chain::Chain;
-use crate::channel::{NumberedEvent, Status};
+use crate::channel::{ClockTrouble, NumberedEvent, Status};
 use crate::disk;
 use crate::journal::Events;
 
 impl Device {
     /// Reads the clock; what is proven raises the floor.
     pub(in crate::installd) fn reading(&mut self) -> Result<Reading, disk::Error> {
+        self.count_time();
         let mut reading = self.clock.reading(self.floor);
         if reading.proof == Proof::Synchronised {
             (self.floor, reading.floor) = (reading.now, reading.now);
-            self.floor_written = self.store.keep_floor(self.floor_written, self.floor)?;
+            self.clock_unproven = false;
         }
+        self.floor_written = self.store.keep_floor(self.floor_written, self.floor)?;
+        let behind = self.clock.is_behind(self.floor);
+        if behind && !self.said_behind {
+            tracing::warn!(floor = %self.floor, "the clock is behind what is proven, which counts instead");
+        }
+        self.said_behind = behind;
         Ok(reading)
+    }
+
+    /// The time that this process has run has passed, whatever the clock says.
+    fn count_time(&mut self) {
+        let passed_s = self.clock.monotonic().saturating_sub(self.floor_at).as_secs();
+        self.floor_at += Duration::from_secs(passed_s);
+        // Once a service sets the clock, the clock alone counts: a floor that was set too high must
+        // not run ahead of it for ever.
+        if !self.clock.is_synchronised() {
+            self.floor = self.floor.plus_s(passed_s);
+        }
     }
 
     /// Takes what a finished refresh proves of the time. A server's word never carries the floor
@@ -27,6 +47,7 @@ impl Device {
     pub(in crate::installd) fn refreshed(&mut self, set: &TrustedSet) -> Result<(), disk::Error> {
         self.metadata = self.keeper.versions();
         let reading = self.reading()?;
+        self.judge_clock(set, reading);
         let Some(issued) = set.timestamp().issued else { return Ok(()) };
         let bounds = [set.root().head.expires, set.targets().head.expires, set.timestamp().head.expires];
         let bounded = bounds.into_iter().all(|expires| issued < expires);
@@ -35,6 +56,31 @@ impl Device {
             self.floor_written = self.store.keep_floor(self.floor_written, self.floor)?;
         }
         Ok(())
+    }
+
+    /// Expired is what is expired at the floor. If only a clock says so that nothing proves, the
+    /// clock is what is in doubt: that is told, under its own word, and keeps nothing back.
+    fn judge_clock(&mut self, set: &TrustedSet, reading: Reading) {
+        let roles = [
+            ("root", &set.root().head),
+            ("timestamp", &set.timestamp().head),
+            ("snapshot", &set.snapshot().head),
+            ("targets", &set.targets().head),
+        ];
+        let expired = roles.into_iter().find(|(_, head)| head.expires <= reading.now);
+        let Some((role, head)) = expired.filter(|_| reading.proof == Proof::Unproven) else {
+            self.clock_unproven = false;
+            return;
+        };
+        let reason = format!(
+            "clock_unproven: the clock, which nothing proves, says {}; by it {role} metadata expired at {}, by what is proven ({}) it has not, and it counts",
+            reading.now, head.expires, reading.floor
+        );
+        if !self.clock_unproven {
+            tracing::warn!(reason, "the clock is in doubt");
+        }
+        self.clock_unproven = true;
+        self.add_refusal("clock_unproven", ReportEvent::Refused { reason: report::reason(&reason) });
     }
 
     /// Logs what was refused and, if it is worth a report, keeps one: once for each cause.
@@ -87,11 +133,19 @@ impl Device {
             now: reading.now,
             floor: self.floor,
             clock: reading.proof,
+            clock_trouble: self.clock_trouble(),
             metadata: self.metadata.clone(),
             declaration: self.promise.declaration().cloned(),
             refused: self.promise.refused(),
             denied: self.denied(),
             last_update: self.history.last_update.clone(),
         }
+    }
+
+    fn clock_trouble(&self) -> Option<ClockTrouble> {
+        if self.clock.is_behind(self.floor) {
+            return Some(ClockTrouble::ClockBehind);
+        }
+        self.clock_unproven.then_some(ClockTrouble::ClockUnproven)
     }
 }

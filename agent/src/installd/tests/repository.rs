@@ -104,6 +104,12 @@ impl Repository {
         self.publish();
     }
 
+    /// Signs everything anew, with this issue time and this expiry.
+    pub(super) fn publish_at(&mut self, issued: &str, expires: &str) {
+        (self.issued, self.expires) = (issued.into(), expires.into());
+        self.publish();
+    }
+
     fn head<T: Role>(&self, version: u64) -> Head {
         Head::new::<T>(&self.model, version, self.expires.parse().unwrap())
     }
