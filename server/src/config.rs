@@ -173,4 +173,20 @@ mod tests {
             assert!(matches!(Config::load(None, stated), Err(Error::Value { .. })));
         }
     }
+
+    #[test]
+    fn the_shipped_example_loads_and_its_comments_are_the_defaults() {
+        let example = include_str!("../../systemd/server.toml");
+        let key =
+            |line: &str| line.starts_with('#') && line.split_once(" = ").is_some_and(|(key, _)| !key.contains(' '));
+        let uncommented =
+            |line: &str| if key(line) { line.trim_start_matches('#').to_owned() } else { line.to_owned() };
+        let all = example.lines().map(uncommented).collect::<Vec<_>>().join("\n");
+        let stated: Stated = toml::from_str(&all).unwrap();
+        assert!(stated.listen.is_some() && stated.data.is_some() && stated.check_in_interval_s.is_some());
+        assert!(stated.public_url.is_some() && stated.clock_file.is_some());
+        let long = stated.checked().unwrap();
+        let short = toml::from_str::<Stated>(example).unwrap().checked().unwrap();
+        assert_eq!(short, Config { public_url: None, clock_file: None, ..long });
+    }
 }
