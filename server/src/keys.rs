@@ -5,18 +5,25 @@ use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
+use ed25519_dalek::pkcs8::spki::AlgorithmIdentifierRef;
+use ed25519_dalek::pkcs8::spki::der::asn1::OctetStringRef;
+use ed25519_dalek::pkcs8::spki::der::pem::{LineEnding, PemLabel as _};
+use ed25519_dalek::pkcs8::spki::der::zeroize::Zeroizing;
 use ed25519_dalek::pkcs8::{
-    DecodePrivateKey as _, DecodePublicKey as _, EncodePrivateKey as _, EncodePublicKey as _, KeypairBytes,
+    self, DecodePublicKey as _, EncodePrivateKey as _, EncodePublicKey as _, KeypairBytes, ObjectIdentifier,
+    PrivateKeyInfoRef, SecretDocument,
 };
-use tenure_proto::key::{PublicKey, SigningKey};
+use tenure_proto::key::{PublicKey, Scheme, SigningKey};
 
 use crate::disk;
 
-/// No Ed25519 key file is longer.
+/// No private key file of ours is longer.
 const FILE_BYTES_MAX: u64 = 4096;
 /// No public key file of a scheme that we know is longer: ML-DSA-87 has 2592 bytes.
 const PUBLIC_BYTES_MAX: u64 = 8192;
+const ML_DSA_65: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.3.18");
+/// Tag and length of a seed.
+const SEED_HEAD: [u8; 2] = [0x80, 32];
 /// The schemes whose public keys TUF writes as PEM.
 const PEM_SCHEMES: [(&str, &str); 5] = [
     ("ml-dsa", "ml-dsa-44/1"),
@@ -55,14 +62,14 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
-    /// Not PKCS#8 PEM with an Ed25519 key.
-    #[error("{name} is no Ed25519 private key in PKCS#8 PEM")]
+    /// Not PKCS#8 PEM of a scheme that we sign with.
+    #[error("{name} is no Ed25519 private key, and no ML-DSA-65 seed, in PKCS#8 PEM")]
     Shape {
         /// The file, or what the text is.
         name: String,
         /// Why.
         #[source]
-        source: ed25519_dalek::pkcs8::Error,
+        source: pkcs8::Error,
     },
     /// Not a public key.
     #[error("{} is no public key in PEM of a scheme that Tenure knows", path.display())]
@@ -75,11 +82,20 @@ pub enum Error {
     Write(#[from] disk::Error),
 }
 
-/// Makes a key from the system's randomness.
+/// Makes an Ed25519 key from the system's randomness.
 pub fn generate() -> Result<SigningKey, Error> {
-    let mut seed = [0; 32];
-    getrandom::fill(&mut seed).map_err(Error::Random)?;
-    Ok(SigningKey::from_seed(&seed))
+    Ok(SigningKey::from_seed(&*seed()?))
+}
+
+/// Makes an ML-DSA-65 key from the system's randomness.
+pub fn generate_ml_dsa_65() -> Result<SigningKey, Error> {
+    Ok(SigningKey::ml_dsa_65(&*seed()?))
+}
+
+fn seed() -> Result<Zeroizing<[u8; 32]>, Error> {
+    let mut seed = Zeroizing::new([0; 32]);
+    getrandom::fill(seed.as_mut_slice()).map_err(Error::Random)?;
+    Ok(seed)
 }
 
 /// Reads the key at `path`. A file that group or others may read is refused.
@@ -129,6 +145,14 @@ pub fn public_beside(path: &Path) -> Option<PublicKey> {
     read_public(&path.with_extension("pub")).ok()
 }
 
+/// Writes the public half of the key at `path` beside it, and says where.
+pub fn write_public_beside(path: &Path, key: &PublicKey) -> Result<PathBuf, Error> {
+    let path = path.with_extension("pub");
+    let pem = public_to_pem(key).ok_or_else(|| Error::Public { path: path.clone() })?;
+    disk::replace(&path, pem.as_bytes(), disk::PUBLIC)?;
+    Ok(path)
+}
+
 /// Reads a public key file: PEM of a `SubjectPublicKeyInfo`, as `openssl pkey -pubout` writes it.
 pub fn read_public(path: &Path) -> Result<PublicKey, Error> {
     let failed = |source| Error::Read { path: path.to_path_buf(), source };
@@ -159,17 +183,39 @@ pub fn public_to_pem(key: &PublicKey) -> Option<String> {
 
 /// Reads a key from PEM text; `name` says in an error what the text is.
 pub fn from_pem(text: &str, name: &str) -> Result<SigningKey, Error> {
-    let shape = |source| Error::Shape { name: name.to_string(), source };
-    let key = ed25519_dalek::SigningKey::from_pkcs8_pem(text).map_err(shape)?;
+    let shape = |source: pkcs8::Error| Error::Shape { name: name.to_string(), source };
+    let (label, document) = SecretDocument::from_pem(text).map_err(|error| shape(error.into()))?;
+    PrivateKeyInfoRef::validate_pem_label(label).map_err(|error| shape(pkcs8::Error::Asn1(error.into())))?;
+    let info = PrivateKeyInfoRef::try_from(document.as_bytes()).map_err(shape)?;
+    if info.algorithm.oid == ML_DSA_65 {
+        // RFC 9881, 6: the seed form, [0] IMPLICIT OCTET STRING (SIZE (32)).
+        let seed = info.private_key.as_bytes().strip_prefix(&SEED_HEAD);
+        let seed: Option<&[u8; 32]> = seed.and_then(|seed| seed.try_into().ok());
+        return seed
+            .map(SigningKey::ml_dsa_65)
+            .ok_or_else(|| shape(pkcs8::Error::KeyMalformed(pkcs8::KeyError::Invalid)));
+    }
+    let key = ed25519_dalek::SigningKey::try_from(info).map_err(shape)?;
     Ok(SigningKey::from_seed(key.as_bytes()))
 }
 
 /// Writes a key as PEM text.
 pub fn to_pem(key: &SigningKey) -> Result<String, Error> {
+    if key.scheme() == Scheme::MlDsa65 {
+        return ml_dsa_to_pem(key).map_err(|source| Error::Shape { name: "a new key".into(), source });
+    }
     // Without the public half: the form of RFC 5208, which every OpenSSL reads.
     let pair = KeypairBytes { secret_key: *key.seed(), public_key: None };
     let pem = pair.to_pkcs8_pem(LineEnding::LF).map_err(|source| Error::Shape { name: "a new key".into(), source })?;
     Ok(pem.as_str().to_string())
+}
+
+fn ml_dsa_to_pem(key: &SigningKey) -> Result<String, pkcs8::Error> {
+    let seed = Zeroizing::new([&SEED_HEAD, key.seed().as_slice()].concat());
+    let algorithm = AlgorithmIdentifierRef { oid: ML_DSA_65, parameters: None };
+    let info = PrivateKeyInfoRef::new(algorithm, OctetStringRef::new(&seed)?);
+    let document = SecretDocument::try_from(info)?;
+    Ok(document.to_pem(PrivateKeyInfoRef::PEM_LABEL, LineEnding::LF)?.to_string())
 }
 
 #[cfg(test)]
@@ -210,6 +256,20 @@ mod tests {
         write(&path, &key).unwrap();
         assert!(matches!(write(&path, &generate().unwrap()), Err(Error::Exists { .. })));
         assert_eq!(read(&path).unwrap().seed(), key.seed());
+    }
+
+    #[test]
+    fn a_post_quantum_key_is_its_seed_as_rfc_9881_writes_it() {
+        let key = SigningKey::ml_dsa_65(&std::array::from_fn(|at| u8::try_from(at).unwrap()));
+        // Written out by hand from RFC 9881, section 6.
+        let text = "-----BEGIN PRIVATE KEY-----\nMDQCAQAwCwYJYIZIAWUDBAMSBCKAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZ\nGhscHR4f\n-----END PRIVATE KEY-----\n";
+        assert_eq!(to_pem(&key).unwrap(), text);
+        let read = from_pem(text, "the sample").unwrap();
+        assert_eq!((read.seed(), read.scheme()), (key.seed(), Scheme::MlDsa65));
+        for key in [key.public(), generate().unwrap().public()] {
+            assert_eq!(public_from_pem(&public_to_pem(&key).unwrap()), Some(key));
+        }
+        assert_eq!(public_from_pem("hello"), None);
     }
 
     #[test]

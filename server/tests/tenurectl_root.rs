@@ -266,6 +266,28 @@ mod tests {
     }
 
     #[test]
+    fn a_key_is_made_listed_and_given_a_say() {
+        let maker = Maker::new();
+        let out = maker.text("stick/targets-3.pem");
+        let made = json_of(maker.dir(), &["key", "generate", "targets", "--scheme", "ed25519", "--out", &out]);
+        assert_eq!(made["public"], json!(maker.text("stick/targets-3.pub")));
+        assert!(refused(maker.dir(), &["key", "generate", "targets", "--out", &out]).contains("not overwritten"));
+        let quantum = json_of(maker.dir(), &["key", "generate", "root", "--scheme", "ml-dsa-65"]);
+        assert_eq!(quantum["scheme"], json!("ml-dsa-65/1"));
+        let imported = json_of(maker.dir(), &["key", "import", "targets", &out]);
+        assert_eq!(imported["keyid"], made["keyid"]);
+        maker.propose(&["--add-key", made["public"].as_str().unwrap(), "--role", "targets"]);
+        maker.carry(1);
+        maker.carry(2);
+        maker.publish();
+        let listed = json_of(maker.dir(), &["key", "list"]);
+        let keys = listed["keys"].as_array().unwrap();
+        let new = keys.iter().find(|key| key["keyid"] == made["keyid"]).unwrap();
+        assert_eq!((&new["roles"][0]["role"], &new["private"]), (&json!("targets"), &imported["private"]));
+        assert_eq!(keys.iter().filter(|key| key["private"] == json!(null)).count(), 3);
+    }
+
+    #[test]
     fn a_root_that_could_not_work_is_not_drafted() {
         let maker = Maker::new();
         let file = maker.text("gw1.ceremony");

@@ -8,8 +8,8 @@ use tenure_server::clock::Clock;
 use crate::folder::{self, Folder};
 use crate::screen::Screen;
 use crate::{
-    Failure, device_accept, device_list, device_refuse, device_token, init, login, model_add, model_renew, push,
-    release_list, release_publish, root_propose, root_publish, root_sign, support_declare, support_extend,
+    Failure, device_accept, device_list, device_refuse, device_token, init, keyring, login, model_add, model_renew,
+    push, release_list, release_publish, root_propose, root_publish, root_sign, support_declare, support_extend,
     support_show, verify,
 };
 
@@ -90,6 +90,9 @@ enum Command {
     /// Releases
     #[command(subcommand)]
     Release(Release),
+    /// Private keys, and who has a say
+    #[command(subcommand)]
+    Key(Key),
     /// Roots of trust: who may sign, and how many must
     #[command(subcommand)]
     Root(Root),
@@ -120,6 +123,16 @@ enum Support {
     Extend(support_extend::Args),
     /// Show what is promised
     Show(support_show::Args),
+}
+
+#[derive(Debug, Subcommand)]
+enum Key {
+    /// Make a key
+    Generate(keyring::GenerateArgs),
+    /// Take over a key that was made elsewhere
+    Import(keyring::ImportArgs),
+    /// List the keys that have a say, and where their private halves are
+    List(keyring::ListArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -166,6 +179,9 @@ impl Cli {
             Command::Support(Support::Show(args)) => support_show::run(&site, &args)?,
             Command::Release(Release::Publish(args)) => release_publish::run(&site, &args)?,
             Command::Release(Release::List(args)) => release_list::run(&site, &args)?,
+            Command::Key(Key::Generate(args)) => keyring::generate(&site, &args)?,
+            Command::Key(Key::Import(args)) => keyring::import(&site, &args)?,
+            Command::Key(Key::List(args)) => keyring::list(&site, &args)?,
             Command::Root(Root::Propose(args)) => root_propose::run(&site, &args)?,
             Command::Root(Root::Sign(args)) => root_sign::run(&site, &args)?,
             Command::Root(Root::Publish(args)) => root_publish::run(&site, &args)?,

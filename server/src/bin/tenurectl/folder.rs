@@ -239,7 +239,13 @@ impl Folder {
         self.dir.join("models").join(model.as_str())
     }
 
-    fn models(&self) -> Vec<String> {
+    /// Where it is.
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The models that were added.
+    pub(crate) fn models(&self) -> Vec<String> {
         let entries = std::fs::read_dir(self.dir.join("models")).into_iter().flatten().flatten();
         let finished = entries.filter(|entry| is_finished(&entry.path()));
         let mut names: Vec<_> = finished.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();

@@ -21,6 +21,7 @@ mod device_list;
 mod device_refuse;
 mod device_token;
 mod init;
+mod keyring;
 mod login;
 mod model_add;
 mod model_renew;
