@@ -10,7 +10,6 @@ use tenure_tests::board::{Board, Parts, Status};
 use tenure_tests::failure::{Context as _, Result};
 use tenure_tests::hostile::{Fault, Hostile};
 use tenure_tests::images::{self, Health, Recipe};
-use tenure_tests::process::Process;
 use tenure_tests::stage::{MODEL, Stage, UPDATE_LIMIT};
 
 fn set(name: &str) -> Result<(Stage, Hostile, Board)> {
@@ -260,9 +259,6 @@ struct Unmount(std::path::PathBuf);
 
 impl Drop for Unmount {
     fn drop(&mut self) {
-        let process = Process::start("umount", Command::new("umount").arg("--lazy").arg(&self.0));
-        if let Ok(mut process) = process {
-            process.stop(Duration::from_secs(5)).map(drop).unwrap_or_default();
-        }
+        Command::new("umount").arg("--lazy").arg(&self.0).status().map(drop).unwrap_or_default();
     }
 }
