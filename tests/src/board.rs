@@ -1,6 +1,6 @@
 //! A simulated A/B board: slots, a boot environment, a boot step, and a power switch.
 //!
-//! The boot step is RAUC's `contrib/uboot.sh` in Rust ([`boot`]); the agent that it starts is the
+//! The boot step is RAUC's `contrib/uboot.sh` in Rust (`boot.rs`); the agent that it starts is the
 //! real one. What a slot holds decides what runs: a slot without a complete known image does not
 //! boot, and the board resets, as a real one would.
 
