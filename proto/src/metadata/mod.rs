@@ -239,5 +239,7 @@ pub fn sign<T: Role>(signed: &T, keys: &[SigningKey]) -> Result<Vec<u8>, Error> 
     let message = canonical::encode(&signed)?;
     let signature = |key: &SigningKey| json!({"keyid": key.public().id(), "sig": to_hex(&key.sign(&message))});
     let signatures: Vec<_> = keys.iter().map(signature).collect();
-    Ok(canonical::encode(&json!({"signatures": signatures, "signed": signed}))?)
+    // The canonical form is what is signed, not what is written: it leaves a line break as it is,
+    // and a public key in PEM has some.
+    serde_json::to_vec(&json!({"signatures": signatures, "signed": signed})).map_err(shape)
 }

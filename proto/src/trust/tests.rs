@@ -432,6 +432,24 @@ fn unknown_fields_are_signed_and_kept() {
 }
 
 #[test]
+fn a_root_that_post_quantum_keys_sign_reads_back_and_is_followed() {
+    let (mut maker, mut device) = settled();
+    let (old, quantum) = (maker.key(ROOT), SigningKey::ml_dsa_65(&[9; 32]));
+    maker.bump(&[ROOT]);
+    maker.publish_root(core::slice::from_ref(&old));
+    let mut root = Signed::<Root>::parse(&maker.files["2.root.json"]).unwrap().signed;
+    root.keys.insert(quantum.public().id(), quantum.public());
+    root.roles.root.keyids.insert(quantum.public().id());
+    root.roles.root.threshold = 2;
+    maker.files.insert("2.root.json".into(), sign(&root, core::slice::from_ref(&old)).unwrap());
+    assert_eq!(device.refuses(&maker), Error::Threshold { role: "root".into(), have: 1, need: 2 });
+    let bytes = sign(&root, &[old, quantum]).unwrap();
+    assert_eq!(Signed::<Root>::parse(&bytes).unwrap().signed, root);
+    maker.files.insert("2.root.json".into(), bytes);
+    assert_eq!(device.refresh(&maker).unwrap().root().head.version, 2);
+}
+
+#[test]
 fn the_object_cannot_be_used_out_of_order() {
     let (maker, device) = settled();
     let model = "acme-gw1".parse().unwrap();
