@@ -1,37 +1,25 @@
-//! Private keys as files: PKCS#8 PEM, for the owner's eyes only.
+//! Private keys as files: PKCS#8 PEM, in the clear or behind a passphrase, for the owner's eyes only.
+
+mod encrypted;
+mod pem;
 
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use ed25519_dalek::pkcs8::spki::AlgorithmIdentifierRef;
-use ed25519_dalek::pkcs8::spki::der::asn1::OctetStringRef;
-use ed25519_dalek::pkcs8::spki::der::pem::{LineEnding, PemLabel as _};
-use ed25519_dalek::pkcs8::spki::der::zeroize::Zeroizing;
-use ed25519_dalek::pkcs8::{
-    self, DecodePublicKey as _, EncodePrivateKey as _, EncodePublicKey as _, KeypairBytes, ObjectIdentifier,
-    PrivateKeyInfoRef, SecretDocument,
-};
-use tenure_proto::key::{PublicKey, Scheme, SigningKey};
+use tenure_proto::key::{PublicKey, SigningKey};
+use zeroize::Zeroizing;
 
 use crate::disk;
+
+pub use encrypted::{Encrypted, Passphrase};
+pub use pem::{Stored, from_pem, public_from_pem, public_to_pem, to_pem};
 
 /// No private key file of ours is longer.
 const FILE_BYTES_MAX: u64 = 4096;
 /// No public key file of a scheme that we know is longer: ML-DSA-87 has 2592 bytes.
 const PUBLIC_BYTES_MAX: u64 = 8192;
-const ML_DSA_65: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.3.18");
-/// Tag and length of a seed.
-const SEED_HEAD: [u8; 2] = [0x80, 32];
-/// The schemes whose public keys TUF writes as PEM.
-const PEM_SCHEMES: [(&str, &str); 5] = [
-    ("ml-dsa", "ml-dsa-44/1"),
-    ("ml-dsa", "ml-dsa-65/1"),
-    ("ml-dsa", "ml-dsa-87/1"),
-    ("ecdsa", "ecdsa-sha2-nistp256"),
-    ("rsa", "rsassa-pss-sha256"),
-];
 
 /// Why a key could not be made, read or written.
 #[derive(Debug, thiserror::Error)]
@@ -71,6 +59,26 @@ pub enum Error {
         #[source]
         source: pkcs8::Error,
     },
+    /// Encrypted where a key in the clear is needed.
+    #[error("key {name} is encrypted, and this key has to be in the clear: the server uses it with nobody there")]
+    Encrypted {
+        /// The file, or what the text is.
+        name: String,
+    },
+    /// Another passphrase than the one it was encrypted with, or a damaged file.
+    #[error("the passphrase does not open key {name}")]
+    Passphrase {
+        /// The file, or what the text is.
+        name: String,
+    },
+    /// Made to exhaust whoever opens it.
+    #[error(
+        "opening key {name} would take more memory or time than any key of ours; encrypt it anew with: openssl pkcs8 -topk8 -scrypt"
+    )]
+    Cost {
+        /// The file, or what the text is.
+        name: String,
+    },
     /// Not a public key.
     #[error("{} is no public key in PEM of a scheme that Tenure knows", path.display())]
     Public {
@@ -98,17 +106,27 @@ fn seed() -> Result<Zeroizing<[u8; 32]>, Error> {
     Ok(seed)
 }
 
-/// Reads the key at `path`. A file that group or others may read is refused.
+/// Reads the key at `path`, which may be encrypted. A file that group or others may read is refused.
+pub fn open(path: &Path) -> Result<Stored, Error> {
+    pem::parse(&read_secret(path)?, &path.display().to_string())
+}
+
+/// Reads the key at `path`, which has to be in the clear, as the server's own keys are.
 pub fn read(path: &Path) -> Result<SigningKey, Error> {
+    from_pem(&read_secret(path)?, &path.display().to_string())
+}
+
+/// Reads a small file that is for its owner alone: one that group or others may read is refused.
+pub fn read_secret(path: &Path) -> Result<Zeroizing<String>, Error> {
     let failed = |source| Error::Read { path: path.to_path_buf(), source };
     let file = File::open(path).map_err(failed)?;
     let mode = file.metadata().map_err(failed)?.mode() & 0o777;
     if mode & 0o077 != 0 {
         return Err(Error::Exposed { path: path.to_path_buf(), mode });
     }
-    let mut text = String::new();
+    let mut text = Zeroizing::new(String::new());
     file.take(FILE_BYTES_MAX).read_to_string(&mut text).map_err(failed)?;
-    from_pem(&text, &path.display().to_string())
+    Ok(text)
 }
 
 /// Reads the key at `path`, which an interrupted run may have made, or makes it.
@@ -121,15 +139,23 @@ pub fn read_or_make(path: &Path) -> Result<SigningKey, Error> {
     Ok(key)
 }
 
-/// Writes `key` to `path` with mode 0600. A file that is there already is not overwritten, unless
-/// it holds the same key.
+/// Writes `key` to `path` with mode 0600, in the clear. A file that is there already is not
+/// overwritten, unless it holds the same key.
 pub fn write(path: &Path, key: &SigningKey) -> Result<(), Error> {
     if path.exists() {
         let same = read(path)?.public() == key.public();
         return if same { Ok(()) } else { Err(Error::Exists { path: path.to_path_buf() }) };
     }
-    disk::replace(path, to_pem(key)?.as_bytes(), disk::SECRET)?;
-    Ok(())
+    replace(path, key, None)
+}
+
+/// Writes `key` in the place of what `path` holds, with mode 0600, behind a passphrase if there is one.
+pub fn replace(path: &Path, key: &SigningKey, passphrase: Option<&Passphrase>) -> Result<(), Error> {
+    let text = match passphrase {
+        Some(passphrase) => encrypted::to_pem(key, passphrase)?,
+        None => Zeroizing::new(to_pem(key)?),
+    };
+    Ok(disk::replace(path, text.as_bytes(), disk::SECRET)?)
 }
 
 /// The private key files in `dir`: `*.pem`, by name.
@@ -159,63 +185,6 @@ pub fn read_public(path: &Path) -> Result<PublicKey, Error> {
     let mut text = String::new();
     File::open(path).map_err(failed)?.take(PUBLIC_BYTES_MAX).read_to_string(&mut text).map_err(failed)?;
     public_from_pem(&text).ok_or_else(|| Error::Public { path: path.to_path_buf() })
-}
-
-/// Reads a public key of a scheme that we know from PEM text.
-pub fn public_from_pem(text: &str) -> Option<PublicKey> {
-    if let Ok(key) = ed25519_dalek::VerifyingKey::from_public_key_pem(text) {
-        return Some(PublicKey::ed25519(key.as_bytes()));
-    }
-    let made = |(keytype, scheme): (&str, &str)| {
-        let keyval = [("public".to_string(), format!("{}\n", text.trim()).into())].into_iter().collect();
-        PublicKey { keytype: keytype.into(), scheme: scheme.into(), keyval }
-    };
-    PEM_SCHEMES.into_iter().map(made).find(|key| key.scheme().is_some())
-}
-
-/// Writes a public key as PEM text.
-pub fn public_to_pem(key: &PublicKey) -> Option<String> {
-    let Some(bytes) = key.as_ed25519() else {
-        return key.keyval.get("public")?.as_str().map(str::to_string);
-    };
-    ed25519_dalek::VerifyingKey::from_bytes(&bytes).ok()?.to_public_key_pem(LineEnding::LF).ok()
-}
-
-/// Reads a key from PEM text; `name` says in an error what the text is.
-pub fn from_pem(text: &str, name: &str) -> Result<SigningKey, Error> {
-    let shape = |source: pkcs8::Error| Error::Shape { name: name.to_string(), source };
-    let (label, document) = SecretDocument::from_pem(text).map_err(|error| shape(error.into()))?;
-    PrivateKeyInfoRef::validate_pem_label(label).map_err(|error| shape(pkcs8::Error::Asn1(error.into())))?;
-    let info = PrivateKeyInfoRef::try_from(document.as_bytes()).map_err(shape)?;
-    if info.algorithm.oid == ML_DSA_65 {
-        // RFC 9881, 6: the seed form, [0] IMPLICIT OCTET STRING (SIZE (32)).
-        let seed = info.private_key.as_bytes().strip_prefix(&SEED_HEAD);
-        let seed: Option<&[u8; 32]> = seed.and_then(|seed| seed.try_into().ok());
-        return seed
-            .map(SigningKey::ml_dsa_65)
-            .ok_or_else(|| shape(pkcs8::Error::KeyMalformed(pkcs8::KeyError::Invalid)));
-    }
-    let key = ed25519_dalek::SigningKey::try_from(info).map_err(shape)?;
-    Ok(SigningKey::from_seed(key.as_bytes()))
-}
-
-/// Writes a key as PEM text.
-pub fn to_pem(key: &SigningKey) -> Result<String, Error> {
-    if key.scheme() == Scheme::MlDsa65 {
-        return ml_dsa_to_pem(key).map_err(|source| Error::Shape { name: "a new key".into(), source });
-    }
-    // Without the public half: the form of RFC 5208, which every OpenSSL reads.
-    let pair = KeypairBytes { secret_key: *key.seed(), public_key: None };
-    let pem = pair.to_pkcs8_pem(LineEnding::LF).map_err(|source| Error::Shape { name: "a new key".into(), source })?;
-    Ok(pem.as_str().to_string())
-}
-
-fn ml_dsa_to_pem(key: &SigningKey) -> Result<String, pkcs8::Error> {
-    let seed = Zeroizing::new([&SEED_HEAD, key.seed().as_slice()].concat());
-    let algorithm = AlgorithmIdentifierRef { oid: ML_DSA_65, parameters: None };
-    let info = PrivateKeyInfoRef::new(algorithm, OctetStringRef::new(&seed)?);
-    let document = SecretDocument::try_from(info)?;
-    Ok(document.to_pem(PrivateKeyInfoRef::PEM_LABEL, LineEnding::LF)?.to_string())
 }
 
 #[cfg(test)]
@@ -259,30 +228,14 @@ mod tests {
     }
 
     #[test]
-    fn a_post_quantum_key_is_its_seed_as_rfc_9881_writes_it() {
-        let key = SigningKey::ml_dsa_65(&std::array::from_fn(|at| u8::try_from(at).unwrap()));
-        // Written out by hand from RFC 9881, section 6.
-        let text = "-----BEGIN PRIVATE KEY-----\nMDQCAQAwCwYJYIZIAWUDBAMSBCKAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZ\nGhscHR4f\n-----END PRIVATE KEY-----\n";
-        assert_eq!(to_pem(&key).unwrap(), text);
-        let read = from_pem(text, "the sample").unwrap();
-        assert_eq!((read.seed(), read.scheme()), (key.seed(), Scheme::MlDsa65));
-        for key in [key.public(), generate().unwrap().public()] {
-            assert_eq!(public_from_pem(&public_to_pem(&key).unwrap()), Some(key));
-        }
-        assert_eq!(public_from_pem("hello"), None);
-    }
-
-    #[test]
-    fn a_key_that_openssl_made_is_read() {
-        // RFC 8410, section 10.3.
-        let text = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC\n-----END PRIVATE KEY-----\n";
-        let key = from_pem(text, "the sample").unwrap();
-        assert_eq!(to_pem(&key).unwrap(), text);
-        let public = key.public().as_ed25519().unwrap();
-        assert_eq!(
-            tenure_proto::digest::to_hex(&public),
-            "19bf44096984cdfe8541bac167dc3b96c85086aa30b6b6cb0c5c38ad703166e1"
-        );
-        assert!(matches!(from_pem("hello", "the text"), Err(Error::Shape { .. })));
+    fn an_encrypted_key_is_no_key_for_a_server() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("snapshot.pem");
+        let (key, passphrase) = (generate().unwrap(), Passphrase::new("correct horse".to_string()));
+        replace(&path, &key, Some(&passphrase)).unwrap();
+        assert_eq!(path.metadata().unwrap().mode() & 0o777, 0o600);
+        assert!(matches!(read(&path), Err(Error::Encrypted { .. })));
+        let Stored::Encrypted(encrypted) = open(&path).unwrap() else { panic!("it is encrypted") };
+        assert_eq!(encrypted.decrypt(&passphrase).unwrap().seed(), key.seed());
     }
 }
