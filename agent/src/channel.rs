@@ -274,9 +274,6 @@ pub(crate) enum Error {
     },
 }
 
-/// The most bytes of a body: a frame index is the largest.
-const BODY_BYTES_MAX: u64 = limits::FRAME_INDEX_BYTES_MAX;
-
 /// Sends one message.
 pub(crate) fn send<T: Serialize>(mut stream: &UnixStream, header: &T, body: &[u8]) -> Result<(), Error> {
     let header = serde_json::to_vec(header)?;
@@ -299,7 +296,7 @@ pub(crate) fn receive<T: DeserializeOwned>(mut stream: &UnixStream, body: &mut V
         other => other?,
     }
     let (header_bytes, body_bytes) = split_lengths(lengths);
-    if header_bytes > limits::STATE_BYTES_MAX || body_bytes > BODY_BYTES_MAX {
+    if header_bytes > limits::INSTALL_HEADER_BYTES_MAX || body_bytes > limits::INSTALL_BODY_BYTES_MAX {
         return Err(Error::TooLong { bytes: header_bytes.max(body_bytes) });
     }
     let mut header = Vec::new();

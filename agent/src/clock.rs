@@ -21,7 +21,24 @@ const SYNCHRONISED: &str = "/run/systemd/timesync/synchronized";
 #[derive(Clone, Debug)]
 pub(crate) struct Clock {
     file: Option<PathBuf>,
-    started: Instant,
+    started: Stopwatch,
+}
+
+/// Measures how long something takes; it never jumps.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stopwatch(Instant);
+
+impl Stopwatch {
+    /// Starts it.
+    #[expect(clippy::disallowed_methods, reason = "this is the one reader of clocks")]
+    pub(crate) fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    /// The time since.
+    pub(crate) fn elapsed(self) -> Duration {
+        self.0.elapsed()
+    }
 }
 
 /// The file of a simulated clock.
@@ -35,15 +52,14 @@ struct Simulated {
 
 impl Clock {
     /// Makes the clock that the configuration asks for.
-    #[expect(clippy::disallowed_methods, reason = "this is the one reader of clocks")]
     pub(crate) fn new(config: &Config) -> Self {
-        Self { file: config.clock_file.clone(), started: Instant::now() }
+        Self { file: config.clock_file.clone(), started: Stopwatch::start() }
     }
 
     /// A clock for tests of others: the system's.
     #[cfg(test)]
     pub(crate) fn for_test() -> Self {
-        Self { file: None, started: Instant::now() }
+        Self { file: None, started: Stopwatch::start() }
     }
 
     /// Reads the time. `floor` is what the device has proof of; the answer is never below it.
@@ -117,7 +133,7 @@ mod tests {
         if let Some(text) = text {
             disk::replace(&path, text.as_bytes()).unwrap();
         }
-        (dir, Clock { file: Some(path), started: Instant::now() })
+        (dir, Clock { file: Some(path), started: Stopwatch::start() })
     }
 
     #[test]

@@ -14,12 +14,11 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::{Pid, Uid};
+use tenure_proto::limits;
 
 use crate::clock::Clock;
 use crate::config::Health;
 
-/// How much of a command's output is kept for the report.
-const TAIL_BYTES: usize = 1500;
 /// How often we look whether a command has ended.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// How long we wait for the last output after a command has ended.
@@ -123,7 +122,7 @@ fn read_tail(mut reader: PipeReader) -> String {
     let mut chunk = [0; 1024];
     while let Ok(read @ 1..) = reader.read(&mut chunk) {
         tail.extend(chunk.iter().take(read));
-        let surplus = tail.len().saturating_sub(TAIL_BYTES);
+        let surplus = tail.len().saturating_sub(limits::HEALTH_TAIL_BYTES_MAX);
         tail.drain(..surplus);
     }
     let bytes: Vec<u8> = tail.into();

@@ -83,16 +83,6 @@ pub(crate) enum Error {
         /// Why.
         source: payload::Error,
     },
-    /// The connection lives, but hardly.
-    #[error("{file} comes too slowly: a frame of {bytes} bytes took more than {seconds} s")]
-    Slow {
-        /// Its name in the repository.
-        file: String,
-        /// The length of the frame.
-        bytes: usize,
-        /// How long we waited.
-        seconds: u64,
-    },
 }
 
 impl Error {
@@ -101,7 +91,7 @@ impl Error {
         match self {
             Self::Http { source, .. } => source.retry(),
             Self::Installer { source, .. } => source.retry(),
-            Self::Missing { .. } | Self::Slow { .. } => Retry::Later,
+            Self::Missing { .. } => Retry::Later,
             Self::Endless { .. } | Self::Index { .. } => Retry::Never,
         }
     }
@@ -110,29 +100,26 @@ impl Error {
     pub(crate) fn is_unreachable(&self) -> bool {
         matches!(self, Self::Http { source, .. } if source.is_unreachable())
     }
-}
 
-/// The most metadata files that one refresh can want: every root, and each role once.
-const FILES_MAX: u32 = limits::ROOTS_PER_REFRESH_MAX + 64;
-/// How often a payload's connection may break, or a frame be refused, with no whole frame between.
-const BREAKS_MAX: u32 = 6;
-/// The slowest that a frame may come, beside [`limits::STALL_TIMEOUT_S`] for each try. A server
-/// that drips cannot hold a device for ever; a narrow-band radio is still fast enough.
-const BYTES_PER_S_MIN: u64 = 1024;
+    /// For how long the server asks to be left alone.
+    pub(crate) fn retry_after_s(&self) -> Option<u64> {
+        if let Self::Http { source, .. } = self { source.retry_after_s() } else { None }
+    }
+}
 
 impl Fetch<'_> {
     /// Brings the metadata files that the installer wants, until it wants no more.
     pub(crate) fn refresh(&mut self) -> Result<(), Error> {
         const WHAT: &str = "refresh the metadata";
         let mut reply = self.ask(WHAT, &Request::Refresh, &[])?;
-        for _ in 0..FILES_MAX {
+        for _ in 0..limits::METADATA_FILES_MAX {
             let Reply::Want { want } = reply else { return Err(unexpected(WHAT)) };
             let Some(want) = want else { return Ok(()) };
             let bytes = self.get("metadata", &want)?;
             let present = bytes.is_some();
             reply = self.ask(WHAT, &Request::Metadata { present }, &bytes.unwrap_or_default())?;
         }
-        Err(Error::Endless { files: FILES_MAX })
+        Err(Error::Endless { files: limits::METADATA_FILES_MAX })
     }
 
     /// Brings the support declaration if the signed one is not held yet; says whether there was one.
@@ -186,7 +173,7 @@ impl Fetch<'_> {
             let (from, frames) = self.begin(number, artifact, &index)?;
             let mut payload = Payload { file: &artifact.payload_file, offset: from, part: None, breaks: 0 };
             match self.pump(&frames, &mut payload, progress) {
-                Err(error) if error.retry() == Retry::Now && refusals < BREAKS_MAX => {
+                Err(error) if error.retry() == Retry::Now && refusals < limits::BREAKS_MAX => {
                     refusals += 1;
                     tracing::warn!(error = %Chain(&error), "taking the payload up again");
                     self.pause_after(refusals);
@@ -254,16 +241,15 @@ impl Fetch<'_> {
 
     /// Reads one frame, over as many connections as it takes.
     fn read_frame(&self, payload: &mut Payload<'_>, frame: &mut [u8]) -> Result<(), Error> {
-        let seconds = limits::STALL_TIMEOUT_S * u64::from(BREAKS_MAX) + frame.len() as u64 / BYTES_PER_S_MIN;
-        let deadline = self.clock.monotonic() + Duration::from_secs(seconds);
-        let (bytes, mut done) = (frame.len(), 0);
+        let mut done = 0;
         while let Some(rest) = frame.get_mut(done..).filter(|rest| !rest.is_empty()) {
-            if self.clock.monotonic() > deadline {
-                return Err(Error::Slow { file: payload.file.into(), bytes, seconds });
-            }
             match payload.read(self.http, self.model, rest) {
                 Ok(read) => done += read,
-                Err(error) if error.retry() != Retry::Never && payload.breaks < BREAKS_MAX => {
+                Err(error)
+                    if error.retry() != Retry::Never
+                        && error.retry_after_s().is_none()
+                        && payload.breaks < limits::BREAKS_MAX =>
+                {
                     payload.breaks += 1;
                     let (file, at_byte) = (payload.file, payload.offset);
                     tracing::warn!(file, at_byte, error = %Chain(&error), "the connection broke");

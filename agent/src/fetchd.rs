@@ -175,7 +175,8 @@ impl<'a> Fetchd<'a> {
             LOOK_AGAIN
         } else {
             self.failures = self.failures.saturating_add(1);
-            Duration::from_secs(policy::next_poll_s(self.interval_s, self.failures, jitter()))
+            let wait_s = policy::next_poll_s(self.interval_s, self.failures, jitter());
+            Duration::from_secs(failure.retry_after_s().unwrap_or(0) + wait_s)
         };
         if !(failure.is_local() && self.installer_is_missed) {
             let (retry_in_s, retry) = (wait.as_secs(), failure.retry());

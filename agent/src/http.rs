@@ -7,6 +7,7 @@
 
 #[cfg(test)]
 pub(crate) mod fake;
+mod pace;
 
 use std::io::{self, Read};
 use std::path::PathBuf;
@@ -19,6 +20,7 @@ use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 
 use crate::channel::Retry;
 use crate::disk;
+use pace::Paced;
 
 type Response = ureq::http::Response<ureq::Body>;
 
@@ -27,6 +29,7 @@ type Response = ureq::http::Response<ureq::Body>;
 pub(crate) struct Client {
     agent: ureq::Agent,
     server: String,
+    timeouts: Timeouts,
 }
 
 /// How long to wait.
@@ -34,8 +37,10 @@ pub(crate) struct Client {
 pub(crate) struct Timeouts {
     /// For a connection, for the head of an answer, and for the whole of a small one.
     pub(crate) request: Duration,
-    /// For the next bytes of a payload.
+    /// For the next bytes of an answer.
     pub(crate) stall: Duration,
+    /// Over how long the slowest rate is judged.
+    pub(crate) window: Duration,
 }
 
 impl Timeouts {
@@ -43,6 +48,7 @@ impl Timeouts {
     pub(crate) const STANDARD: Self = Self {
         request: Duration::from_secs(limits::REQUEST_TIMEOUT_S),
         stall: Duration::from_secs(limits::STALL_TIMEOUT_S),
+        window: Duration::from_secs(limits::RATE_WINDOW_S),
     };
 }
 
@@ -74,6 +80,8 @@ pub(crate) enum Error {
         url: String,
         /// The status.
         status: u16,
+        /// For how long the server asks to be left alone, within [`limits::BACKOFF_S_MAX`].
+        retry_after_s: Option<u64>,
         /// What the server says about it, if it speaks our language.
         problem: Option<Box<Problem>>,
     },
@@ -150,15 +158,18 @@ impl Error {
         matches!(self, Self::Unreachable { .. } | Self::Interrupted { .. } | Self::Roots { .. })
     }
 
+    /// For how long the server asks to be left alone.
+    pub(crate) fn retry_after_s(&self) -> Option<u64> {
+        let Self::Status { retry_after_s, .. } = self else { return None };
+        *retry_after_s
+    }
+
     /// The server's word for what is wrong, if it speaks our language.
     pub(crate) fn code(&self) -> Option<&str> {
         let Self::Status { problem, .. } = self else { return None };
         problem.as_ref().map(|problem| problem.code.as_str())
     }
 }
-
-/// The most bytes of an answer that is thrown away, so that its connection can be used again.
-const THROWN_AWAY_MAX: u64 = 16 * 1024;
 
 impl Client {
     /// Makes a client of `server` (`https://host`), without connecting yet.
@@ -167,10 +178,10 @@ impl Client {
             .http_status_as_error(false)
             .https_only(server.starts_with("https://"))
             .tls_config(TlsConfig::builder().root_certs(roots()?).build())
-            .max_redirects(3)
+            .max_redirects(limits::REDIRECTS_MAX)
             .user_agent(concat!("tenure/", env!("CARGO_PKG_VERSION")))
             .accept_encoding("identity")
-            .max_response_header_size(16 * 1024)
+            .max_response_header_size(limits::ANSWER_HEAD_BYTES_MAX)
             .input_buffer_size(16 * 1024)
             .output_buffer_size(4 * 1024)
             .max_idle_connections(1)
@@ -179,22 +190,22 @@ impl Client {
             .timeout_recv_response(Some(timeouts.request))
             .timeout_per_read(Some(timeouts.stall))
             .timeout_per_write(Some(timeouts.stall));
-        Ok(Self { agent: config.build().new_agent(), server: server.to_string() })
+        Ok(Self { agent: config.build().new_agent(), server: server.to_string(), timeouts })
     }
 
     /// Fetches a small file; `None` if the server says that there is none.
     pub(crate) fn get(&self, path: &str, max: u64) -> Result<Option<Vec<u8>>, Error> {
         let url = self.url(path);
         let request = self.agent.get(&url).config();
-        let answer = request.timeout_global(self.small()).build().call();
+        let answer = request.timeout_global(Some(self.whole(max))).build().call();
         let answer = self.checked(&url, answer)?;
         match answer.status().as_u16() {
-            200 => read_all(&url, answer, max).map(Some),
+            200 => self.read_all(&url, answer, max).map(Some),
             404 | 410 => {
-                drop(answer.into_body().into_reader().take(THROWN_AWAY_MAX).read_to_end(&mut Vec::new()));
+                drop(answer.into_body().into_reader().take(limits::FAILURE_BYTES_MAX).read_to_end(&mut Vec::new()));
                 Ok(None)
             }
-            _ => Err(status_error(url, answer)),
+            _ => Err(self.status_error(url, answer)),
         }
     }
 
@@ -202,12 +213,12 @@ impl Client {
     pub(crate) fn post(&self, path: &str, body: &[u8]) -> Result<Vec<u8>, Error> {
         let url = self.url(path);
         let request = self.agent.post(&url).config().max_redirects(0).max_redirects_will_error(false);
-        let request = request.timeout_global(self.small()).build();
+        let request = request.timeout_global(Some(self.whole(limits::ANSWER_BYTES_MAX))).build();
         let answer = self.checked(&url, request.content_type("application/json").send(body))?;
         if answer.status().is_success() {
-            return read_all(&url, answer, limits::ANSWER_BYTES_MAX);
+            return self.read_all(&url, answer, limits::ANSWER_BYTES_MAX);
         }
-        Err(status_error(url, answer))
+        Err(self.status_error(url, answer))
     }
 
     /// Opens a large file from byte `from` on. The reader waits for the next bytes no longer than
@@ -224,9 +235,9 @@ impl Client {
             200 => from,
             206 if starts_at(&answer, from) => 0,
             206 => return Err(Error::WrongPart { url, from }),
-            _ => return Err(status_error(url, answer)),
+            _ => return Err(self.status_error(url, answer)),
         };
-        let mut part = Part { url, bytes: 0, reader: answer.into_body().into_reader() };
+        let mut part = Part { url, bytes: 0, reader: self.paced(answer) };
         part.skip(skip)?;
         Ok(part)
     }
@@ -235,8 +246,34 @@ impl Client {
         format!("{}{path}", self.server)
     }
 
-    fn small(&self) -> Option<Duration> {
-        self.agent.config().timeouts().recv_response
+    /// How long a whole answer of `max` bytes may take at the slowest.
+    fn whole(&self, max: u64) -> Duration {
+        self.timeouts.request + Duration::from_secs(max / limits::BYTES_PER_S_MIN)
+    }
+
+    fn paced(&self, answer: Response) -> Paced {
+        Paced::new(answer.into_body(), self.timeouts.window)
+    }
+
+    fn read_all(&self, url: &str, answer: Response, max: u64) -> Result<Vec<u8>, Error> {
+        let too_long = || Error::TooLong { url: url.to_string(), max };
+        if answer.body().content_length().is_some_and(|length| length > max) {
+            return Err(too_long());
+        }
+        let mut bytes = Vec::new();
+        let read = self.paced(answer).take(max + 1).read_to_end(&mut bytes);
+        let so_far = bytes.len() as u64;
+        read.map_err(|source| Error::Interrupted { url: url.to_string(), bytes: so_far, source })?;
+        if so_far > max { Err(too_long()) } else { Ok(bytes) }
+    }
+
+    /// Reads what the server says about a failure. What is no [`Problem`] is of no interest.
+    fn status_error(&self, url: String, answer: Response) -> Error {
+        let (status, retry_after_s) = (answer.status().as_u16(), retry_after_s(&answer));
+        let speaks = answer.body().mime_type() == Some(PROBLEM_TYPE);
+        let text = self.read_all(&url, answer, limits::FAILURE_BYTES_MAX).ok().filter(|_| speaks);
+        let problem = text.and_then(|text| serde_json::from_slice(&text).ok());
+        Error::Status { url, status, retry_after_s, problem: problem.map(Box::new) }
     }
 
     fn checked(&self, url: &str, answer: Result<Response, ureq::Error>) -> Result<Response, Error> {
@@ -257,7 +294,7 @@ impl Client {
 pub(crate) struct Part {
     url: String,
     bytes: u64,
-    reader: ureq::BodyReader<'static>,
+    reader: Paced,
 }
 
 impl std::fmt::Debug for Part {
@@ -299,25 +336,12 @@ fn starts_at(answer: &Response, from: u64) -> bool {
     range.is_some_and(|range| range.starts_with(&format!("bytes {from}-")))
 }
 
-fn read_all(url: &str, answer: Response, max: u64) -> Result<Vec<u8>, Error> {
-    let too_long = || Error::TooLong { url: url.to_string(), max };
-    if answer.body().content_length().is_some_and(|length| length > max) {
-        return Err(too_long());
-    }
-    let mut bytes = Vec::new();
-    let read = answer.into_body().into_reader().take(max + 1).read_to_end(&mut bytes);
-    let so_far = bytes.len() as u64;
-    read.map_err(|source| Error::Interrupted { url: url.to_string(), bytes: so_far, source })?;
-    if so_far > max { Err(too_long()) } else { Ok(bytes) }
-}
-
-/// Reads what the server says about a failure. What is no [`Problem`] is of no interest.
-fn status_error(url: String, answer: Response) -> Error {
-    let status = answer.status().as_u16();
-    let speaks = answer.body().mime_type() == Some(PROBLEM_TYPE);
-    let text = read_all(&url, answer, THROWN_AWAY_MAX).ok().filter(|_| speaks);
-    let problem = text.and_then(|text| serde_json::from_slice(&text).ok());
-    Error::Status { url, status, problem: problem.map(Box::new) }
+/// `Retry-After` in seconds (RFC 9110, 10.2.3), of a server that has too much to do. In its other
+/// form, a date, it would need a clock that is right, and the usual back-off serves.
+fn retry_after_s(answer: &Response) -> Option<u64> {
+    let text = answer.headers().get("retry-after").filter(|_| matches!(answer.status().as_u16(), 429 | 503));
+    let seconds: u64 = text?.to_str().ok()?.trim().parse().ok()?;
+    Some(seconds.min(limits::BACKOFF_S_MAX))
 }
 
 fn roots() -> Result<RootCerts, Error> {
@@ -344,8 +368,15 @@ mod tests {
     use super::*;
 
     fn client(fake: &Fake) -> Client {
-        Client::new(&fake.url(), Timeouts { request: Duration::from_millis(400), stall: Duration::from_millis(200) })
-            .unwrap()
+        Client::new(
+            &fake.url(),
+            Timeouts {
+                request: Duration::from_millis(400),
+                stall: Duration::from_millis(200),
+                window: Duration::from_millis(300),
+            },
+        )
+        .unwrap()
     }
 
     #[test]
@@ -382,15 +413,44 @@ mod tests {
     fn a_server_that_hangs_ends_in_time() {
         let fake = Fake::start(|request| match request.path.as_str() {
             "/mute" => Then::Hang(Vec::new()),
-            "/half" => Then::Hang(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf".to_vec()),
-            _ => Then::Drip,
+            _ => Then::Hang(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf".to_vec()),
         });
         let error = client(&fake).get("/mute", 10).unwrap_err();
         assert!(error.is_unreachable() && error.retry() == Retry::Later, "{error:?}");
         let error = client(&fake).get("/half", 10).unwrap_err();
         assert!(matches!(error, Error::Interrupted { bytes: 4, .. }), "{error:?}");
-        let error = client(&fake).get("/drip", 1000).unwrap_err();
-        assert!(matches!(error, Error::Interrupted { .. }), "{error:?}");
+    }
+
+    #[test]
+    fn a_server_that_drips_is_given_up_by_its_rate_and_one_that_is_only_slow_is_not() {
+        let fake = Fake::start(|request| if request.path == "/slow" { Then::Drip(100) } else { Then::Drip(1) });
+        // Each file may take so long that a person would go home.
+        let is_too_slow = |error: &Error| {
+            let Error::Interrupted { source, .. } = error else { return false };
+            source.kind() == io::ErrorKind::TimedOut && source.to_string().ends_with("1024 a second is the least")
+        };
+        let error = client(&fake).get("/drip", 4 << 20).unwrap_err();
+        assert!(is_too_slow(&error) && error.is_unreachable(), "{error:?}");
+        let mut part = client(&fake).open("/drip", 0).unwrap();
+        let error = (0..).find_map(|_| part.read(&mut [0; 10]).err()).unwrap();
+        assert!(is_too_slow(&error) && error.retry() == Retry::Now, "{error:?}");
+        assert_eq!(client(&fake).get("/slow", 4 << 20).unwrap().map(|bytes| bytes.len()), Some(Then::DRIPPED_BYTES));
+    }
+
+    #[test]
+    fn a_server_that_asks_for_rest_is_heeded_within_bounds() {
+        for (status, text, heeded) in [
+            (503, "120", Some(120)),
+            (429, "1", Some(1)),
+            (503, "99999999", Some(4 * 3600)),
+            (503, "soon", None),
+            (500, "9", None),
+        ] {
+            let headers = vec![("retry-after".to_owned(), text.to_owned())];
+            let fake = Fake::start(move |_| Then::Answer { status, headers: headers.clone(), body: Vec::new() });
+            let error = client(&fake).get("/x", 9).unwrap_err();
+            assert_eq!((error.retry_after_s(), error.retry()), (heeded, Retry::Later), "{status} {text}");
+        }
     }
 
     #[test]

@@ -24,8 +24,6 @@ use crate::slot::Slot;
 const SYNC_BYTES: u64 = 8 * 1024 * 1024;
 /// At most so long.
 const SYNC_AFTER: Duration = Duration::from_secs(1);
-/// The base-two logarithm of the largest frame: no window needs to be larger.
-const WINDOW_LOG_MAX: u32 = limits::FRAME_BYTES_MAX.ilog2();
 
 /// A frame whose stored and decoded bytes are those that were signed.
 #[derive(Debug)]
@@ -248,7 +246,7 @@ impl std::fmt::Debug for Decoder {
 impl Decoder {
     fn new() -> Result<Self, disk::Error> {
         let made = Decompressor::new().and_then(|mut zstd| {
-            zstd.set_parameter(DParameter::WindowLogMax(WINDOW_LOG_MAX))?;
+            zstd.set_parameter(DParameter::WindowLogMax(limits::FRAME_WINDOW_LOG_MAX))?;
             Ok(zstd)
         });
         let zstd = made.map_err(disk::Error::io("make a decoder for", Path::new("zstd frames")))?;

@@ -25,6 +25,7 @@ use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use nix::sys::stat::{FchmodatFlags, Mode, fchmodat};
 use nix::unistd::{Gid, Uid, User};
 use tenure_proto::lifecycle::State;
+use tenure_proto::limits;
 use tenure_proto::time::Proof;
 
 use crate::chain::Chain;
@@ -62,8 +63,6 @@ pub(crate) enum Error {
     },
 }
 
-/// Past so many connections `fetchd` gets no other; its owner always does.
-const CONNECTIONS_MAX: usize = 16;
 /// How long after something failed that must not fail it is tried again.
 const AGAIN_AFTER: Duration = Duration::from_secs(10);
 /// How soon after its answer the device restarts.
@@ -161,7 +160,7 @@ impl Ready {
             return;
         };
         let before = shared.connections.fetch_add(1, Ordering::SeqCst);
-        if before >= CONNECTIONS_MAX && caller == Caller::Fetch {
+        if before >= limits::INSTALL_CONNECTIONS_MAX && caller == Caller::Fetch {
             shared.connections.fetch_sub(1, Ordering::SeqCst);
             return tracing::warn!("too many connections, one is closed");
         }

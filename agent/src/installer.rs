@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use tenure_proto::limits;
 
 use crate::channel::{self, Reply, Request, Retry, Status};
 use crate::systemd;
@@ -63,8 +64,6 @@ impl Error {
     }
 }
 
-/// How long one answer may take: the last frame's includes reading back a whole slot.
-const ANSWER_S_MAX: u64 = 3600;
 /// How often we wake up meanwhile, to say that we live.
 const SLICE_S: u64 = 5;
 
@@ -117,7 +116,7 @@ impl Installer {
     /// Waits until there is something to read, and tells systemd meanwhile that we live.
     fn wait(&self) -> Result<(), Error> {
         let slice = PollTimeout::try_from(SLICE_S * 1000).unwrap_or(PollTimeout::MAX);
-        for _ in 0..ANSWER_S_MAX / SLICE_S {
+        for _ in 0..limits::INSTALL_ANSWER_S_MAX / SLICE_S {
             let mut fds = [PollFd::new(self.stream.as_fd(), PollFlags::POLLIN)];
             match poll(&mut fds, slice) {
                 Ok(0) | Err(Errno::EINTR) => systemd::alive(),
@@ -125,6 +124,6 @@ impl Installer {
                 Err(errno) => return Err(channel::Error::Io(errno.into()).into()),
             }
         }
-        Err(Error::Silent { seconds: ANSWER_S_MAX })
+        Err(Error::Silent { seconds: limits::INSTALL_ANSWER_S_MAX })
     }
 }

@@ -134,9 +134,6 @@ pub(crate) struct Store {
     folder: PathBuf,
 }
 
-/// How many causes are remembered as reported.
-const CAUSES_MAX: usize = 64;
-
 impl Store {
     /// Opens the folder.
     pub(crate) fn new(folder: &Path) -> Self {
@@ -237,7 +234,7 @@ impl Events {
             return false;
         }
         self.causes.push_back(cause.into());
-        while self.causes.len() > CAUSES_MAX {
+        while self.causes.len() > limits::CAUSES_MAX {
             self.causes.pop_front();
         }
         self.push(event, reading);

@@ -13,6 +13,7 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
+use tenure_proto::limits;
 use tenure_proto::notice::{Ledger, Notice, Unknown};
 use tenure_proto::support::Declaration;
 use tenure_proto::time::{Reading, Timestamp};
@@ -52,9 +53,6 @@ pub(crate) enum Error {
     #[error(transparent)]
     Unknown(#[from] Unknown),
 }
-
-/// How long one program of the hook folder may take.
-const HOOK_TIME: Duration = Duration::from_secs(30);
 
 impl Notices {
     /// Reads what was told.
@@ -113,7 +111,7 @@ impl Notices {
         let is_due = |notice: &&Notice| !self.book.hooked.contains(&notice.id);
         let notices: Vec<_> = self.all().iter().filter(is_due).cloned().collect();
         let folder = self.hook_dir.clone().filter(|_| !notices.is_empty())?;
-        Some(Due { folder, notices, time: HOOK_TIME })
+        Some(Due { folder, notices, time: Duration::from_secs(limits::HOOK_TIMEOUT_S) })
     }
 
     /// The programs have had these.

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tenure_proto::checkin::EnrolmentState;
 use tenure_proto::lifecycle::State;
+use tenure_proto::limits;
 use tenure_proto::support::Declaration;
 use tenure_proto::time::Timestamp;
 use tenure_proto::version::Version;
@@ -120,7 +121,7 @@ pub(crate) struct Shared {
 
 /// How long a client waits for the next word of a check. The loop says something more often, but
 /// when the last frame is followed by reading back a whole slot.
-const PATIENCE: Duration = Duration::from_secs(3600);
+const PATIENCE: Duration = Duration::from_secs(limits::INSTALL_ANSWER_S_MAX);
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)

@@ -80,6 +80,11 @@ impl Error {
     pub(crate) fn is_unreachable(&self) -> bool {
         matches!(self, Self::Http { source, .. } if source.is_unreachable())
     }
+
+    /// For how long the server asks to be left alone.
+    pub(crate) fn retry_after_s(&self) -> Option<u64> {
+        if let Self::Http { source, .. } = self { source.retry_after_s() } else { None }
+    }
 }
 
 impl Poll {

@@ -16,6 +16,7 @@ use nix::sys::prctl;
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::Pid;
+use tenure_proto::limits;
 
 use crate::clock::Clock;
 use crate::config::{self, Config};
@@ -34,13 +35,11 @@ pub(crate) enum Error {
     Program(#[source] io::Error),
 }
 
-/// The first and the longest wait before a process is started again.
+/// The first wait before a process is started again, and the longest.
 const WAIT_FIRST: Duration = Duration::from_millis(500);
-const WAIT_MAX: Duration = Duration::from_secs(60);
+const WAIT_LAST: Duration = Duration::from_secs(limits::RESPAWN_WAIT_S_MAX);
 /// Who has lived as long as this did not die at once.
 const LIVED: Duration = Duration::from_secs(60);
-/// How long the processes may take to end.
-const END_MAX: Duration = Duration::from_secs(10);
 /// Set for the processes, so that they end when we are killed.
 const SUPERVISED: &str = "TENURE_SUPERVISED";
 
@@ -74,7 +73,7 @@ pub(crate) fn run(path: &Path) -> Result<(), Error> {
     }
     tracing::info!("both processes end");
     signal_all(&processes, Signal::SIGTERM);
-    let deadline = clock.monotonic() + END_MAX;
+    let deadline = clock.monotonic() + Duration::from_secs(limits::END_S_MAX);
     for process in &mut processes {
         process.end(&clock, deadline);
     }
@@ -134,7 +133,7 @@ impl<'a> Process<'a> {
         if let Some(status) = self.child.as_mut().and_then(|child| child.try_wait().ok().flatten()) {
             self.child = None;
             self.wait =
-                if now.saturating_sub(self.started) >= LIVED { WAIT_FIRST } else { (self.wait * 2).min(WAIT_MAX) };
+                if now.saturating_sub(self.started) >= LIVED { WAIT_FIRST } else { (self.wait * 2).min(WAIT_LAST) };
             self.start_at = now + self.wait;
             tracing::warn!(process = self.name, %status, start_in_ms = self.wait.as_millis(), "a process ended");
         }
@@ -145,7 +144,7 @@ impl<'a> Process<'a> {
                 Ok(child) => (self.child, self.started) = (Some(child), now),
                 Err(error) => {
                     tracing::error!(process = self.name, %error, "cannot start a process");
-                    self.start_at = now + WAIT_MAX;
+                    self.start_at = now + WAIT_LAST;
                 }
             }
         }

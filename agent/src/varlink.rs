@@ -17,11 +17,6 @@ use tenure_proto::limits;
 
 use crate::disk;
 
-/// The most connections at a time, of one user and of all.
-const CLIENTS_OF_USER_MAX: usize = 8;
-const CLIENTS_MAX: usize = 32;
-/// How long a client may be silent between two calls, and may leave an answer unread.
-const SILENCE_MAX: Duration = Duration::from_secs(30);
 /// A client's thread needs little.
 const STACK_BYTES: usize = 256 * 1024;
 
@@ -112,8 +107,9 @@ pub(crate) fn serve(path: &Path, service: Arc<Service>) -> Result<(), Error> {
 fn admit(stream: UnixStream, clients: &Arc<Mutex<Vec<u32>>>, service: &Arc<Service>) -> io::Result<()> {
     let uid = getsockopt(&stream, sockopt::PeerCredentials)?.uid();
     let place = Place::take(uid, clients).ok_or(io::ErrorKind::WouldBlock)?;
-    stream.set_read_timeout(Some(SILENCE_MAX))?;
-    stream.set_write_timeout(Some(SILENCE_MAX))?;
+    let silence = Some(Duration::from_secs(limits::CLIENT_SILENCE_S_MAX));
+    stream.set_read_timeout(silence)?;
+    stream.set_write_timeout(silence)?;
     let service = Arc::clone(service);
     let converse = move || {
         let _place = place;
@@ -136,7 +132,7 @@ impl Place {
         let mut taken = clients.lock().unwrap_or_else(PoisonError::into_inner);
         let same = taken.iter().filter(|other| **other == uid).count();
         // Root is never kept out by others.
-        if same >= CLIENTS_OF_USER_MAX || (taken.len() >= CLIENTS_MAX && uid != 0) {
+        if same >= limits::CLIENTS_OF_USER_MAX || (taken.len() >= limits::CLIENTS_MAX && uid != 0) {
             return None;
         }
         taken.push(uid);
@@ -355,7 +351,7 @@ mod tests {
     #[test]
     fn one_user_cannot_take_every_place() {
         let clients = Arc::default();
-        let mine: Vec<_> = (0..CLIENTS_OF_USER_MAX).map(|_| Place::take(1000, &clients).unwrap()).collect();
+        let mine: Vec<_> = (0..limits::CLIENTS_OF_USER_MAX).map(|_| Place::take(1000, &clients).unwrap()).collect();
         assert!(Place::take(1000, &clients).is_none());
         assert!(Place::take(1001, &clients).is_some());
         drop(mine);

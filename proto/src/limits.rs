@@ -15,6 +15,8 @@ pub const TARGETS_BYTES_MAX: u64 = 4 * 1024 * 1024;
 pub const ROOTS_PER_REFRESH_MAX: u32 = 4096;
 /// How many delegated roles one refresh visits.
 pub const DELEGATIONS_MAX: usize = 32;
+/// The most metadata files that one refresh can want: every root, and each role once.
+pub const METADATA_FILES_MAX: u32 = ROOTS_PER_REFRESH_MAX + 64;
 /// How many signatures one metadata file may carry.
 pub const SIGNATURES_MAX: usize = 64;
 /// How many keys one root or delegation may list.
@@ -30,12 +32,20 @@ pub const DECLARATION_BYTES_MAX: u64 = 64 * 1024;
 pub const FRAME_INDEX_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// The most bytes that one frame may decode to; it bounds the decoder's window too.
 pub const FRAME_BYTES_MAX: u32 = 4 * 1024 * 1024;
+/// The base-two logarithm of [`FRAME_BYTES_MAX`]: no decoder's window needs to be larger.
+pub const FRAME_WINDOW_LOG_MAX: u32 = FRAME_BYTES_MAX.ilog2();
 /// The fewest bytes that one frame decodes to, but for the last.
 pub const FRAME_BYTES_MIN: u32 = 4 * 1024;
 /// The most artifacts that one release may carry.
 pub const ARTIFACTS_MAX: usize = 64;
 /// The most payloads that one artifact may offer.
 pub const PAYLOADS_MAX: usize = 64;
+/// The most files in an offline bundle: all metadata, and what a release of the most artifacts has.
+pub const BUNDLE_ENTRIES_MAX: usize = METADATA_FILES_MAX as usize + 4 * ARTIFACTS_MAX;
+/// The largest description at the head of an offline bundle.
+pub const BUNDLE_ABOUT_BYTES_MAX: u64 = 4 * 1024;
+/// How far behind the floor of a device's time a bundle may have been signed, in days.
+pub const BUNDLE_DAYS_MAX: u64 = 365;
 /// The longest text that a person is shown out of a signed file, in characters.
 pub const TEXT_CHARS_MAX: usize = 4000;
 /// The longest name: of a model, a version, a slot, a component, in bytes.
@@ -51,12 +61,22 @@ pub const STATE_BYTES_MAX: u64 = 1024 * 1024;
 pub const CONFIG_BYTES_MAX: u64 = 256 * 1024;
 /// The most log or error text that a report carries, in characters.
 pub const REASON_CHARS_MAX: usize = 2000;
+/// How much of a health check's output is kept for the report, in bytes.
+pub const HEALTH_TAIL_BYTES_MAX: usize = 1500;
 /// The most reports that wait on a device for a network; the oldest routine one goes first.
 pub const SPOOL_REPORTS_MAX: usize = 256;
 /// The most digests that a device remembers as failed here.
 pub const DENIED_MAX: usize = 256;
 /// The most refused declarations that a device keeps as evidence.
 pub const EVIDENCE_MAX: usize = 16;
+/// How many causes of refusals a device remembers as reported, so that each is reported once.
+pub const CAUSES_MAX: usize = 64;
+/// So much must be free for journal, events and evidence before an update begins, in bytes.
+pub const ROOM_BYTES_MIN: u64 = 1024 * 1024;
+/// The largest copy of a boot environment.
+pub const BOOT_ENV_BYTES_MAX: u64 = 4 * 1024 * 1024;
+/// The smallest copy of a boot environment: a checksum and something to check.
+pub const BOOT_ENV_BYTES_MIN: u64 = 16;
 
 /// How often one release is fetched anew before it counts as failed here.
 pub const FETCH_ATTEMPTS_MAX: u32 = 12;
@@ -65,6 +85,8 @@ pub const FETCH_ATTEMPTS_MAX: u32 = 12;
 pub const FELL_BACK_UNEXPLAINED_MAX: u32 = 3;
 /// The least time for which a release rests that fell back without a verdict; it doubles each time.
 pub const FELL_BACK_WAIT_S_MIN: u64 = 60;
+/// How often one release may not read back from its slot before it counts as failed here.
+pub const MISREADS_MAX: u32 = 3;
 /// How often the bootloader may try a new slot before it falls back.
 pub const BOOT_TRIES: u8 = 1;
 /// The tries that a confirmed slot is given back: between 1 and 9, see `bootloader/uboot.rs`.
@@ -80,9 +102,47 @@ pub const FLOOR_STEP_S: u64 = 3600;
 pub const POLL_INTERVAL_S_MIN: u64 = 1;
 /// See [`POLL_INTERVAL_S_MIN`].
 pub const POLL_INTERVAL_S_MAX: u64 = 7 * 86_400;
-/// The longest back-off after failures.
+/// The longest back-off after failures, and the longest that a server's `Retry-After` is heeded: a
+/// server may ask for rest, and may not send a device to sleep.
 pub const BACKOFF_S_MAX: u64 = 4 * 3600;
-/// The time one metadata file or message may take.
+/// The time that a connection, the head of an answer, or a whole small answer may take.
 pub const REQUEST_TIMEOUT_S: u64 = 30;
-/// The longest silence in the middle of a payload before the connection counts as dead.
+/// The longest silence in the middle of an answer before the connection counts as dead.
 pub const STALL_TIMEOUT_S: u64 = 30;
+/// The slowest that a file may come, in bytes a second: a server that drips cannot hold a device,
+/// and a narrow-band radio is still fast enough. A file of so many bytes thus has a longest time.
+pub const BYTES_PER_S_MIN: u64 = 1024;
+/// Over how long [`BYTES_PER_S_MIN`] is judged, so that a short gap does no harm.
+pub const RATE_WINDOW_S: u64 = 30;
+/// How often a payload's connection may break, or a frame be refused, with no whole frame between.
+pub const BREAKS_MAX: u32 = 6;
+/// How many redirects one request follows.
+pub const REDIRECTS_MAX: u32 = 3;
+/// The largest head of an answer.
+pub const ANSWER_HEAD_BYTES_MAX: usize = 16 * 1024;
+/// The largest answer that is read only for its reason, or so that its connection can be used again.
+pub const FAILURE_BYTES_MAX: u64 = 16 * 1024;
+
+/// The most connections that the user of `fetchd` may hold to the installer.
+pub const INSTALL_CONNECTIONS_MAX: usize = 16;
+/// The longest header of a message between `fetchd` and the installer.
+pub const INSTALL_HEADER_BYTES_MAX: u64 = STATE_BYTES_MAX;
+/// The longest body of a message between `fetchd` and the installer: a frame index is the largest.
+pub const INSTALL_BODY_BYTES_MAX: u64 = FRAME_INDEX_BYTES_MAX;
+/// How long one answer of the installer may take: the last frame's includes reading back a whole
+/// slot. A person's program that waits for an update waits as long for its next word.
+pub const INSTALL_ANSWER_S_MAX: u64 = 3600;
+/// The most programs of one user that talk to the agent at a time.
+pub const CLIENTS_OF_USER_MAX: usize = 8;
+/// The most programs that talk to the agent at a time, root's aside.
+pub const CLIENTS_MAX: usize = 32;
+/// How long such a program may be silent between two calls, and may leave an answer unread.
+pub const CLIENT_SILENCE_S_MAX: u64 = 30;
+/// How long one program of the notices' hook folder may take.
+pub const HOOK_TIMEOUT_S: u64 = 30;
+/// The longest time that a configuration may give to a health check.
+pub const HEALTH_TIMEOUT_S_MAX: u64 = 86_400;
+/// The longest wait before a process that ended is started again by `tenure run`.
+pub const RESPAWN_WAIT_S_MAX: u64 = 60;
+/// How long the processes may take to end before `tenure run` kills them.
+pub const END_S_MAX: u64 = 10;

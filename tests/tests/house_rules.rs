@@ -243,6 +243,19 @@ mod tests {
         }
     }
 
+    #[test]
+    fn every_bound_of_the_agent_stands_in_limits() {
+        for file in sources("agent/src") {
+            let text = read(&file);
+            let bound = |line: &&str| {
+                let name = line.split("const ").nth(1).and_then(|rest| rest.split(':').next()).unwrap_or_default();
+                ["_MAX", "_MIN"].iter().any(|end| name.ends_with(end))
+            };
+            let found = without_tests(&text).lines().find(bound);
+            assert!(found.is_none(), "{}: {found:?} belongs in proto/src/limits.rs", file.display());
+        }
+    }
+
     /// The lines of shell blocks in a page that start one of our programs.
     fn documented_commands(page: &str) -> Vec<Vec<String>> {
         let text = read(page).replace("\\\n", " ");

@@ -16,10 +16,6 @@ use tenure_proto::limits;
 use super::Error;
 use crate::disk;
 
-/// The most bytes of one copy that we read.
-const SIZE_MAX: u64 = 4 * 1024 * 1024;
-const SIZE_MIN: u64 = 16;
-
 /// Variables by name. Names and values are bytes: those of others need not be UTF-8.
 pub(super) type Variables = BTreeMap<Vec<u8>, Vec<u8>>;
 
@@ -120,7 +116,10 @@ impl Place {
         let device = words.next().map(PathBuf::from).filter(|device| device.is_absolute());
         let device = device.ok_or("the device must be a full path (the YAML form is not read)")?;
         let offset = words.next().and_then(number).ok_or("the offset must be a number, not negative")?;
-        let size = words.next().and_then(number).filter(|size| (SIZE_MIN..=SIZE_MAX).contains(size));
+        let size = words
+            .next()
+            .and_then(number)
+            .filter(|size| (limits::BOOT_ENV_BYTES_MIN..=limits::BOOT_ENV_BYTES_MAX).contains(size));
         let size = size.ok_or("the size must be a number between 16 bytes and 4 MiB")?;
         let size = usize::try_from(size).map_err(|_| "the size is too large")?;
         Ok(Self { device, offset, size })

@@ -107,8 +107,6 @@ pub(super) struct Interval(u64);
 #[serde(try_from = "u64")]
 pub(super) struct Limit(u64);
 
-const LIMIT_S_MAX: u64 = 86_400;
-
 impl BootName {
     /// The text.
     pub(crate) fn as_str(&self) -> &str {
@@ -176,7 +174,7 @@ impl TryFrom<u64> for Limit {
     type Error = String;
 
     fn try_from(seconds: u64) -> Result<Self, Self::Error> {
-        between(seconds, 1, LIMIT_S_MAX).map(Self)
+        between(seconds, 1, limits::HEALTH_TIMEOUT_S_MAX).map(Self)
     }
 }
 

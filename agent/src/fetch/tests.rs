@@ -89,7 +89,11 @@ fn serve(payload_answer: impl Fn(&Asked, &[u8]) -> Then + Send + Sync + 'static)
 }
 
 fn with<T>(server: &Fake, installer: Installer, act: impl FnOnce(&mut Fetch<'_>) -> T) -> T {
-    let timeouts = Timeouts { request: Duration::from_millis(500), stall: Duration::from_millis(200) };
+    let timeouts = Timeouts {
+        request: Duration::from_millis(500),
+        stall: Duration::from_millis(200),
+        window: Duration::from_millis(300),
+    };
     let http = Client::new(&server.url(), timeouts).unwrap();
     let (mut installer, model, clock) = (installer, "acme-gw1".parse().unwrap(), Clock::for_test());
     let pause = Duration::from_millis(1);
@@ -171,6 +175,22 @@ fn a_payload_that_is_gone_is_not_asked_for_again() {
     let (server, slot) = (serve(|_, _| Then::answer(404, b"")), Slot::default());
     let error = write(&server, &slot).0.unwrap_err();
     assert_eq!((error.retry(), server.requests().len()), (Retry::Never, 2));
+}
+
+#[test]
+fn a_server_that_asks_for_rest_is_not_asked_for_the_payload_again() {
+    let headers = vec![("retry-after".to_owned(), "60".to_owned())];
+    let server = serve(move |_, _| Then::Answer { status: 503, headers: headers.clone(), body: Vec::new() });
+    let error = write(&server, &Slot::default()).0.unwrap_err();
+    assert_eq!((error.retry_after_s(), server.requests().len()), (Some(60), 2));
+}
+
+#[test]
+fn a_payload_that_drips_is_given_up() {
+    let (server, slot) = (serve(|_, _| Then::Drip(1)), Slot::default());
+    let error = write(&server, &slot).0.unwrap_err();
+    assert!(Chain(&error).to_string().ends_with("1024 a second is the least"), "{error:?}");
+    assert!(slot.bytes().is_empty() && error.is_unreachable());
 }
 
 #[test]

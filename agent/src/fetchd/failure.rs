@@ -31,6 +31,16 @@ impl Failure {
         }
     }
 
+    /// For how long the server asks to be left alone.
+    pub(super) fn retry_after_s(&self) -> Option<u64> {
+        match self {
+            Self::Installer(_) => None,
+            Self::Http(source) => source.retry_after_s(),
+            Self::Poll(source) => source.retry_after_s(),
+            Self::Fetch(source) | Self::Write { source, .. } => source.retry_after_s(),
+        }
+    }
+
     /// Whether the installer is not there: it is starting, or being started again.
     pub(super) fn is_local(&self) -> bool {
         use installer::Error as E;

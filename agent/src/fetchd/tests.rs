@@ -58,7 +58,11 @@ impl World {
         let identity = Identity::load_or_make(&self.config.fetch_dir().join("device.key")).unwrap();
         let (shared, woken) = Shared::new(Notices::load(&self.config).unwrap());
         let mut fetchd = Fetchd::new(&self.config, identity, shared, woken).unwrap();
-        fetchd.timeouts = Timeouts { request: Duration::from_millis(300), stall: Duration::from_millis(150) };
+        fetchd.timeouts = Timeouts {
+            request: Duration::from_millis(300),
+            stall: Duration::from_millis(150),
+            window: Duration::from_millis(300),
+        };
         fetchd.pause = Duration::from_millis(1);
         fetchd
     }
@@ -188,6 +192,21 @@ fn a_server_that_only_answers_500_cannot_hold_back_what_is_overdue() {
     let error = failure(&mut world.fetchd());
     assert!(error.contains("status 500"), "{error}");
     assert!(world.asked().contains(&Request::Choose { offer: Offered::Nothing }));
+}
+
+#[test]
+fn a_server_that_asks_for_rest_gets_it_and_some_more_at_random() {
+    let headers = vec![("retry-after".to_owned(), "600".to_owned())];
+    let world = World::new(move |request| {
+        let is_device_api = request.path.starts_with("/device");
+        let busy = || Then::Answer { status: 429, headers: headers.clone(), body: Vec::new() };
+        if is_device_api { busy() } else { quiet(request) }
+    });
+    world.install(|_| None);
+    let mut fetchd = world.fetchd();
+    let result = fetchd.check();
+    let wait = fetchd.settle(result);
+    assert!((630..=660).contains(&wait.as_secs()), "{wait:?}");
 }
 
 #[test]

@@ -23,8 +23,8 @@ pub(crate) enum Then {
     Hang(Vec<u8>),
     /// Never ends.
     Endless,
-    /// Announces much, and sends a byte now and then.
-    Drip,
+    /// Announces [`Then::DRIPPED_BYTES`], and sends so many each 50 ms.
+    Drip(usize),
 }
 
 #[derive(Default)]
@@ -71,6 +71,8 @@ impl Request {
 }
 
 impl Then {
+    pub(crate) const DRIPPED_BYTES: usize = 2000;
+
     pub(crate) fn answer(status: u16, body: &[u8]) -> Self {
         Self::Answer { status, headers: Vec::new(), body: body.to_vec() }
     }
@@ -121,10 +123,14 @@ impl Then {
                 while stream.write_all(&[b'x'; 4096]).is_ok() {}
                 false
             }
-            Self::Drip => {
-                drop(stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n"));
-                while stream.write_all(b"x").is_ok() {
+            Self::Drip(bytes) => {
+                let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", Self::DRIPPED_BYTES);
+                drop(stream.write_all(head.as_bytes()));
+                for piece in vec![b'x'; Self::DRIPPED_BYTES].chunks(bytes) {
                     std::thread::sleep(Duration::from_millis(50));
+                    if stream.write_all(piece).is_err() {
+                        break;
+                    }
                 }
                 false
             }

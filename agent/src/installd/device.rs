@@ -281,7 +281,7 @@ impl Device {
             return self.ask_bootloader();
         }
         let (state, action) = lifecycle::step(self.journal.state, Event::Accepted)?;
-        self.check_room(ROOM_BYTES)?;
+        self.check_room(limits::ROOM_BYTES_MIN)?;
         // What runs now is what a person may want to go back to.
         let record = SlotRecord { version: self.version.clone(), manifest_sha256: None };
         let running = self.running.clone();
@@ -330,7 +330,7 @@ impl Device {
         let before = self.history.misread.filter(|misread| misread.manifest_sha256 == manifest);
         let times = before.map_or(1, |misread| misread.times + 1);
         self.change_history(|history| history.misread = Some(Misread { manifest_sha256: manifest, times }))?;
-        Ok(times >= MISREADS_MAX)
+        Ok(times >= limits::MISREADS_MAX)
     }
 
     /// Writes the reason into the update; the next step journals it.
@@ -419,11 +419,6 @@ impl Device {
         self.history.denied.iter().copied().collect()
     }
 }
-
-/// How often one release may not read back before it counts as failed here.
-const MISREADS_MAX: u32 = 3;
-/// So much must be free for journal, events and evidence before an update begins.
-const ROOM_BYTES: u64 = 1024 * 1024;
 
 /// `IMAGE_VERSION=` of the running system; 0 if it does not say, so that any release is newer.
 fn image_version(config: &Config) -> Result<Version, Error> {
