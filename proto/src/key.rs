@@ -19,7 +19,7 @@ use crate::canonical;
 use crate::digest::{Digest, bytes_from_hex, to_hex};
 
 pub use known::Scheme;
-pub use signing::SigningKey;
+pub use signing::{Signer, SigningKey};
 
 use known::Known;
 

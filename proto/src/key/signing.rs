@@ -1,6 +1,6 @@
 //! Private keys. Their bytes come from the caller and are wiped on drop.
 
-use alloc::string::ToString as _;
+use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -14,6 +14,24 @@ use spki::{AlgorithmIdentifierRef, SubjectPublicKeyInfoRef};
 
 use super::PublicKey;
 use super::known::{ML_DSA_65, Scheme, tap21};
+
+/// Signs with a private key, wherever that is: here, or in a token that it never leaves.
+pub trait Signer {
+    /// The public half.
+    fn public(&self) -> PublicKey;
+    /// Signs `message`; the error says why the key did not.
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, String>;
+}
+
+impl Signer for SigningKey {
+    fn public(&self) -> PublicKey {
+        self.public()
+    }
+
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, String> {
+        Ok(self.sign(message))
+    }
+}
 
 /// The private half of a key, made from 32 secret bytes.
 #[derive(Clone)]

@@ -23,7 +23,7 @@ pub use targets::{DelegatedRole, Delegations, SuccinctRoles, Target, Targets};
 pub use timestamp::Timestamp;
 
 use crate::digest::{Digest, to_hex};
-use crate::key::{KeyId, PublicKey, RoleKeys, Signature, SigningKey, signers};
+use crate::key::{KeyId, PublicKey, RoleKeys, Signature, Signer, signers};
 use crate::model::Model;
 use crate::{canonical, limits, time};
 
@@ -119,6 +119,12 @@ impl Hashes {
 }
 
 impl MetaFile {
+    /// Names a file by its version alone: length and digests are optional (4.4, 4.6), and a device
+    /// pays for each of them with every poll.
+    pub fn version(version: u64) -> Self {
+        Self { version, length: None, hashes: None, extra: BTreeMap::new() }
+    }
+
     /// Describes `bytes`, which are version `version`.
     pub fn of(version: u64, bytes: &[u8]) -> Self {
         let hashes = Some(Hashes::of(Digest::of(bytes)));
@@ -159,6 +165,14 @@ pub enum Error {
     SpecVersion {
         /// What the file says.
         found: String,
+    },
+    /// A key that did not sign, such as one in a token that was taken away.
+    #[error("key {key} did not sign: {reason}")]
+    Unsigned {
+        /// The key.
+        key: KeyId,
+        /// What it says.
+        reason: String,
     },
     /// A number that the format does not allow.
     #[error("the file has {what}")]
@@ -233,13 +247,21 @@ fn check_signatures(signatures: &[Signature]) -> Result<(), Error> {
 }
 
 /// Writes `signed` with the signatures of `keys`: the bytes of the file.
-pub fn sign<T: Role>(signed: &T, keys: &[SigningKey]) -> Result<Vec<u8>, Error> {
+pub fn sign<T: Role>(signed: &T, keys: &[impl Signer]) -> Result<Vec<u8>, Error> {
     let shape = |error: serde_json::Error| Error::Shape { role: T::TYPE, reason: error.to_string() };
     let signed = serde_json::to_value(signed).map_err(shape)?;
     let message = canonical::encode(&signed)?;
-    let signature = |key: &SigningKey| json!({"keyid": key.public().id(), "sig": to_hex(&key.sign(&message))});
-    let signatures: Vec<_> = keys.iter().map(signature).collect();
+    let signatures = keys.iter().map(|key| signature(key, &message)).collect::<Result<Vec<_>, _>>()?;
     // The canonical form is what is signed, not what is written: it leaves a line break as it is,
     // and a public key in PEM has some.
     serde_json::to_vec(&json!({"signatures": signatures, "signed": signed})).map_err(shape)
+}
+
+/// The signature of `key` over the canonical form `message`, as metadata lists it.
+pub fn signature(key: &impl Signer, message: &[u8]) -> Result<Value, Error> {
+    let id = key.public().id();
+    match key.sign(message) {
+        Ok(signature) => Ok(json!({"keyid": id, "sig": to_hex(&signature)})),
+        Err(reason) => Err(Error::Unsigned { key: id, reason }),
+    }
 }
