@@ -19,6 +19,12 @@ use crate::version::Version;
 
 /// The value of `_type`.
 pub const TYPE: &str = "release";
+/// The delegated role that lists what no device needs to see before it asks for it: payloads, and
+/// the manifests of releases that later ones take the place of. The holders of the role `targets`
+/// sign it.
+pub const ARCHIVE_ROLE: &str = "archive";
+/// The paths of the files of releases.
+pub const PATHS: &str = "releases/*/*";
 
 /// A release manifest.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]

@@ -7,6 +7,7 @@
 //!
 //! **Invariant:** a refusal changes nothing. What a refresh accepted before it stays accepted.
 
+mod bundle_date;
 mod refresh;
 mod set;
 mod walk;
@@ -118,6 +119,17 @@ pub enum Error {
         expires: Timestamp,
         /// The time of the refresh.
         now: Timestamp,
+    },
+    /// A bundle whose age cannot be told.
+    #[error("the bundle's timestamp does not say when it was signed; make the bundle anew")]
+    Undated,
+    /// A bundle that is too old by what the device has proof of.
+    #[error("the bundle was signed on {}, and {max} days are over; get a newer one", issued.day())]
+    OldBundle {
+        /// When its timestamp was signed.
+        issued: Timestamp,
+        /// How old it may be, in days.
+        max: u64,
     },
     /// Not the file that the role above names.
     #[error("{role} metadata does not have the {what} that was signed for it")]

@@ -157,7 +157,8 @@ impl std::fmt::Debug for Depth<'_> {
     }
 }
 
-/// Follows the metadata from `held` (a root alone, for a device that starts) at the time `now`.
+/// Follows the metadata from `held` (a root alone, for a device that starts) at the time `now`, to
+/// every delegated role.
 ///
 /// `fetch` brings a file of the metadata folder, or `None` where there is none.
 pub fn refresh<E: Into<SourceError>>(
@@ -167,7 +168,7 @@ pub fn refresh<E: Into<SourceError>>(
     mut fetch: impl FnMut(&Want) -> Result<Option<Vec<u8>>, E>,
 ) -> Result<Refreshed, Finding> {
     let mut kept = held.clone();
-    let mut refresh = Refresh::start(held, now, model)?;
+    let mut refresh = Refresh::start(held, now, model)?.with_every_role();
     while let Some(want) = refresh.want() {
         check_name(&want.file)?;
         let source = |source: E| Finding::Source { name: want.file.clone(), source: source.into() };
@@ -198,13 +199,12 @@ pub fn targets<F: Files>(set: &TrustedSet, files: &mut F, depth: &mut Depth<'_>)
     let mut reading = Reading { set, files, depth, seen: BTreeSet::new() };
     let declaration = reading.declaration()?;
     let mut releases = Vec::new();
-    for (path, target) in &set.targets().targets {
-        if is_manifest(path) {
-            releases.push(reading.release(path, target)?);
-        }
+    let listed = set.listed();
+    for (path, target) in listed.iter().filter(|(path, _)| is_manifest(path)) {
+        releases.push(reading.release(path, target)?);
     }
-    for (path, target) in &set.targets().targets {
-        if !is_manifest(path) && !reading.seen.contains(path) {
+    for (path, target) in &listed {
+        if !is_manifest(path) && *path != DECLARATION_PATH && !reading.seen.contains(*path) {
             reading.plain(path, target)?;
         }
     }

@@ -66,8 +66,7 @@ fn renew(repo: &std::path::Path, model: &Model, keys: &OnlineKeys, now: Timestam
         return Ok(true);
     }
     if is_due(&current.timestamp.head, TIMESTAMP_DAYS, now) {
-        let snapshot = live.held.files.get("snapshot.json").map_or(&[][..], Vec::as_slice);
-        let timestamp = live.next_timestamp(model, (current.snapshot.head.version, snapshot), keys, now)?;
+        let timestamp = live.next_timestamp(model, current.snapshot.head.version, keys, now)?;
         live::put_timestamp(repo, &timestamp)?;
         return Ok(true);
     }

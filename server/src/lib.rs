@@ -4,6 +4,7 @@
 //! device runs.
 
 pub mod app;
+pub mod archive;
 pub mod auth;
 pub mod check;
 pub mod clock;

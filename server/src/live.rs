@@ -51,8 +51,8 @@ pub(crate) struct Current {
     pub(crate) timestamp: Timestamp,
     /// The snapshot.
     pub(crate) snapshot: Snapshot,
-    /// The targets.
-    pub(crate) targets: Targets,
+    /// What the targets and each delegated role list.
+    pub(crate) lists: Vec<Targets>,
 }
 
 /// Why the live repository could not be read or changed.
@@ -138,14 +138,16 @@ impl Live {
         let path = folder.join(format!("{version}.snapshot.json"));
         let snapshot_bytes = required(&path)?;
         let snapshot: Snapshot = parse(&path, &snapshot_bytes)?;
+        let mut lists = Vec::new();
         for (name, meta) in &snapshot.meta {
-            held.files.insert(name.clone(), required(&folder.join(format!("{}.{name}", meta.version)))?);
+            let path = folder.join(format!("{}.{name}", meta.version));
+            let bytes = required(&path)?;
+            lists.push(parse(&path, &bytes)?);
+            held.files.insert(name.clone(), bytes);
         }
-        let targets = held.files.get("targets.json").cloned().unwrap_or_default();
-        let targets = parse(&folder.join("targets.json"), &targets)?;
         held.files.insert("timestamp.json".into(), bytes);
         held.files.insert("snapshot.json".into(), snapshot_bytes);
-        Ok(Self { factory_root, held, current: Some(Current { timestamp, snapshot, targets }) })
+        Ok(Self { factory_root, held, current: Some(Current { timestamp, snapshot, lists }) })
     }
 
     /// The time to sign with: a clock that was set back does not make newer files look older, or
@@ -166,7 +168,7 @@ impl Live {
         let version = self.current.as_ref().map_or(1, |current| current.snapshot.head.version + 1);
         let stamp = Stamp { model, version, now: self.time(now) };
         let snapshot = sign::snapshot(stamp, meta, &keys.snapshot).map_err(Error::Sign)?;
-        let timestamp = self.next_timestamp(model, (version, &snapshot), keys, now)?;
+        let timestamp = self.next_timestamp(model, version, keys, now)?;
         Ok(Pair { snapshot_version: version, snapshot, timestamp })
     }
 
@@ -174,13 +176,13 @@ impl Live {
     pub(crate) fn next_timestamp(
         &self,
         model: &Model,
-        snapshot: (u64, &[u8]),
+        snapshot: u64,
         keys: &OnlineKeys,
         now: time::Timestamp,
     ) -> Result<Vec<u8>, Error> {
         let version = self.current.as_ref().map_or(1, |current| current.timestamp.head.version + 1);
         let stamp = Stamp { model, version, now: self.time(now) };
-        sign::timestamp(stamp, snapshot.0, snapshot.1, &keys.timestamp).map_err(Error::Sign)
+        sign::timestamp(stamp, snapshot, &keys.timestamp).map_err(Error::Sign)
     }
 }
 

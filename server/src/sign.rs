@@ -2,16 +2,20 @@
 //!
 //! Pure: keys, time and versions are arguments, the bytes of files are the answer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use tenure_proto::key::{PublicKey, RoleKeys, SigningKey};
+use tenure_proto::key::{KeyId, PublicKey, RoleKeys, SigningKey};
 use tenure_proto::metadata::{
     self, DelegatedRole, Delegations, Error, Head, MetaFile, Role, Root, RootRoles, Signed, Snapshot, Target, Targets,
     Timestamp,
 };
 use tenure_proto::model::Model;
+pub use tenure_proto::release::ARCHIVE_ROLE;
+use tenure_proto::release::{self, Summary};
 use tenure_proto::support::DECLARATION_PATH;
+pub use tenure_proto::support::SUPPORT_ROLE;
 use tenure_proto::time;
+use tenure_proto::version::Version;
 
 /// How long root, targets and support metadata is valid, in days: keys kept offline sign rarely.
 pub const OFFLINE_DAYS: u64 = 3650;
@@ -19,8 +23,6 @@ pub const OFFLINE_DAYS: u64 = 3650;
 pub const SNAPSHOT_DAYS: u64 = 30;
 /// How long a timestamp is valid, in days. A server that falls silent is noticed after that.
 pub const TIMESTAMP_DAYS: u64 = 7;
-/// The delegated role that signs the support declaration.
-pub const SUPPORT_ROLE: &str = "support";
 
 const DAY_S: u64 = 86_400;
 
@@ -56,7 +58,14 @@ impl Holders {
         Self { keys: vec![key], threshold: 1 }
     }
 
-    fn role(&self) -> RoleKeys {
+    /// Takes a role as metadata lists it beside `keys`.
+    pub fn listed(role: &RoleKeys, keys: &BTreeMap<KeyId, PublicKey>) -> Self {
+        let keys = role.keyids.iter().filter_map(|id| keys.get(id)).cloned().collect();
+        Self { keys, threshold: role.threshold }
+    }
+
+    /// The role as metadata lists it.
+    pub fn role(&self) -> RoleKeys {
         let keyids = self.keys.iter().map(PublicKey::id).collect();
         RoleKeys { keyids, threshold: self.threshold, extra: BTreeMap::new() }
     }
@@ -73,6 +82,20 @@ pub struct TopLevel {
     pub snapshot: Holders,
     /// Signs which snapshot is the newest; online.
     pub timestamp: Holders,
+}
+
+impl TopLevel {
+    /// Who holds the roles of `root`.
+    pub fn of(root: &Root) -> Self {
+        let held = |role| Holders::listed(role, &root.keys);
+        let roles = &root.roles;
+        Self {
+            root: held(&roles.root),
+            targets: held(&roles.targets),
+            snapshot: held(&roles.snapshot),
+            timestamp: held(&roles.timestamp),
+        }
+    }
 }
 
 /// Keys and a threshold that no role may have.
@@ -122,16 +145,9 @@ pub fn check_role(role: &'static str, keys: &[PublicKey], threshold: u32) -> Res
 
 /// Checks every role of a root against the rule.
 pub fn check_root(root: &Root) -> Result<(), RuleBroken> {
-    let roles = [
-        ("root", &root.roles.root),
-        ("targets", &root.roles.targets),
-        ("snapshot", &root.roles.snapshot),
-        ("timestamp", &root.roles.timestamp),
-    ];
-    roles.into_iter().try_for_each(|(name, role)| {
-        let keys: Vec<_> = role.keyids.iter().filter_map(|id| root.keys.get(id)).cloned().collect();
-        check_role(name, &keys, role.threshold)
-    })
+    let TopLevel { root, targets, snapshot, timestamp } = TopLevel::of(root);
+    let roles = [("root", root), ("targets", targets), ("snapshot", snapshot), ("timestamp", timestamp)];
+    roles.iter().try_for_each(|(name, role)| check_role(name, &role.keys, role.threshold))
 }
 
 /// Drafts the root that follows `before`. All but its keys, roles, version and date stays.
@@ -139,12 +155,6 @@ pub fn next_root(stamp: Stamp<'_>, before: &Root, holders: &TopLevel) -> Root {
     let drafted = root(stamp, holders);
     let roles = RootRoles { extra: before.roles.extra.clone(), ..drafted.roles };
     Root { roles, extra: before.extra.clone(), ..drafted }
-}
-
-/// Drafts targets that let `support` declare support. All else stays as it is.
-pub fn targets_with_support(stamp: Stamp<'_>, before: &Targets, support: &Holders) -> Targets {
-    let fresh = first_targets(stamp, support);
-    Targets { head: fresh.head, delegations: fresh.delegations, ..before.clone() }
 }
 
 /// Drafts the next file of a targets role with the same content, for new keys to sign.
@@ -166,32 +176,66 @@ pub fn root(stamp: Stamp<'_>, holders: &TopLevel) -> Root {
     Root { head: stamp.head::<Root>(OFFLINE_DAYS), consistent_snapshot: true, keys, roles, extra: BTreeMap::new() }
 }
 
-/// Drafts the first targets: no release yet, and the role `support` that alone may declare support.
-pub fn first_targets(stamp: Stamp<'_>, support: &Holders) -> Targets {
-    let role = DelegatedRole::terminating(SUPPORT_ROLE, support.role(), &["support/*"]);
-    let keys = support.keys.iter().map(|key| (key.id(), key.clone())).collect();
-    let delegations = Some(Delegations::to(keys, vec![role]));
-    let head = stamp.head::<Targets>(OFFLINE_DAYS);
-    Targets { head, targets: BTreeMap::new(), delegations, extra: BTreeMap::new() }
+/// Who may sign below the top-level targets.
+#[derive(Clone, Debug)]
+pub struct Delegates {
+    /// The role `support`, which alone may declare support.
+    pub support: Holders,
+    /// The role `archive`: whoever holds `targets`.
+    pub archive: Holders,
 }
 
-/// Drafts the next targets with these files added. All else stays as it is.
-pub fn next_targets(stamp: Stamp<'_>, before: &Targets, added: impl IntoIterator<Item = (String, Target)>) -> Targets {
-    let mut next = Targets { head: stamp.head::<Targets>(OFFLINE_DAYS), ..before.clone() };
-    next.targets.extend(added);
-    next
+impl Delegates {
+    fn delegations(&self) -> Delegations {
+        let support = DelegatedRole::terminating(SUPPORT_ROLE, self.support.role(), &["support/*"]);
+        let archive = DelegatedRole::terminating(ARCHIVE_ROLE, self.archive.role(), &[release::PATHS]);
+        let keys = self.support.keys.iter().chain(&self.archive.keys).map(|key| (key.id(), key.clone()));
+        Delegations::to(keys.collect(), vec![support, archive])
+    }
+}
+
+/// Drafts the first file of a targets role, which lists nothing.
+pub fn no_targets(stamp: Stamp<'_>) -> Targets {
+    let head = stamp.head::<Targets>(OFFLINE_DAYS);
+    Targets { head, targets: BTreeMap::new(), delegations: None, extra: BTreeMap::new() }
+}
+
+/// Drafts the first targets: no release yet.
+pub fn first_targets(stamp: Stamp<'_>, delegates: &Delegates) -> Targets {
+    Targets { delegations: Some(delegates.delegations()), ..no_targets(stamp) }
+}
+
+/// Drafts targets that delegate to `delegates`. All else stays as it is.
+pub fn redelegated(stamp: Stamp<'_>, before: &Targets, delegates: &Delegates) -> Targets {
+    Targets { delegations: Some(delegates.delegations()), ..same_targets(stamp, before) }
+}
+
+/// Spreads the files of all releases over the drafts of the top-level targets, which get the
+/// manifests of `current`, and of the archive, which gets all else. Files that are no release's stay.
+pub fn spread(
+    targets: &mut Targets,
+    archive: &mut Targets,
+    added: impl IntoIterator<Item = (String, Target)>,
+    current: &BTreeSet<Version>,
+) {
+    let (above, below) = (std::mem::take(&mut targets.targets), std::mem::take(&mut archive.targets));
+    for (path, target) in above.into_iter().chain(below).chain(added) {
+        let is_current = Summary::of(&target).is_some_and(|summary| current.contains(&summary.version));
+        let list = if is_current || !path.starts_with("releases/") { &mut *targets } else { &mut *archive };
+        list.targets.insert(path, target);
+    }
 }
 
 /// Drafts the file of the role `support`; without a declaration it vouches for nothing.
 pub fn support(stamp: Stamp<'_>, declaration: Option<Target>) -> Targets {
     let targets = declaration.map(|target| (DECLARATION_PATH.to_string(), target)).into_iter().collect();
-    Targets { head: stamp.head::<Targets>(OFFLINE_DAYS), targets, delegations: None, extra: BTreeMap::new() }
+    Targets { targets, ..no_targets(stamp) }
 }
 
-/// What a snapshot lists for a targets file: its name there, its version, length and digest.
+/// What a snapshot lists for a targets file: its name there, and its version.
 pub fn listing(role: &str, bytes: &[u8]) -> Result<(String, MetaFile), Error> {
     let version = Signed::<Targets>::parse(bytes)?.signed.head.version;
-    Ok((format!("{role}.json"), MetaFile::of(version, bytes)))
+    Ok((format!("{role}.json"), MetaFile::version(version)))
 }
 
 /// Signs a snapshot of these files (see [`listing`]; or those of the snapshot before, to renew it).
@@ -200,10 +244,10 @@ pub fn snapshot(stamp: Stamp<'_>, meta: BTreeMap<String, MetaFile>, key: &Signin
     metadata::sign(&Snapshot { head, meta, extra: BTreeMap::new() }, std::slice::from_ref(key))
 }
 
-/// Signs a timestamp that names version `snapshot_version` of the snapshot, which is `snapshot`.
-pub fn timestamp(stamp: Stamp<'_>, snapshot_version: u64, snapshot: &[u8], key: &SigningKey) -> Result<Vec<u8>, Error> {
+/// Signs a timestamp that names version `snapshot` of the snapshot.
+pub fn timestamp(stamp: Stamp<'_>, snapshot: u64, key: &SigningKey) -> Result<Vec<u8>, Error> {
     let head = stamp.head::<Timestamp>(TIMESTAMP_DAYS);
-    let meta = [("snapshot.json".to_string(), MetaFile::of(snapshot_version, snapshot))].into();
+    let meta = [("snapshot.json".to_string(), MetaFile::version(snapshot))].into();
     let timestamp = Timestamp { head, issued: Some(stamp.now), meta, extra: BTreeMap::new() };
     metadata::sign(&timestamp, std::slice::from_ref(key))
 }
@@ -224,9 +268,9 @@ mod tests {
     fn each_role_is_valid_as_long_as_it_is_declared_to_be() {
         let (model, key) = ("acme-gw1".parse().unwrap(), SigningKey::from_seed(&[1; 32]));
         let top_level = TopLevel { root: holders(1), targets: holders(2), snapshot: holders(3), timestamp: holders(4) };
-        let targets = metadata::sign(&first_targets(stamp(&model), &holders(5)), std::slice::from_ref(&key)).unwrap();
+        let targets = metadata::sign(&first_targets(stamp(&model), &delegates()), std::slice::from_ref(&key)).unwrap();
         let snapshot = snapshot(stamp(&model), [listing("targets", &targets).unwrap()].into(), &key).unwrap();
-        let timestamp = timestamp(stamp(&model), 3, &snapshot, &key).unwrap();
+        let timestamp = timestamp(stamp(&model), 3, &key).unwrap();
         let timestamp = Signed::<Timestamp>::parse(&timestamp).unwrap().signed;
         let expires = [
             root(stamp(&model), &top_level).head.expires,
@@ -248,16 +292,33 @@ mod tests {
         assert_eq!(timestamp.issued.unwrap().to_string(), "2026-11-22T04:00:00Z");
     }
 
+    fn delegates() -> Delegates {
+        Delegates { support: holders(5), archive: holders(2) }
+    }
+
+    fn manifest(version: &str) -> (String, Target) {
+        let custom = serde_json::json!({"tenure": {"version": version, "kind": "feature"}});
+        (format!("releases/{version}/release.json"), Target { custom: Some(custom), ..Target::of(version.as_bytes()) })
+    }
+
     #[test]
-    fn new_targets_keep_what_was_listed_and_who_declares_support() {
+    fn current_manifests_are_listed_above_and_all_else_of_releases_in_the_archive() {
         let model = "acme-gw1".parse().unwrap();
-        let first = first_targets(stamp(&model), &holders(5));
-        let with_a = next_targets(stamp(&model), &first, [("a".to_string(), Target::of(b"a"))]);
-        let with_b = next_targets(stamp(&model), &with_a, [("b".to_string(), Target::of(b"b"))]);
-        assert_eq!(with_b.targets.keys().collect::<Vec<_>>(), ["a", "b"]);
-        let delegations = with_b.delegations.unwrap();
-        let Some([role]) = delegations.roles.as_deref() else { panic!("one role may declare support") };
-        assert_eq!((role.name.as_str(), role.terminating), ("support", true));
-        assert!(role.covers(DECLARATION_PATH) && !role.covers("releases/1.0.0/release.json"));
+        let (mut targets, mut archive) = (first_targets(stamp(&model), &delegates()), no_targets(stamp(&model)));
+        let payload = |version: &str| (format!("releases/{version}/rootfs.full"), Target::of(b"payload"));
+        let plain = ("readme".to_string(), Target::of(b"readme"));
+        let one = "1.0.0".parse().unwrap();
+        spread(&mut targets, &mut archive, [manifest("1.0.0"), payload("1.0.0"), plain], &[one].into());
+        let two = "2.0.0".parse().unwrap();
+        spread(&mut targets, &mut archive, [manifest("2.0.0"), payload("2.0.0")], &[two].into());
+        assert_eq!(targets.targets.keys().collect::<Vec<_>>(), ["readme", "releases/2.0.0/release.json"]);
+        let archived = ["releases/1.0.0/release.json", "releases/1.0.0/rootfs.full", "releases/2.0.0/rootfs.full"];
+        assert_eq!(archive.targets.keys().collect::<Vec<_>>(), archived);
+        let delegations = targets.delegations.unwrap();
+        let Some([support, archive]) = delegations.roles.as_deref() else { panic!("two roles have a say") };
+        assert_eq!((support.name.as_str(), support.terminating), ("support", true));
+        assert!(support.covers(DECLARATION_PATH) && !support.covers("releases/1.0.0/release.json"));
+        assert_eq!((archive.name.as_str(), archive.terminating), ("archive", true));
+        assert!(archived.iter().all(|path| archive.covers(path)) && !archive.covers(DECLARATION_PATH));
     }
 }

@@ -15,7 +15,7 @@ mod tests {
     use tenure_server::check::{self, Depth, Finding, Folders, Opened};
     use tenure_server::disk::{PUBLIC, replace};
     use tenure_server::frames::{self, Plan};
-    use tenure_server::sign::{self, Holders, Stamp, TopLevel};
+    use tenure_server::sign::{self, Delegates, Holders, Stamp, TopLevel};
 
     const PAYLOAD: &str = "releases/1.0.0/rootfs.full";
     const INDEX: &str = "releases/1.0.0/rootfs.frames";
@@ -44,7 +44,8 @@ mod tests {
             let holders = TopLevel { root: one(1), targets: one(2), snapshot: one(3), timestamp: one(4) };
             let stamp = Stamp { model: &model(), version: 1, now: now() };
             let root = metadata::sign(&sign::root(stamp, &holders), &[key(1)]).unwrap();
-            let targets = sign::next_targets(stamp, &sign::first_targets(stamp, &one(5)), files);
+            let delegates = Delegates { support: one(5), archive: one(2) };
+            let targets = Targets { targets: files.into_iter().collect(), ..sign::first_targets(stamp, &delegates) };
             let mut repo = Self { dir, root, release, targets };
             repo.sign();
             repo
@@ -60,11 +61,12 @@ mod tests {
             let targets = metadata::sign(&self.targets, &[key(2)]).unwrap();
             let stamp = Stamp { model: &model(), version: 1, now: now() };
             let support = metadata::sign(&sign::support(stamp, None), &[key(5)]).unwrap();
-            let meta =
-                [sign::listing("targets", &targets).unwrap(), sign::listing("support", &support).unwrap()].into();
+            let archive = metadata::sign(&sign::no_targets(stamp), &[key(2)]).unwrap();
+            let lists = [("targets", targets), ("support", support), ("archive", archive)];
+            let meta = lists.iter().map(|(role, bytes)| sign::listing(role, bytes).unwrap()).collect();
             let snapshot = sign::snapshot(stamp, meta, &key(3)).unwrap();
-            let timestamp = sign::timestamp(stamp, 1, &snapshot, &key(4)).unwrap();
-            let files = [("targets", targets), ("support", support), ("snapshot", snapshot)];
+            let timestamp = sign::timestamp(stamp, 1, &key(4)).unwrap();
+            let files = lists.into_iter().chain([("snapshot", snapshot)]);
             let metadata = self.dir.path().join("metadata");
             for (role, bytes) in files {
                 replace(&metadata.join(format!("1.{role}.json")), &bytes, PUBLIC).unwrap();

@@ -5,7 +5,8 @@ use alloc::format;
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 
-use super::walk::{Edge, Walk};
+use super::bundle_date;
+use super::walk::{Delegated, Edge, Walk};
 use super::{Error, Held, TrustedSet};
 use crate::key::{KeyId, PublicKey, RoleKeys};
 use crate::limits;
@@ -51,16 +52,21 @@ pub struct Refresh {
     model: Option<Model>,
     /// 5.1: the time of the whole refresh is fixed once.
     now: time::Timestamp,
+    /// The time for timestamp and snapshot: another one in a bundle.
+    online_now: time::Timestamp,
+    is_bundle: bool,
     held: Held,
     stage: Stage,
     root: Signed<Root>,
     timestamp: Option<Signed<Timestamp>>,
     snapshot: Option<Signed<Snapshot>>,
     targets: Option<Signed<Targets>>,
-    delegated: BTreeMap<String, Signed<Targets>>,
+    delegated: BTreeMap<String, Delegated>,
     /// Paths that are still to be looked for.
     paths: VecDeque<String>,
     walk: Option<Walk>,
+    /// Whether every delegated role is wanted, once all paths were looked for.
+    every_role: bool,
     /// Which role vouches for a path that was looked for.
     found: BTreeMap<String, String>,
     /// Why no further file can be wanted, although the last one was accepted.
@@ -85,6 +91,8 @@ impl Refresh {
         Ok(Self {
             model: model.cloned(),
             now,
+            online_now: now,
+            is_bundle: false,
             held,
             stage: Stage::Root { followed: 0 },
             root,
@@ -94,15 +102,30 @@ impl Refresh {
             delegated: BTreeMap::new(),
             paths,
             walk: None,
+            every_role: false,
             found: BTreeMap::new(),
             stuck: None,
         })
+    }
+
+    /// Takes the files of a bundle: timestamp and snapshot must have been valid when the timestamp
+    /// was signed, and that not too long ago. All else stays as it is.
+    #[must_use]
+    pub fn from_bundle(self) -> Self {
+        Self { is_bundle: true, ..self }
     }
 
     /// Looks for one more path; the files of the roles on the way are wanted next.
     pub fn look_for(&mut self, path: &str) -> Result<(), Error> {
         self.paths.push_back(path.to_string());
         if matches!(self.stage, Stage::Done) { self.advance() } else { Ok(()) }
+    }
+
+    /// Brings every delegated role, whichever paths are looked for; to be asked before the first file.
+    #[must_use]
+    pub fn with_every_role(mut self) -> Self {
+        self.every_role = true;
+        self
     }
 
     /// The file to bring next; `None` when the refresh is done, or cannot go on, which
@@ -194,7 +217,7 @@ impl Refresh {
 
     /// 5.3.10: expiry is judged at the end of the chain only.
     fn end_of_roots(&mut self) -> Result<Vec<Change>, Error> {
-        self.check_expiry("root", &self.root)?;
+        check_expiry("root", &self.root, self.now)?;
         self.stage = Stage::Timestamp;
         Ok(Vec::new())
     }
@@ -220,7 +243,10 @@ impl Refresh {
                 changes.clear();
             }
         }
-        self.check_expiry("timestamp", &kept)?;
+        if self.is_bundle {
+            self.online_now = bundle_date::judged_at(&kept.signed, self.now)?;
+        }
+        check_expiry("timestamp", &kept, self.online_now)?;
         self.timestamp = Some(kept);
         self.stage = Stage::Snapshot;
         let gone_on = self.use_held();
@@ -241,7 +267,7 @@ impl Refresh {
                 check_not_older(name.trim_end_matches(".json"), meta.version, listed.version)?;
             }
         }
-        self.check_expiry("snapshot", &new)?;
+        check_expiry("snapshot", &new, self.online_now)?;
         self.snapshot = Some(new);
         self.stage = Stage::Targets;
         let gone_on = self.use_held();
@@ -254,7 +280,7 @@ impl Refresh {
         self.check_listed("targets", bytes)?;
         let new: Signed<Targets> = self.parse_signed("targets", bytes, &self.root.signed.roles.targets)?;
         self.check_version("targets", &new)?;
-        self.check_expiry("targets", &new)?;
+        check_expiry("targets", &new, self.now)?;
         self.targets = Some(new);
         let gone_on = self.advance();
         self.note(gone_on);
@@ -276,10 +302,9 @@ impl Refresh {
         let edge = edge.clone();
         let name = &edge.role.name;
         self.check_listed(name, bytes)?;
-        let new: Signed<Targets> = parse(name, bytes, self.model.as_ref())?;
-        check_threshold(name, &new, &edge.role.keys, &edge.keys)?;
-        self.check_version(name, &new)?;
-        self.check_expiry(name, &new)?;
+        let new = Delegated::check(parse(name, bytes, self.model.as_ref())?, edge.clone())?;
+        self.check_version(name, &new.file)?;
+        check_expiry(name, &new.file, self.now)?;
         self.delegated.insert(name.clone(), new);
         self.enter(name);
         let gone_on = self.advance();
@@ -291,12 +316,13 @@ impl Refresh {
     fn enter(&mut self, name: &str) {
         let (Some(walk), Some(role)) = (&mut self.walk, self.delegated.get(name)) else { return };
         // Only the role `support` may deliver a declaration.
-        let may = self.model.is_none() || walk.path != DECLARATION_PATH || name == SUPPORT_ROLE;
-        if may && role.signed.targets.contains_key(&walk.path) {
-            self.found.insert(walk.path.clone(), name.to_string());
+        let may = |path: &str| self.model.is_none() || path != DECLARATION_PATH || name == SUPPORT_ROLE;
+        let vouches = |path: &&String| may(path) && role.file.signed.targets.contains_key(*path);
+        if let Some(path) = walk.path.as_ref().filter(vouches) {
+            self.found.insert(path.clone(), name.to_string());
             self.walk = None;
         } else {
-            walk.descend(role.signed.delegations.as_ref());
+            walk.descend(role.file.signed.delegations.as_ref());
         }
     }
 
@@ -319,19 +345,23 @@ impl Refresh {
                 self.stage = Stage::Delegated(edge);
                 return self.use_held();
             };
-            // A role that another one delegates to as well: this delegator's keys must hold too.
-            check_threshold(&edge.role.name, role, &edge.role.keys, &edge.keys)?;
+            role.check_also(&edge)?;
             self.enter(&edge.role.name);
         }
     }
 
-    /// Starts the search for the next path; `false` if there is none left.
+    /// Starts the search for the next path, or for every role; `false` if there is none left.
     fn next_path(&mut self) -> bool {
-        let (Some(path), Some(targets)) = (self.paths.pop_front(), &self.targets) else { return false };
+        let Some(targets) = &self.targets else { return false };
+        let Some(path) = self.paths.pop_front() else {
+            let delegations = targets.signed.delegations.as_ref();
+            self.walk = core::mem::take(&mut self.every_role).then(|| Walk::new(None, delegations));
+            return self.walk.is_some();
+        };
         if (self.model.is_none() || path != DECLARATION_PATH) && targets.signed.targets.contains_key(&path) {
             self.found.insert(path, "targets".to_string());
         } else {
-            self.walk = Some(Walk::new(path, targets.signed.delegations.as_ref()));
+            self.walk = Some(Walk::new(Some(path), targets.signed.delegations.as_ref()));
         }
         true
     }
@@ -391,12 +421,6 @@ impl Refresh {
         }
     }
 
-    /// 5.3.10, 5.4.4, 5.5.6, 5.6.5: past its date at the start of the refresh.
-    fn check_expiry<T: Role>(&self, role: &str, file: &Signed<T>) -> Result<(), Error> {
-        let (expires, now) = (file.signed.head().expires, self.now);
-        if expires > now { Ok(()) } else { Err(Error::Expired { role: role.to_string(), expires, now }) }
-    }
-
     fn parse_signed<T: Role>(&self, role: &str, bytes: &[u8], keys: &RoleKeys) -> Result<Signed<T>, Error> {
         let file = parse(role, bytes, self.model.as_ref())?;
         check_threshold(role, &file, keys, &self.root.signed.keys)?;
@@ -443,7 +467,7 @@ fn parse<T: Role>(role: &str, bytes: &[u8], model: Option<&Model>) -> Result<Sig
     }
 }
 
-fn check_threshold<T: Role>(
+pub(super) fn check_threshold<T: Role>(
     role: &str,
     file: &Signed<T>,
     keys: &RoleKeys,
@@ -451,6 +475,12 @@ fn check_threshold<T: Role>(
 ) -> Result<(), Error> {
     let (have, need) = (file.signers(keys, all), keys.threshold);
     if have >= need as usize { Ok(()) } else { Err(Error::Threshold { role: role.to_string(), have, need }) }
+}
+
+/// 5.3.10, 5.4.4, 5.5.6, 5.6.5: past its date at the start of the refresh.
+fn check_expiry<T: Role>(role: &str, file: &Signed<T>, now: time::Timestamp) -> Result<(), Error> {
+    let expires = file.signed.head().expires;
+    if expires > now { Ok(()) } else { Err(Error::Expired { role: role.to_string(), expires, now }) }
 }
 
 fn check_not_older(role: &str, have: u64, offered: u64) -> Result<(), Error> {

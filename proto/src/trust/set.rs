@@ -1,9 +1,11 @@
 //! What a finished refresh trusts.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::{String, ToString as _};
+use alloc::vec::Vec;
 use core::fmt;
 
+use super::walk::{Delegated, Walk};
 use super::{Error, Verified, check_bytes};
 use crate::metadata::{Root, Signed, Snapshot, Target, Targets, Timestamp};
 use crate::model::Model;
@@ -27,7 +29,7 @@ pub struct TrustedSet {
     pub(super) timestamp: Signed<Timestamp>,
     pub(super) snapshot: Signed<Snapshot>,
     pub(super) targets: Signed<Targets>,
-    pub(super) delegated: BTreeMap<String, Signed<Targets>>,
+    pub(super) delegated: BTreeMap<String, Delegated>,
     pub(super) found: BTreeMap<String, String>,
 }
 
@@ -54,20 +56,44 @@ impl TrustedSet {
 
     /// The targets of the delegated role `name`, if the refresh needed them.
     pub fn delegated(&self, name: &str) -> Option<&Targets> {
-        self.delegated.get(name).map(|role| &role.signed)
+        self.delegated.get(name).map(|role| &role.file.signed)
     }
 
     /// What was signed of `path`: by the top-level targets, or by the delegated role that the
-    /// refresh found for it. A declaration comes from the role `support` and no other.
+    /// refresh found for it, or finds among the roles that it fetched. A declaration comes from the
+    /// role `support` and no other.
     pub fn target(&self, path: &str) -> Result<&Target, Error> {
         let role = match self.found.get(path).map(String::as_str) {
             Some("targets") => Some(self.targets()),
             Some(role) => self.delegated(role),
             None if self.model.is_some() && path == DECLARATION_PATH => None,
-            None => Some(self.targets()),
+            None if self.targets().targets.contains_key(path) => Some(self.targets()),
+            None => self.vouching(path),
         };
         let target = role.and_then(|role| role.targets.get(path));
         target.ok_or_else(|| Error::Unlisted { name: path.to_string() })
+    }
+
+    /// The delegated role that vouches for `path` (5.6.7), among those that were fetched.
+    fn vouching(&self, path: &str) -> Option<&Targets> {
+        let mut walk = Walk::new(Some(path.to_string()), self.targets().delegations.as_ref());
+        while let Some(edge) = walk.next().ok()? {
+            // One that was not fetched might have vouched for another file: nobody after it is asked.
+            let role = self.delegated.get(&edge.role.name)?;
+            role.check_also(&edge).ok()?;
+            if role.file.signed.targets.contains_key(path) {
+                return Some(&role.file.signed);
+            }
+            walk.descend(role.file.signed.delegations.as_ref());
+        }
+        None
+    }
+
+    /// Every file that is signed, by path, as far as the roles were fetched.
+    pub fn listed(&self) -> Vec<(&str, &Target)> {
+        let delegated = self.delegated.values().flat_map(|role| role.file.signed.targets.keys());
+        let paths: BTreeSet<_> = self.targets().targets.keys().chain(delegated).collect();
+        paths.into_iter().filter_map(|path| Some((path.as_str(), self.target(path).ok()?))).collect()
     }
 
     /// The name that the file at `path` has in the repository (6.2).

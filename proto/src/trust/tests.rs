@@ -1,5 +1,6 @@
 //! The workflow against a small repository whose maker can also lie.
 
+mod bundles;
 mod delegations;
 
 use alloc::borrow::ToOwned as _;
@@ -146,7 +147,15 @@ impl Device {
     }
 
     fn refresh_at(&mut self, maker: &Maker, now: Timestamp) -> Result<TrustedSet, Error> {
-        let mut refresh = Refresh::start(self.held.clone(), now, &"acme-gw1".parse().unwrap())?;
+        let refresh = self.start(now)?;
+        self.run(refresh, maker)
+    }
+
+    fn start(&self, now: Timestamp) -> Result<Refresh, Error> {
+        Refresh::start(self.held.clone(), now, &"acme-gw1".parse().unwrap())
+    }
+
+    fn run(&mut self, mut refresh: Refresh, maker: &Maker) -> Result<TrustedSet, Error> {
         self.asked.clear();
         while let Some(want) = refresh.want() {
             self.asked.push(want.file.clone());

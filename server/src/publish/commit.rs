@@ -8,7 +8,7 @@ use axum::body::Body;
 use axum::extract::{Extension, Path, State};
 use axum::http::StatusCode;
 use serde_json::{Value, json};
-use tenure_proto::metadata::{MetaFile, Root, Signed, Target, Targets};
+use tenure_proto::metadata::{MetaFile, Root, Signed, Targets};
 use tenure_proto::model::Model;
 use tenure_proto::release::Summary;
 use tenure_proto::support::{self, DECLARATION_PATH, Declaration};
@@ -87,7 +87,7 @@ impl Candidate {
         let set = self.read_as_devices_do(&live)?;
         let opened = self.open_targets(&set)?;
         check_promise(&live, &self.repo, &opened)?;
-        check_releases(&live, set.targets())?;
+        check_releases(&live, &set)?;
         if !unchanged || !staged.roots.is_empty() {
             golive::go_live(&self.publication.folder, &self.repo, &staged, &pair)?;
         }
@@ -223,31 +223,27 @@ fn live_declaration(live: &Live, repo: &std::path::Path) -> Result<Option<Held>,
 }
 
 /// A release that devices may have seen keeps its manifest, and the newest one does not go back.
-fn check_releases(live: &Live, offered: &Targets) -> Result<(), ApiError> {
-    let Some(current) = &live.current else { return Ok(()) };
-    let newest =
-        |targets: &Targets| targets.targets.values().filter_map(Summary::of).map(|summary| summary.version).max();
-    let (have, offer) = (newest(&current.targets), newest(offered));
-    if let (Some(have), true) = (&have, offer < have) {
-        return Err(conflict(
-            "publication_refused",
-            format!("release {have} is live, and the newest one in the publication is older"),
-        ));
-    }
-    let manifest = |target: &Target| Summary::of(target).map(|_| target.hashes.sha256);
-    for (path, target) in &current.targets.targets {
-        let changed = offered
-            .targets
-            .get(path)
-            .is_some_and(|new| manifest(target).is_some() && manifest(new) != manifest(target));
-        if changed {
+fn check_releases(live: &Live, offered: &trust::TrustedSet) -> Result<(), ApiError> {
+    let lists = live.current.iter().flat_map(|current| &current.lists);
+    let mut have = None;
+    for (path, target) in lists.flat_map(|list| &list.targets) {
+        let Some(summary) = Summary::of(target) else { continue };
+        have = have.max(Some(summary.version));
+        if offered.target(path).is_ok_and(|new| new.hashes.sha256 != target.hashes.sha256) {
             return Err(conflict(
                 "publication_refused",
                 format!("{path} is live with another content; a release never changes, so publish a higher version"),
             ));
         }
     }
-    Ok(())
+    let offer = offered.listed().into_iter().filter_map(|(_, target)| Summary::of(target)).map(|new| new.version).max();
+    match have {
+        Some(have) if offer.is_none_or(|offer| offer < have) => Err(conflict(
+            "publication_refused",
+            format!("release {have} is live, and the newest one in the publication is older"),
+        )),
+        _ => Ok(()),
+    }
 }
 
 fn versions(model: &Model, set: &trust::TrustedSet, opened: &Opened) -> Value {

@@ -17,7 +17,7 @@ use tenure_proto::time::{Day, Timestamp};
 use super::{Answer, World};
 use crate::clock::Clock;
 use crate::keys;
-use crate::sign::{self, Holders, Stamp, TopLevel};
+use crate::sign::{self, Delegates, Holders, Stamp, TopLevel};
 
 pub(super) struct Maker {
     pub(super) model: Model,
@@ -26,6 +26,7 @@ pub(super) struct Maker {
     support_key: SigningKey,
     online: [SigningKey; 2],
     pub(super) targets: Targets,
+    archive: Targets,
     support: Vec<u8>,
     held: Option<(Declaration, Digest)>,
     /// Target files by the name that they have in a repository.
@@ -37,10 +38,13 @@ impl Maker {
         let model: Model = model.parse().unwrap();
         let key = |byte| SigningKey::from_seed(&[byte; 32]);
         let stamp = Stamp { model: &model, version: 1, now: now() };
-        let targets = sign::first_targets(stamp, &Holders::one(key(3).public()));
+        let [archive, support] = [key(2), key(3)].map(|key| Holders::one(key.public()));
+        let targets = sign::first_targets(stamp, &Delegates { support, archive });
+        let archive = sign::no_targets(stamp);
         let support = metadata::sign(&sign::support(stamp, None), &[key(3)]).unwrap();
         let (root, targets_key, support_key, online) = (key(1), key(2), key(3), [key(4), key(5)]);
-        Self { model, root, targets_key, support_key, online, targets, support, held: None, files: BTreeMap::new() }
+        let files = BTreeMap::new();
+        Self { model, root, targets_key, support_key, online, targets, archive, support, held: None, files }
     }
 
     pub(super) fn root_bytes(&self) -> Vec<u8> {
@@ -144,9 +148,12 @@ impl Maker {
         let mut manifest = self.put_file(&manifest_path(&version), serde_json::to_vec(&release).unwrap());
         manifest.custom = Some(release.summary().to_custom());
         let (full, frames) = (self.put_file(&path, payload), self.put_file(&index_path, encoded));
-        let stamp = Stamp { model: &self.model, version: self.targets.head.version + 1, now: now() };
+        let stamp = |before: &Targets| Stamp { model: &self.model, version: before.head.version + 1, now: now() };
         let added = [(manifest_path(&version), manifest), (path, full), (index_path, frames)];
-        self.targets = sign::next_targets(stamp, &self.targets, added);
+        let mut targets = sign::same_targets(stamp(&self.targets), &self.targets);
+        let mut archive = sign::same_targets(stamp(&self.archive), &self.archive);
+        sign::spread(&mut targets, &mut archive, added, &[version].into());
+        (self.targets, self.archive) = (targets, archive);
     }
 
     fn put_file(&mut self, path: &str, bytes: Vec<u8>) -> Target {
@@ -171,9 +178,10 @@ impl Maker {
         let started = world.post(&format!("/api/v1/models/{}/publications", self.model), &json!({}));
         assert_eq!(started.status, 201, "{started:?}");
         let id = started.json()["id"].as_str().unwrap().to_string();
-        let targets = metadata::sign(&self.targets, std::slice::from_ref(&self.targets_key)).unwrap();
+        let sign = |list: &Targets| metadata::sign(list, std::slice::from_ref(&self.targets_key)).unwrap();
         let files = [
-            (format!("{}.targets.json", self.targets.head.version), &targets),
+            (format!("{}.targets.json", self.targets.head.version), &sign(&self.targets)),
+            (format!("{}.archive.json", self.archive.head.version), &sign(&self.archive)),
             (format!("{}.support.json", self.support_version()), &self.support),
         ];
         for (name, bytes) in files {

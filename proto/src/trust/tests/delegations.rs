@@ -142,6 +142,42 @@ fn find_two(mut world: World, first: &str, second: &str) -> Result<(), Error> {
 }
 
 #[test]
+fn every_role_is_brought_where_the_whole_repository_is_judged() {
+    let mut world = World::new(to(&[("a", 20, "x/*", true), ("b", 21, "y/*", false)]))
+        .role("a", 20, &["x/p", "y/stray"], Some(to(&[("d", 23, "x/*", false)])))
+        .role("b", 21, &["y/p"], None)
+        .role("d", 23, &["x/q", "y/p"], None);
+    world.publish();
+    let held = Device::new(&world.maker).held;
+    let mut refresh = Refresh::start_anywhere(held, at(NOW)).unwrap().with_every_role();
+    while let Some(want) = refresh.want() {
+        refresh.supply(world.maker.files.get(&want.file).map(Vec::as_slice)).unwrap();
+    }
+    let set = refresh.finish().unwrap();
+    let own: Vec<_> = set.targets().targets.keys().map(String::as_str).collect();
+    let listed: Vec<_> = set.listed().into_iter().map(|(path, _)| path).filter(|path| !own.contains(path)).collect();
+    // What lies outside a role's paths is nobody's word, and `y/p` is b's.
+    assert_eq!(listed, ["x/p", "x/q", "y/p"]);
+    assert_eq!(set.target("y/p").unwrap(), &Target::of(b"b"));
+}
+
+#[test]
+fn a_role_that_was_not_brought_leaves_what_it_may_list_unknown() {
+    let mut world = World::new(to(&[("a", 20, "x/p", false), ("b", 21, "x/*", false)]))
+        .role("a", 20, &["x/p"], None)
+        .role("b", 21, &["x/p", "x/q"], None);
+    world.publish();
+    let mut refresh = Refresh::start_anywhere(Device::new(&world.maker).held, at(NOW)).unwrap();
+    refresh.look_for("x/q").unwrap();
+    while let Some(want) = refresh.want() {
+        refresh.supply(world.maker.files.get(&want.file).map(Vec::as_slice)).unwrap();
+    }
+    let set = refresh.finish().unwrap();
+    assert!(set.target("x/q").is_ok());
+    assert_eq!(set.target("x/p").map(drop), Err(Error::Unlisted { name: "x/p".into() }));
+}
+
+#[test]
 fn a_chain_without_end_is_given_up() {
     let mut world = World::new(to(&[("r0", 20, "*", false)]));
     for nth in 0..40 {

@@ -5,7 +5,7 @@ use tenure_proto::key::PublicKey;
 use tenure_proto::metadata;
 use tenure_proto::model::Model;
 use tenure_server::keys;
-use tenure_server::sign::{self, Holders, Stamp, TopLevel};
+use tenure_server::sign::{self, Delegates, Holders, Stamp, TopLevel};
 
 use crate::cli::Site;
 use crate::folder::{self, Folder, ModelFolder};
@@ -84,13 +84,15 @@ fn build(site: &Site, folder: &Folder, model: &ModelFolder) -> Result<(), Error>
     let support_keys = load("support", &support)?;
     let (snapshot, timestamp) = (online(model, "snapshot")?, online(model, "timestamp")?);
     let stamp = Stamp { model: &model.model, version: 1, now };
+    let delegates = Delegates { support, archive: targets.clone() };
     let top_level = TopLevel { root, targets, snapshot, timestamp };
     let draft = sign::root(stamp, &top_level);
     let root = metadata::sign(&draft, &root_keys)?;
     let next = Next {
         root: None,
-        targets: Some(metadata::sign(&sign::first_targets(stamp, &support), &targets_keys)?),
+        targets: Some(metadata::sign(&sign::first_targets(stamp, &delegates), &targets_keys)?),
         support: Some(metadata::sign(&sign::support(stamp, None), &support_keys)?),
+        archive: Some(metadata::sign(&sign::no_targets(stamp), &targets_keys)?),
     };
     Ok(repo::start(model, &root, next, &Online::read(model, &draft)?, now)?)
 }

@@ -8,7 +8,7 @@ use tenure_proto::model::Model;
 use tenure_proto::support::{self, Accepted, DECLARATION_PATH, Declaration, Refusal, ratchet};
 use tenure_proto::time::{Day, Timestamp};
 use tenure_proto::trust::TargetFile as _;
-use tenure_server::sign::{self, Stamp};
+use tenure_server::sign;
 
 use crate::cli::Site;
 use crate::folder::{self, Folder, ModelFolder};
@@ -151,10 +151,10 @@ fn sign(folder: &Folder, model: &ModelFolder, repo: &Repo, draft: &Declaration, 
     let bytes = serde_json::to_vec_pretty(draft)?;
     // What a device would not read is not signed.
     drop(Declaration::parse(&bytes)?);
-    let keys = Needed::listed("support", repo.support_role()?).load(&folder.key_dirs)?;
+    let keys = Needed::held("support", &repo.support_holders()?).load(&folder.key_dirs)?;
     let online = Online::read(model, repo.set.root())?;
     let target = repo.put(DECLARATION_PATH, &bytes)?;
-    let stamp = Stamp { model: &model.model, version: repo.support_version() + 1, now };
+    let stamp = repo.next_stamp(sign::SUPPORT_ROLE, now);
     let support = Some(metadata::sign(&sign::support(stamp, Some(target)), &keys)?);
     Ok(repo.commit(Next { support, ..Next::default() }, &online, now)?)
 }

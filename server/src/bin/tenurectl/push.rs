@@ -8,7 +8,6 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Value, json};
 use tenure_proto::metadata::{self, Root, Signed};
 use tenure_proto::model::Model;
-use tenure_proto::support::DECLARATION_PATH;
 use tenure_server::check::{self, Depth, Finding, Folders};
 
 use crate::api::{self, Remote, Server};
@@ -189,10 +188,9 @@ fn missing_metadata(
 
 /// The target files that the server does not have: their names and lengths.
 fn missing_targets(repo: &Repo, remote: &Remote) -> Result<BTreeMap<String, u64>, Error> {
-    let paths = repo.set.targets().targets.keys().map(String::as_str);
     let mut missing = BTreeMap::new();
-    for path in paths.chain([DECLARATION_PATH]) {
-        let (Ok(target), Ok(name)) = (repo.set.target(path), repo.set.file_name(path)) else { continue };
+    for (path, target) in repo.set.listed() {
+        let Ok(name) = repo.set.file_name(path) else { continue };
         if !remote.has(&name)? {
             missing.insert(name, target.length);
         }

@@ -46,7 +46,7 @@ pub(crate) fn run(site: &Site, args: &Args) -> Result<(), Error> {
 
 /// All releases that are signed, oldest first.
 pub(crate) fn all(repo: &Repo) -> Result<Vec<Verified<Release>>, repo::Error> {
-    let manifests = repo.set.targets().targets.iter().filter(|(_, target)| Summary::of(target).is_some());
+    let manifests = repo.set.listed().into_iter().filter(|(_, target)| Summary::of(target).is_some());
     let mut releases = manifests.map(|(path, _)| repo.release(path)).collect::<Result<Vec<_>, _>>()?;
     releases.sort_by(|a, b| a.version.cmp(&b.version));
     Ok(releases)

@@ -5,16 +5,16 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 use tenure_proto::digest::Digest;
-use tenure_proto::metadata::{self, Target};
+use tenure_proto::metadata::{self, Target, Targets};
 use tenure_proto::model::{Model, Name};
 use tenure_proto::payload::{Full, IndexFile, Payload};
 use tenure_proto::release::{self, Advisory, Artifact, Disruption, Kind, Release, manifest_path, payload_path};
 use tenure_proto::time::Timestamp;
 use tenure_proto::trust::TargetFile as _;
 use tenure_proto::version::Version;
-use tenure_server::disk;
 use tenure_server::frames::{self, Plan};
-use tenure_server::sign::{self, Stamp};
+use tenure_server::sign::{self, Delegates, Holders};
+use tenure_server::{archive, disk};
 
 use crate::cli::Site;
 use crate::folder::{self, Folder, ModelFolder};
@@ -203,11 +203,28 @@ pub(crate) fn run(site: &Site, args: &Args) -> Result<(), Error> {
     let path = manifest_path(&release.version);
     let manifest = repo.put(&path, &bytes)?;
     listed.push((path, Target { custom: Some(release.summary().to_custom()), ..manifest }));
-    let stamp = Stamp { model: &model.model, version: repo.set.targets().head.version + 1, now };
-    let targets = Some(metadata::sign(&sign::next_targets(stamp, repo.set.targets(), listed), &keys)?);
-    repo.commit(Next { targets, ..Next::default() }, &Online::read(&model, repo.set.root())?, now)?;
+    let (targets, archive) = lists(&repo, &release, listed, now)?;
+    let (targets, archive) = (Some(metadata::sign(&targets, &keys)?), Some(metadata::sign(&archive, &keys)?));
+    let next = Next { targets, archive, ..Next::default() };
+    repo.commit(next, &Online::read(&model, repo.set.root())?, now)?;
     tell(site.screen, &folder, &model, &release);
     Ok(())
+}
+
+/// The top-level targets and the archive with the new release. What the release takes the place of
+/// goes into the archive.
+fn lists(repo: &Repo, release: &Release, listed: Listed, now: Timestamp) -> Result<(Targets, Targets), Error> {
+    let earlier = release_list::all(repo)?;
+    let releases: Vec<_> = earlier.iter().map(std::ops::Deref::deref).chain([release]).collect();
+    let root = repo.set.root();
+    let archive = Holders::listed(&root.roles.targets, &root.keys);
+    let delegates = Delegates { support: repo.support_holders()?, archive };
+    let mut targets = sign::redelegated(repo.next_stamp("targets", now), repo.set.targets(), &delegates);
+    let stamp = repo.next_stamp(sign::ARCHIVE_ROLE, now);
+    let before = repo.set.delegated(sign::ARCHIVE_ROLE);
+    let mut older = before.map_or_else(|| sign::no_targets(stamp), |before| sign::same_targets(stamp, before));
+    sign::spread(&mut targets, &mut older, listed, &archive::current(&releases, now));
+    Ok((targets, older))
 }
 
 /// The manifest without its artifacts.
@@ -284,8 +301,8 @@ fn check_options(args: &Args, release: &Release, now: Timestamp) -> Result<(), E
 
 /// A version is published once. `1.4` and `1.4.0` are one version.
 fn check_new(repo: &Repo, draft: &Release) -> Result<(), Error> {
-    let listed = repo.set.targets().targets.values().filter_map(release::Summary::of);
-    match listed.into_iter().find(|summary| summary.version == draft.version) {
+    let mut listed = repo.set.listed().into_iter().filter_map(|(_, target)| release::Summary::of(target));
+    match listed.find(|summary| summary.version == draft.version) {
         Some(summary) => Err(Error::Exists { model: draft.model.clone(), version: summary.version }),
         None => Ok(()),
     }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use tenure_proto::digest::Digest;
-use tenure_proto::key::{KeyId, PublicKey, RoleKeys, SigningKey};
+use tenure_proto::key::{RoleKeys, SigningKey};
 use tenure_proto::metadata::{self, Root, Signed, Target, Targets};
 use tenure_proto::model::Model;
 use tenure_proto::release::Release;
@@ -113,8 +113,18 @@ pub(crate) struct Next {
     pub(crate) root: Option<(u64, Vec<u8>)>,
     /// New targets.
     pub(crate) targets: Option<Vec<u8>>,
-    /// New support.
+    /// A new file of the role `support`.
     pub(crate) support: Option<Vec<u8>>,
+    /// A new archive.
+    pub(crate) archive: Option<Vec<u8>>,
+}
+
+impl Next {
+    /// The files of targets roles that are new, by role.
+    fn lists(self) -> impl Iterator<Item = (&'static str, Vec<u8>)> {
+        let lists = [("targets", self.targets), (sign::SUPPORT_ROLE, self.support), (sign::ARCHIVE_ROLE, self.archive)];
+        lists.into_iter().filter_map(|(role, bytes)| Some((role, bytes?)))
+    }
 }
 
 /// The private keys of the online roles.
@@ -197,8 +207,9 @@ impl Repo {
             let bytes = self.held.files.get(&format!("{role}.json")).cloned().unwrap_or_default();
             (role, SignedFile { version, bytes })
         };
-        let support = self.set.delegated(sign::SUPPORT_ROLE).map(|role| file(sign::SUPPORT_ROLE, role.head.version));
-        [file("targets", self.set.targets().head.version)].into_iter().chain(support).collect()
+        let listed = |role| Some(file(role, self.set.delegated(role)?.head.version));
+        let delegated = [sign::SUPPORT_ROLE, sign::ARCHIVE_ROLE].into_iter().filter_map(listed);
+        [file("targets", self.set.targets().head.version)].into_iter().chain(delegated).collect()
     }
 
     /// The roots that follow version `version`, by file name.
@@ -207,19 +218,13 @@ impl Repo {
         names.map(|name| Ok((name.clone(), read(&self.path.join("metadata").join(name))?))).collect()
     }
 
-    /// The keys that may sign a declaration.
-    pub(crate) fn support_role(&self) -> Result<&RoleKeys, Error> {
-        let roles = self.set.targets().delegations.iter().flat_map(|delegations| delegations.roles.iter().flatten());
-        let role = roles.into_iter().find(|role| role.name == sign::SUPPORT_ROLE);
-        role.map(|role| &role.keys).ok_or_else(|| Error::NoSupportRole { model: self.model.clone() })
-    }
-
     /// Who may sign a declaration.
     pub(crate) fn support_holders(&self) -> Result<Holders, Error> {
-        let role = self.support_role()?;
-        let listed = self.set.targets().delegations.as_ref().map(|delegations| &delegations.keys);
-        let key = |id| listed.and_then(|keys| keys.get(id)).cloned();
-        Ok(Holders { keys: role.keyids.iter().filter_map(key).collect(), threshold: role.threshold })
+        let delegations = self.set.targets().delegations.iter();
+        let mut roles = delegations.flat_map(|all| all.roles.iter().flatten().map(|role| (role, &all.keys)));
+        let support = roles.find(|(role, _)| role.name == sign::SUPPORT_ROLE);
+        let support = support.ok_or_else(|| Error::NoSupportRole { model: self.model.clone() });
+        support.map(|(role, keys)| Holders::listed(&role.keys, keys))
     }
 
     /// The file of the newest root.
@@ -227,15 +232,17 @@ impl Repo {
         &self.held.root
     }
 
-    /// Whether the file of a targets role has enough signatures of these keys.
-    pub(crate) fn is_signed_by(&self, role: &str, by: &RoleKeys, keys: &BTreeMap<KeyId, PublicKey>) -> bool {
+    /// Whether the file of a targets role has enough signatures of these holders.
+    pub(crate) fn is_signed_by(&self, role: &str, holders: &Holders) -> bool {
+        let keys = holders.keys.iter().map(|key| (key.id(), key.clone())).collect();
         let file = self.held.files.get(&format!("{role}.json")).and_then(|bytes| Signed::<Targets>::parse(bytes).ok());
-        file.is_some_and(|file| file.signers(by, keys) >= by.threshold as usize)
+        file.is_some_and(|file| file.signers(&holders.role(), &keys) >= holders.threshold as usize)
     }
 
-    /// The version of the role `support`.
-    pub(crate) fn support_version(&self) -> u64 {
-        self.set.delegated(sign::SUPPORT_ROLE).map_or(0, |role| role.head.version)
+    /// What the next file of a targets role starts with.
+    pub(crate) fn next_stamp(&self, role: &str, now: Timestamp) -> Stamp<'_> {
+        let present = if role == "targets" { Some(self.set.targets()) } else { self.set.delegated(role) };
+        Stamp { model: &self.model, version: present.map_or(0, |role| role.head.version) + 1, now }
     }
 
     fn damaged(&self, source: Finding) -> Error {
@@ -265,13 +272,13 @@ impl Repo {
     /// the timestamp last.
     pub(crate) fn commit(&self, next: Next, online: &Online, now: Timestamp) -> Result<(), Error> {
         let model = &self.model;
-        let old = |name: &str| self.held.files.get(name).cloned().unwrap_or_default();
-        let targets = next.targets.unwrap_or_else(|| old("targets.json"));
-        let support = next.support.unwrap_or_else(|| old("support.json"));
+        let root = next.root.clone();
+        let old = |(role, file): (&'static str, SignedFile)| (role, file.bytes);
+        let lists = self.roles().into_iter().map(old).chain(next.lists()).collect();
         let (snapshot, timestamp) = (self.set.snapshot().head.version + 1, self.set.timestamp().head.version + 1);
         let stamps = [Stamp { model, version: snapshot, now }, Stamp { model, version: timestamp, now }];
-        let mut files = signed_set(stamps, targets, support, online)?;
-        if let Some((version, bytes)) = next.root {
+        let mut files = signed_set(stamps, lists, online)?;
+        if let Some((version, bytes)) = root {
             // A device that finds the root finds all else that it asks for but the timestamp.
             files.insert(files.len() - 1, (format!("{version}.root.json"), bytes));
         }
@@ -286,25 +293,21 @@ impl Repo {
 /// Makes the file names and bytes of a set of metadata, the timestamp last.
 fn signed_set(
     [snapshot_stamp, timestamp_stamp]: [Stamp<'_>; 2],
-    targets: Vec<u8>,
-    support: Vec<u8>,
+    lists: BTreeMap<&'static str, Vec<u8>>,
     online: &Online,
 ) -> Result<Vec<(String, Vec<u8>)>, Error> {
     let unsigned = |role| move |source| Error::Sign { role, source };
-    let version = |role, bytes: &[u8]| {
-        Signed::<Targets>::parse(bytes).map(|file| file.signed.head.version).map_err(unsigned(role))
-    };
-    let (targets_version, support_version) = (version("targets", &targets)?, version("support", &support)?);
-    let listings = [sign::listing("targets", &targets), sign::listing("support", &support)];
-    let meta = listings.into_iter().collect::<Result<BTreeMap<_, _>, _>>().map_err(unsigned("snapshot"))?;
+    let (mut files, mut meta) = (Vec::new(), BTreeMap::new());
+    for (role, bytes) in lists {
+        let (name, listed) = sign::listing(role, &bytes).map_err(unsigned(role))?;
+        files.push((format!("{}.{name}", listed.version), bytes));
+        meta.insert(name, listed);
+    }
     let snapshot = sign::snapshot(snapshot_stamp, meta, &online.snapshot).map_err(unsigned("snapshot"))?;
-    let timestamp = sign::timestamp(timestamp_stamp, snapshot_stamp.version, &snapshot, &online.timestamp);
-    Ok(vec![
-        (format!("{targets_version}.targets.json"), targets),
-        (format!("{support_version}.support.json"), support),
-        (format!("{}.snapshot.json", snapshot_stamp.version), snapshot),
-        ("timestamp.json".to_string(), timestamp.map_err(unsigned("timestamp"))?),
-    ])
+    let timestamp = sign::timestamp(timestamp_stamp, snapshot_stamp.version, &online.timestamp);
+    files.push((format!("{}.snapshot.json", snapshot_stamp.version), snapshot));
+    files.push(("timestamp.json".to_string(), timestamp.map_err(unsigned("timestamp"))?));
+    Ok(files)
 }
 
 fn write_all(repo: &Path, files: &[(String, Vec<u8>)]) -> Result<(), Error> {
@@ -314,7 +317,7 @@ fn write_all(repo: &Path, files: &[(String, Vec<u8>)]) -> Result<(), Error> {
     Ok(())
 }
 
-/// Starts a repository: the factory root, empty targets, an empty role `support`.
+/// Starts a repository: the factory root, empty targets, delegated roles that list nothing.
 pub(crate) fn start(
     model: &ModelFolder,
     root: &[u8],
@@ -323,8 +326,7 @@ pub(crate) fn start(
     now: Timestamp,
 ) -> Result<(), Error> {
     let stamp = Stamp { model: &model.model, version: 1, now };
-    let (targets, support) = (next.targets.unwrap_or_default(), next.support.unwrap_or_default());
-    let files = signed_set([stamp, stamp], targets, support, online)?;
+    let files = signed_set([stamp, stamp], next.lists().collect(), online)?;
     let fetched = |name: &str| files.iter().find(|(file, _)| file == name).map(|(_, bytes)| bytes.clone());
     let held = check::factory(root.to_vec());
     let refreshed = check::refresh(held, now, &model.model, |want| Ok::<_, std::io::Error>(fetched(&want.file)));

@@ -4,8 +4,7 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 use serde_json::json;
-use tenure_proto::key::{PublicKey, RoleKeys};
-use tenure_proto::metadata::Root;
+use tenure_proto::key::PublicKey;
 use tenure_proto::model::Model;
 use tenure_server::keys;
 use tenure_server::sign::{self, Holders, RuleBroken, Stamp, TopLevel};
@@ -143,20 +142,6 @@ struct Draft {
 }
 
 impl Draft {
-    fn of(root: &Root, support: Holders) -> Self {
-        let held = |role: &RoleKeys| Holders {
-            keys: role.keyids.iter().filter_map(|id| root.keys.get(id)).cloned().collect(),
-            threshold: role.threshold,
-        };
-        let top_level = TopLevel {
-            root: held(&root.roles.root),
-            targets: held(&root.roles.targets),
-            snapshot: held(&root.roles.snapshot),
-            timestamp: held(&root.roles.timestamp),
-        };
-        Self { top_level, support }
-    }
-
     fn role(&mut self, role: RoleArg) -> &mut Holders {
         match role {
             RoleArg::Root => &mut self.top_level.root,
@@ -201,7 +186,7 @@ pub(crate) fn run(site: &Site, args: &Args) -> Result<(), Error> {
     }
     let present = repo.set.root();
     let support = repo.support_holders()?;
-    let mut draft = Draft::of(present, support.clone());
+    let mut draft = Draft { top_level: TopLevel::of(present), support: support.clone() };
     change(args, &mut draft)?;
     model.settle_online_keys(present)?;
     for role in &args.new_online_key {

@@ -5,11 +5,10 @@
 use std::path::PathBuf;
 
 use serde_json::json;
-use tenure_proto::key::RoleKeys;
 use tenure_proto::metadata;
 use tenure_proto::model::Model;
 use tenure_proto::time::Timestamp;
-use tenure_server::sign::{self, Holders, Stamp};
+use tenure_server::sign::{self, Delegates, Holders, TopLevel};
 
 use crate::ceremony::{self, Ceremony};
 use crate::cli::Site;
@@ -140,51 +139,52 @@ fn publish(
         let (have, from) = (have.head.version, from.head.version);
         return Err(Error::Overtaken { model: model.model.clone(), have, from });
     }
-    let (targets, support) = (targets(folder, &repo, ceremony, now)?, support(folder, &repo, ceremony, now)?);
-    let signed_anew = [("targets", targets.is_some()), ("support", support.is_some())];
-    let root = Some((ceremony.next.head.version, ceremony.next_bytes()?));
-    repo.commit(Next { root, targets, support }, &Online::read(model, &ceremony.next)?, now)?;
+    let top_level = TopLevel::of(&ceremony.next);
+    let support = ceremony.support().map_or_else(|| repo.support_holders(), |change| Ok(change.to.holders()))?;
+    let delegates = Delegates { support, archive: top_level.targets.clone() };
+    let next = Next {
+        root: Some((ceremony.next.head.version, ceremony.next_bytes()?)),
+        targets: targets(folder, &repo, &top_level.targets, &delegates, now)?,
+        support: delegated(folder, &repo, (sign::SUPPORT_ROLE, "support", &delegates.support), now)?,
+        archive: delegated(folder, &repo, (sign::ARCHIVE_ROLE, "targets", &delegates.archive), now)?,
+    };
+    let signed_anew =
+        [("targets", next.targets.is_some()), ("support", next.support.is_some()), ("archive", next.archive.is_some())];
+    repo.commit(next, &Online::read(model, &ceremony.next)?, now)?;
     Ok(signed_anew.into_iter().filter_map(|(role, anew)| anew.then_some(role)).collect())
 }
 
-/// New targets, if the support role changes or keys without a say signed the old ones.
-fn targets(folder: &Folder, repo: &Repo, ceremony: &Ceremony, now: Timestamp) -> Result<Option<Vec<u8>>, Error> {
-    let next = &ceremony.next;
-    let role = &next.roles.targets;
-    let stays = repo.is_signed_by("targets", role, &next.keys);
+/// New targets, if others get a say below them, or keys without a say signed the old ones.
+fn targets(
+    folder: &Folder,
+    repo: &Repo,
+    holders: &Holders,
+    delegates: &Delegates,
+    now: Timestamp,
+) -> Result<Option<Vec<u8>>, Error> {
     let before = repo.set.targets();
-    let stamp = Stamp { model: ceremony.model(), version: before.head.version + 1, now };
-    let draft = match ceremony.support() {
-        Some(support) => sign::targets_with_support(stamp, before, &support.to.holders()),
-        None if stays => return Ok(None),
-        None => sign::same_targets(stamp, before),
-    };
-    Ok(Some(metadata::sign(&draft, &Needed::listed("targets", role).load(&folder.key_dirs)?)?))
-}
-
-/// The support role's file, if keys without a say signed the old one.
-fn support(folder: &Folder, repo: &Repo, ceremony: &Ceremony, now: Timestamp) -> Result<Option<Vec<u8>>, Error> {
-    let Some(change) = ceremony.support() else { return Ok(None) };
-    let holders = change.to.holders();
-    let keys = holders.keys.iter().map(|key| (key.id(), key.clone())).collect();
-    let keyids = holders.keys.iter().map(tenure_proto::key::PublicKey::id).collect();
-    let role = RoleKeys { keyids, threshold: holders.threshold, extra: std::collections::BTreeMap::new() };
-    let Some(before) = repo.set.delegated(sign::SUPPORT_ROLE) else { return Ok(None) };
-    if repo.is_signed_by(sign::SUPPORT_ROLE, &role, &keys) {
+    let draft = sign::redelegated(repo.next_stamp("targets", now), before, delegates);
+    if draft.delegations == before.delegations && repo.is_signed_by("targets", holders) {
         return Ok(None);
     }
-    let stamp = Stamp { model: ceremony.model(), version: before.head.version + 1, now };
-    let signers = Needed::held("support", &holders).load(&folder.key_dirs)?;
-    Ok(Some(metadata::sign(&sign::same_targets(stamp, before), &signers)?))
+    Ok(Some(metadata::sign(&draft, &Needed::held("targets", holders).load(&folder.key_dirs)?)?))
+}
+
+/// A delegated role's file, if keys without a say signed the old one.
+fn delegated(
+    folder: &Folder,
+    repo: &Repo,
+    (role, keys, holders): (&'static str, &'static str, &Holders),
+    now: Timestamp,
+) -> Result<Option<Vec<u8>>, Error> {
+    let Some(before) = repo.set.delegated(role).filter(|_| !repo.is_signed_by(role, holders)) else { return Ok(None) };
+    let signers = Needed::held(keys, holders).load(&folder.key_dirs)?;
+    Ok(Some(metadata::sign(&sign::same_targets(repo.next_stamp(role, now), before), &signers)?))
 }
 
 /// Lets `tenure.toml`, from which new models start, follow a role that it shared with this model.
 fn follow(folder: &mut Folder, ceremony: &Ceremony) -> Result<(), Error> {
-    let listed = |root: &metadata::Root, role: &RoleKeys| Holders {
-        keys: role.keyids.iter().filter_map(|id| root.keys.get(id)).cloned().collect(),
-        threshold: role.threshold,
-    };
-    let (old, new) = (&ceremony.present, &ceremony.next);
+    let (old, new) = (TopLevel::of(&ceremony.present), TopLevel::of(&ceremony.next));
     let roles = &mut folder.maker.roles;
     let step = |role: &mut OfflineRole, from: &Holders, to: &Holders| -> Result<(), Error> {
         if same(&role.holders()?, from) && !same(from, to) {
@@ -192,8 +192,8 @@ fn follow(folder: &mut Folder, ceremony: &Ceremony) -> Result<(), Error> {
         }
         Ok(())
     };
-    step(&mut roles.root, &listed(old, &old.roles.root), &listed(new, &new.roles.root))?;
-    step(&mut roles.targets, &listed(old, &old.roles.targets), &listed(new, &new.roles.targets))?;
+    step(&mut roles.root, &old.root, &new.root)?;
+    step(&mut roles.targets, &old.targets, &new.targets)?;
     if let Some(support) = ceremony.support() {
         step(&mut roles.support, &support.from.holders(), &support.to.holders())?;
     }

@@ -155,7 +155,7 @@ impl Reading {
 
 fn payload_bytes(set: &TrustedSet) -> u64 {
     let payloads =
-        set.targets().targets.iter().filter(|(path, _)| path.rsplit_once('.').is_some_and(|(_, kind)| kind == "full"));
+        set.listed().into_iter().filter(|(path, _)| path.rsplit_once('.').is_some_and(|(_, kind)| kind == "full"));
     payloads.map(|(_, target)| target.length).sum()
 }
 
