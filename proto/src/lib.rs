@@ -6,8 +6,8 @@
 //!
 //! Reading order: values first ([`time`], [`digest`], [`key`], [`canonical`], [`model`],
 //! [`version`]), then trust ([`metadata`], [`trust`]), what is signed ([`release`], [`payload`],
-//! [`support`]), what is decided ([`lifecycle`], [`policy`], [`notice`]), and what is said
-//! ([`dsse`], [`checkin`], [`report`]). Every bound stands in [`limits`].
+//! [`support`]) and carried ([`bundle`]), what is decided ([`lifecycle`], [`policy`], [`notice`]),
+//! and what is said ([`dsse`], [`checkin`], [`report`]). Every bound stands in [`limits`].
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -26,6 +26,7 @@ pub mod version;
 pub mod metadata;
 pub mod trust;
 
+pub mod bundle;
 pub mod payload;
 pub mod release;
 pub mod support;
