@@ -6,7 +6,7 @@ use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 
 use super::bundle_date;
-use super::walk::{Edge, Walk};
+use super::walk::{Delegated, Edge, Walk};
 use super::{Error, Held, TrustedSet};
 use crate::key::{KeyId, PublicKey, RoleKeys};
 use crate::limits;
@@ -61,10 +61,12 @@ pub struct Refresh {
     timestamp: Option<Signed<Timestamp>>,
     snapshot: Option<Signed<Snapshot>>,
     targets: Option<Signed<Targets>>,
-    delegated: BTreeMap<String, Signed<Targets>>,
+    delegated: BTreeMap<String, Delegated>,
     /// Paths that are still to be looked for.
     paths: VecDeque<String>,
     walk: Option<Walk>,
+    /// Whether every delegated role is wanted, once all paths were looked for.
+    every_role: bool,
     /// Which role vouches for a path that was looked for.
     found: BTreeMap<String, String>,
     /// Why no further file can be wanted, although the last one was accepted.
@@ -100,6 +102,7 @@ impl Refresh {
             delegated: BTreeMap::new(),
             paths,
             walk: None,
+            every_role: false,
             found: BTreeMap::new(),
             stuck: None,
         })
@@ -116,6 +119,13 @@ impl Refresh {
     pub fn look_for(&mut self, path: &str) -> Result<(), Error> {
         self.paths.push_back(path.to_string());
         if matches!(self.stage, Stage::Done) { self.advance() } else { Ok(()) }
+    }
+
+    /// Brings every delegated role, whichever paths are looked for; to be asked before the first file.
+    #[must_use]
+    pub fn with_every_role(mut self) -> Self {
+        self.every_role = true;
+        self
     }
 
     /// The file to bring next; `None` when the refresh is done, or cannot go on, which
@@ -292,10 +302,9 @@ impl Refresh {
         let edge = edge.clone();
         let name = &edge.role.name;
         self.check_listed(name, bytes)?;
-        let new: Signed<Targets> = parse(name, bytes, self.model.as_ref())?;
-        check_threshold(name, &new, &edge.role.keys, &edge.keys)?;
-        self.check_version(name, &new)?;
-        check_expiry(name, &new, self.now)?;
+        let new = Delegated::check(parse(name, bytes, self.model.as_ref())?, edge.clone())?;
+        self.check_version(name, &new.file)?;
+        check_expiry(name, &new.file, self.now)?;
         self.delegated.insert(name.clone(), new);
         self.enter(name);
         let gone_on = self.advance();
@@ -307,12 +316,13 @@ impl Refresh {
     fn enter(&mut self, name: &str) {
         let (Some(walk), Some(role)) = (&mut self.walk, self.delegated.get(name)) else { return };
         // Only the role `support` may deliver a declaration.
-        let may = self.model.is_none() || walk.path != DECLARATION_PATH || name == SUPPORT_ROLE;
-        if may && role.signed.targets.contains_key(&walk.path) {
-            self.found.insert(walk.path.clone(), name.to_string());
+        let may = |path: &str| self.model.is_none() || path != DECLARATION_PATH || name == SUPPORT_ROLE;
+        let vouches = |path: &&String| may(path) && role.file.signed.targets.contains_key(*path);
+        if let Some(path) = walk.path.as_ref().filter(vouches) {
+            self.found.insert(path.clone(), name.to_string());
             self.walk = None;
         } else {
-            walk.descend(role.signed.delegations.as_ref());
+            walk.descend(role.file.signed.delegations.as_ref());
         }
     }
 
@@ -335,19 +345,23 @@ impl Refresh {
                 self.stage = Stage::Delegated(edge);
                 return self.use_held();
             };
-            // A role that another one delegates to as well: this delegator's keys must hold too.
-            check_threshold(&edge.role.name, role, &edge.role.keys, &edge.keys)?;
+            role.check_also(&edge)?;
             self.enter(&edge.role.name);
         }
     }
 
-    /// Starts the search for the next path; `false` if there is none left.
+    /// Starts the search for the next path, or for every role; `false` if there is none left.
     fn next_path(&mut self) -> bool {
-        let (Some(path), Some(targets)) = (self.paths.pop_front(), &self.targets) else { return false };
+        let Some(targets) = &self.targets else { return false };
+        let Some(path) = self.paths.pop_front() else {
+            let delegations = targets.signed.delegations.as_ref();
+            self.walk = core::mem::take(&mut self.every_role).then(|| Walk::new(None, delegations));
+            return self.walk.is_some();
+        };
         if (self.model.is_none() || path != DECLARATION_PATH) && targets.signed.targets.contains_key(&path) {
             self.found.insert(path, "targets".to_string());
         } else {
-            self.walk = Some(Walk::new(path, targets.signed.delegations.as_ref()));
+            self.walk = Some(Walk::new(Some(path), targets.signed.delegations.as_ref()));
         }
         true
     }
@@ -453,7 +467,7 @@ fn parse<T: Role>(role: &str, bytes: &[u8], model: Option<&Model>) -> Result<Sig
     }
 }
 
-fn check_threshold<T: Role>(
+pub(super) fn check_threshold<T: Role>(
     role: &str,
     file: &Signed<T>,
     keys: &RoleKeys,
