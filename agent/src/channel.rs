@@ -26,7 +26,11 @@ pub(crate) enum Request {
     /// What is so? [`Reply::Status`].
     Status,
     /// Start the TUF workflow. [`Reply::Want`].
-    Refresh,
+    Refresh {
+        /// The release that the server assigns: older ones stand in the archive only.
+        #[serde(default)]
+        release: Option<Version>,
+    },
     /// Body: the metadata file last wanted, if `present`. [`Reply::Want`].
     Metadata {
         /// Whether the repository has the file.

@@ -109,9 +109,10 @@ impl Error {
 
 impl Fetch<'_> {
     /// Brings the metadata files that the installer wants, until it wants no more.
-    pub(crate) fn refresh(&mut self) -> Result<(), Error> {
+    pub(crate) fn refresh(&mut self, offered: &Offered) -> Result<(), Error> {
         const WHAT: &str = "refresh the metadata";
-        let mut reply = self.ask(WHAT, &Request::Refresh, &[])?;
+        let release = if let Offered::Release(version) = offered { Some(version.clone()) } else { None };
+        let mut reply = self.ask(WHAT, &Request::Refresh { release }, &[])?;
         for _ in 0..limits::METADATA_FILES_MAX {
             let Reply::Want { want } = reply else { return Err(unexpected(WHAT)) };
             let Some(want) = want else { return Ok(()) };

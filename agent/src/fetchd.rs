@@ -285,7 +285,7 @@ impl<'a> Fetchd<'a> {
     ) -> Result<Outcome, Failure> {
         let (model, clock) = (&status.model, self.clock.clone());
         let mut fetch = Fetch { http, installer, model, clock: &clock, pause: self.pause };
-        fetch.refresh()?;
+        fetch.refresh(&offered)?;
         match fetch.declaration() {
             Ok(false) => {}
             Ok(true) => self.learn(fetch.installer.status()?),

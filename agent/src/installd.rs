@@ -252,7 +252,7 @@ impl Core {
             return Err(refusal::Error::NotAllowed);
         }
         let done = |task| Ok((Reply::Done, task));
-        if matches!(request, Request::Refresh) {
+        if matches!(request, Request::Refresh { .. }) {
             self.leader = number;
             self.session = Session::default();
         }

@@ -42,6 +42,16 @@ pub(crate) struct Run {
 }
 
 impl Run {
+    /// Looks for one more file on the way.
+    pub(crate) fn look_for(&mut self, path: &str) -> Result<(), Error> {
+        Ok(self.refresh.look_for(path)?)
+    }
+
+    /// Brings every delegated role.
+    pub(crate) fn with_every_role(self) -> Self {
+        Self { refresh: self.refresh.with_every_role(), ..self }
+    }
+
     /// The file to bring next.
     pub(crate) fn want(&self) -> Option<Want> {
         self.refresh.want()

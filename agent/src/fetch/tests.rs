@@ -251,7 +251,7 @@ fn a_refresh_brings_what_is_wanted_and_says_what_is_absent() {
             want: Some(WantedFile { file: file.into(), bytes_max: 10, may_be_absent }),
         };
         match request {
-            Request::Refresh => want("2.root.json", true),
+            Request::Refresh { .. } => want("2.root.json", true),
             Request::Metadata { present: false } => want("timestamp.json", false),
             Request::Metadata { present: true } => {
                 brought.lock().unwrap().push(body);
@@ -260,7 +260,7 @@ fn a_refresh_brings_what_is_wanted_and_says_what_is_absent() {
             other => panic!("{other:?}"),
         }
     });
-    with(&server, installer, |fetch| fetch.refresh()).unwrap();
+    with(&server, installer, |fetch| fetch.refresh(&Offered::Nothing)).unwrap();
     assert_eq!(*seen.lock().unwrap(), [b"stamp"]);
     assert_eq!((server.requests().len(), server.connections()), (2, 1));
 }
@@ -282,7 +282,7 @@ fn a_file_that_must_be_there_and_one_that_is_too_long_are_named() {
         let installer = installer(move |_, _| Reply::Want {
             want: Some(WantedFile { file: file.into(), bytes_max: 10, may_be_absent: false }),
         });
-        let error = with(&server, installer, |fetch| fetch.refresh()).unwrap_err();
+        let error = with(&server, installer, |fetch| fetch.refresh(&Offered::Nothing)).unwrap_err();
         assert_eq!(Chain(&error).to_string(), text);
     }
 }
@@ -293,7 +293,7 @@ fn an_installer_that_never_has_enough_is_stopped() {
     let installer = installer(|_, _| Reply::Want {
         want: Some(WantedFile { file: "timestamp.json".into(), bytes_max: 10, may_be_absent: false }),
     });
-    let error = with(&server, installer, |fetch| fetch.refresh()).unwrap_err();
+    let error = with(&server, installer, |fetch| fetch.refresh(&Offered::Nothing)).unwrap_err();
     assert!(matches!(error, Error::Endless { .. }), "{error:?}");
 }
 

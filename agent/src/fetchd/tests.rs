@@ -97,7 +97,7 @@ fn usual(request: &Request) -> Reply {
     match request {
         Request::Status => Reply::Status(Box::new(status())),
         Request::Events => Reply::Events { events: Vec::new() },
-        Request::Refresh => want(Some(("2.root.json", true))),
+        Request::Refresh { .. } => want(Some(("2.root.json", true))),
         Request::Metadata { present: false } => want(Some(("timestamp.json", false))),
         Request::Metadata { present: true } => want(None),
         Request::Declaration | Request::Choose { .. } => Reply::Target { target: None },
@@ -174,7 +174,7 @@ fn answers_that_are_endless_torn_or_500_harm_nothing() {
     for (server, text) in [(endless, "has more than 65536 bytes"), (torn, "broke off after 1 bytes")] {
         let world = World::new(server);
         world.install(|request| match request {
-            Request::Refresh => Some(want(None)),
+            Request::Refresh { .. } => Some(want(None)),
             _ => None,
         });
         let error = failure(&mut world.fetchd());

@@ -62,7 +62,7 @@ impl Session {
     /// Answers the connection that leads.
     pub(super) fn answer(&mut self, device: &mut Device, request: Request, body: &[u8]) -> Answer {
         match request {
-            Request::Refresh => self.start(device),
+            Request::Refresh { release } => self.start(device, release.as_ref()),
             Request::Metadata { present } => self.metadata(device, present.then_some(body)),
             Request::Declaration => self.declaration(device),
             Request::DeclarationBytes => self.declaration_bytes(device, body),
@@ -90,9 +90,14 @@ impl Session {
         Some((sizes().take(*at).sum::<u64>() + writer.image_bytes(), sizes().sum()))
     }
 
-    fn start(&mut self, device: &mut Device) -> Answer {
+    fn start(&mut self, device: &mut Device, release: Option<&Version>) -> Answer {
         device.reading()?;
-        self.refresh = Some(device.keeper.start(device.floor)?);
+        let mut refresh = device.keeper.start(device.floor)?;
+        if let Some(version) = release {
+            refresh.look_for(&release::manifest_path(version))?;
+        }
+        // Where the newest release failed, an older one may be the next to take.
+        self.refresh = Some(if device.denied().is_empty() { refresh } else { refresh.with_every_role() });
         self.want(device)
     }
 
@@ -360,10 +365,9 @@ fn wanted(set: &TrustedSet, path: &str) -> Result<WantedFile, Error> {
 
 /// Every release that is signed.
 fn candidates(set: &TrustedSet) -> Vec<Candidate> {
-    let targets = set.targets().targets.iter();
-    let candidates = targets.filter_map(|(path, target)| {
+    let candidates = set.listed().into_iter().filter_map(|(path, target)| {
         let summary = Summary::of(target)?;
-        let named = *path == release::manifest_path(&summary.version);
+        let named = path == release::manifest_path(&summary.version);
         named.then_some(Candidate { summary, digest: target.hashes.sha256? })
     });
     candidates.collect()

@@ -1,9 +1,11 @@
 //! A real installer on a real socket with real files; the test plays `fetchd` and the board.
 
+mod archive;
 mod board;
 mod clocks;
 mod repository;
 mod rollback;
+mod state;
 
 use std::fs;
 use std::time::Duration;
@@ -267,7 +269,7 @@ fn a_shortened_promise_is_refused_with_evidence_and_updates_go_on() {
     fetchd.refresh(&repository);
     fetchd.declare(&repository);
     assert_eq!(boot.status().declaration.unwrap().ends.to_string(), "2035-12-31");
-    assert_eq!(board.files("state/install/promise").len(), 6);
+    assert_eq!(board.files("state/install/promise").len(), 7);
 }
 
 #[test]
@@ -313,7 +315,9 @@ fn a_device_whose_state_is_corrupt_still_updates() {
     let (board, repository) = begin();
     board.update_and_restart(&repository, "1.1.0");
     for name in ["journal", "history", "events", "floor", "trusted/root", "trusted/timestamp"] {
-        fs::write(board.path(&format!("state/install/{name}.json")), b"\0\0garbage").unwrap();
+        for name in [format!("{name}.json"), format!("{name}.copy.json")] {
+            fs::write(board.path("state/install").join(name), b"\0\0garbage").unwrap();
+        }
     }
     assert_eq!(board.boot_step(), "B");
     let boot = board.boot();

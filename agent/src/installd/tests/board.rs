@@ -215,11 +215,24 @@ impl Client {
     }
 
     pub(super) fn try_refresh(&mut self, repository: &Repository) -> Result<(), Refused> {
-        let mut reply = self.ask(Request::Refresh, &[]);
+        self.try_refresh_for(repository, None).map(drop)
+    }
+
+    /// Refreshes for a release that the server assigns; says which files were wanted.
+    pub(super) fn try_refresh_for(
+        &mut self,
+        repository: &Repository,
+        release: Option<&str>,
+    ) -> Result<Vec<String>, Refused> {
+        let release = release.map(|version| version.parse().unwrap());
+        let (mut reply, mut wanted) = (self.ask(Request::Refresh { release }, &[]), Vec::new());
         loop {
+            if let Reply::Want { want: Some(want) } = &reply {
+                wanted.push(want.file.clone());
+            }
             let file = match reply {
                 Reply::Want { want: Some(want) } => repository.files.get(&format!("metadata/{}", want.file)),
-                Reply::Want { want: None } => return Ok(()),
+                Reply::Want { want: None } => return Ok(wanted),
                 Reply::Refused { reason, retry } => return Err((reason, retry)),
                 other => panic!("{other:?}"),
             };

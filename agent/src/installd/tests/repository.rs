@@ -30,6 +30,7 @@ pub(super) struct Repository {
     frames: BTreeMap<String, Vec<Vec<u8>>>,
     targets: BTreeMap<String, Target>,
     support: BTreeMap<String, Target>,
+    archive: BTreeMap<String, Target>,
     /// Of everything but the root.
     pub(super) version: u64,
     sequence: u64,
@@ -66,6 +67,7 @@ impl Repository {
             frames: BTreeMap::new(),
             targets: BTreeMap::new(),
             support: BTreeMap::new(),
+            archive: BTreeMap::new(),
             version: 0,
             sequence: 0,
             root_version: 0,
@@ -186,12 +188,20 @@ impl Repository {
         self.publish();
     }
 
+    /// Moves a release out of the device's sight.
+    pub(super) fn archive(&mut self, version: &str) {
+        let of_release = |path: &String, _: &mut Target| path.starts_with(&format!("releases/{version}/"));
+        self.archive.extend(self.targets.extract_if(.., of_release));
+        self.publish();
+    }
+
     pub(super) fn publish(&mut self) {
         self.version += 1;
         let version = self.version;
-        let role = DelegatedRole::terminating("support", role_keys(5), &["support/*"]);
-        let keys = [(key(5).public().id(), key(5).public())].into();
-        let delegations = Some(Delegations::to(keys, vec![role]));
+        let support = DelegatedRole::terminating("support", role_keys(5), &["support/*"]);
+        let archive = DelegatedRole::terminating("archive", role_keys(2), &["releases/*/*"]);
+        let keys = [2, 5].map(|role| (key(role).public().id(), key(role).public())).into();
+        let delegations = Some(Delegations::to(keys, vec![support, archive]));
         let list = |targets: &BTreeMap<String, Target>, delegations| Targets {
             head: self.head::<Targets>(version),
             targets: targets.clone(),
@@ -200,7 +210,8 @@ impl Repository {
         };
         let targets = sign(&list(&self.targets, delegations), &[key(2)]).unwrap();
         let support = sign(&list(&self.support, None), &[key(5)]).unwrap();
-        let meta = [("targets.json", &targets), ("support.json", &support)];
+        let archive = sign(&list(&self.archive, None), &[key(2)]).unwrap();
+        let meta = [("targets.json", &targets), ("support.json", &support), ("archive.json", &archive)];
         let meta = meta.map(|(name, bytes)| (name.to_owned(), MetaFile::of(version, bytes))).into();
         let snapshot = Snapshot { head: self.head::<Snapshot>(version), meta, extra: BTreeMap::new() };
         let snapshot = sign(&snapshot, &[key(3)]).unwrap();
@@ -210,7 +221,8 @@ impl Repository {
             meta: [("snapshot.json".into(), MetaFile::of(version, &snapshot))].into(),
             extra: BTreeMap::new(),
         };
-        for (name, bytes) in [("targets", targets), ("support", support), ("snapshot", snapshot)] {
+        let files = [("targets", targets), ("support", support), ("archive", archive), ("snapshot", snapshot)];
+        for (name, bytes) in files {
             self.store(&format!("metadata/{version}.{name}.json"), bytes);
         }
         self.store("metadata/timestamp.json", sign(&timestamp, &[key(self.timestamp_key)]).unwrap());
