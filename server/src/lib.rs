@@ -10,6 +10,7 @@ pub mod check;
 pub mod clock;
 pub mod config;
 pub mod disk;
+pub mod doctor;
 pub mod error;
 pub mod folders;
 pub mod frames;
