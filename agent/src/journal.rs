@@ -1,7 +1,7 @@
-//! What `installd` remembers: each a versioned file that is replaced whole.
+//! What `installd` remembers: each a versioned file that is replaced whole, and a copy of it.
 //!
-//! The journal may be lost at any time: then the bootloader alone says what runs, no update is
-//! under way, and the device still updates.
+//! The journal may be lost at any time, copy and all: then the bootloader alone says what runs, no
+//! update is under way, and the device still updates.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
@@ -146,7 +146,7 @@ impl Store {
 
     /// Reads the journal; idle if there is none, or none that can be read.
     pub(crate) fn journal(&self) -> Result<Journal, disk::Error> {
-        let found = disk::load_state::<Journal>(&self.path("journal.json"))?.found();
+        let found = twin::load_state::<Journal>(&self.path("journal.json"))?;
         // Any state but idle is about an update.
         let found = found.filter(|journal| journal.state == State::Idle || journal.update.is_some());
         Ok(found.unwrap_or(Journal { state: State::Idle, update: None }))
@@ -154,27 +154,27 @@ impl Store {
 
     /// Writes the journal.
     pub(crate) fn keep_journal(&self, journal: &Journal) -> Result<(), disk::Error> {
-        disk::store_state(&self.path("journal.json"), journal)
+        twin::store_state(&self.path("journal.json"), journal)
     }
 
     /// Reads the history; an empty one if there is none.
     pub(crate) fn history(&self) -> Result<History, disk::Error> {
-        Ok(disk::load_state(&self.path("history.json"))?.found().unwrap_or_default())
+        Ok(twin::load_state(&self.path("history.json"))?.unwrap_or_default())
     }
 
     /// Writes the history.
     pub(crate) fn keep_history(&self, history: &History) -> Result<(), disk::Error> {
-        disk::store_state(&self.path("history.json"), history)
+        twin::store_state(&self.path("history.json"), history)
     }
 
     /// Reads the events; none if there is no file.
     pub(crate) fn events(&self) -> Result<Events, disk::Error> {
-        Ok(disk::load_state(&self.path("events.json"))?.found().unwrap_or_default())
+        Ok(twin::load_state(&self.path("events.json"))?.unwrap_or_default())
     }
 
     /// Writes the events.
     pub(crate) fn keep_events(&self, events: &Events) -> Result<(), disk::Error> {
-        disk::store_state(&self.path("events.json"), events)
+        twin::store_state(&self.path("events.json"), events)
     }
 
     /// Reads the floor of the time; 1970 if there is none.
@@ -304,6 +304,35 @@ mod tests {
         let ended = Journal { state: State::Ended { ended: Outcome::FellBack }, ..sample() };
         store.keep_journal(&ended).unwrap();
         assert_eq!(store.journal().unwrap(), ended);
+    }
+
+    /// History and events as an agent without copies left them.
+    const HISTORY: &str = concat!(
+        r#"{"version":1,"slots":{"A":{"version":"1.0.0"}},"#,
+        r#""denied":["ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"],"last_update":null}"#
+    );
+    const EVENTS: &str = concat!(
+        r#"{"version":1,"last":1,"last_update":null,"causes":["expired"],"waiting":[{"number":1,"#,
+        r#""at":"1970-01-01T00:00:00Z","clock":"unproven","event":{"event":"refused","reason":"x"}}]}"#
+    );
+
+    #[test]
+    fn what_an_agent_without_copies_wrote_is_read_and_then_outlives_any_damage() {
+        let (dir, store) = store();
+        for (name, text) in [("journal", SAMPLE), ("history", HISTORY), ("events", EVENTS)] {
+            std::fs::write(dir.path().join(format!("{name}.json")), text).unwrap();
+        }
+        let (history, events) = (store.history().unwrap(), store.events().unwrap());
+        assert_eq!(history.denied, [Digest::of(b"abc")]);
+        assert_eq!(events.waiting().len(), 1);
+        store.keep_journal(&store.journal().unwrap()).unwrap();
+        store.keep_history(&history).unwrap();
+        store.keep_events(&events).unwrap();
+        for name in ["journal", "history", "events"] {
+            std::fs::write(dir.path().join(format!("{name}.json")), "").unwrap();
+        }
+        assert_eq!(store.journal().unwrap(), sample());
+        assert_eq!((store.history().unwrap(), store.events().unwrap()), (history, events));
     }
 
     #[test]

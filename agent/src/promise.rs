@@ -1,8 +1,9 @@
 //! The support declaration that this device holds its maker to.
 //!
 //! Held is the best declaration that was ever verified, with the metadata that vouches for it:
-//! one folder for each, named by sequence and digest, its declaration written last. One that
-//! breaks the promise is refused, and both texts are kept as evidence.
+//! one folder for each, named by sequence and digest, its declaration written last and twice, so
+//! that no torn file forgets a promise. One that breaks the promise is refused, and both texts are
+//! kept as evidence.
 
 use std::path::{Path, PathBuf};
 
@@ -16,7 +17,7 @@ use tenure_proto::trust::{TargetFile as _, Verified};
 use crate::channel::RefusedDeclaration;
 use crate::disk;
 
-const TEXT: &str = "declaration.json";
+const TEXTS: [&str; 2] = ["declaration.copy.json", "declaration.json"];
 const REFUSAL: &str = "refusal.json";
 
 /// The keeper of the promise.
@@ -166,18 +167,32 @@ fn write_texts(folder: &Path, offered: &Offered<'_>) -> Result<(), disk::Error> 
     for (name, bytes) in &offered.vouchers {
         disk::replace(&folder.join(name), bytes)?;
     }
-    disk::replace(&folder.join(TEXT), offered.text)
+    TEXTS.iter().try_for_each(|name| disk::replace(&folder.join(name), offered.text))
 }
 
+/// Reads the declaration from the text that is whole, and mends the other one.
 fn read_held(folder: &Path) -> Result<Option<Held>, disk::Error> {
-    let Some(text) = disk::read_bounded(&folder.join(TEXT), limits::DECLARATION_BYTES_MAX)? else { return Ok(None) };
+    let texts = TEXTS.map(|name| read_whole(&folder.join(name), folder));
+    let Some((text, digest, declaration)) = texts.iter().flatten().next().cloned() else { return Ok(None) };
+    for (name, _) in TEXTS.iter().zip(&texts).filter(|(_, text)| text.is_none()) {
+        disk::replace(&folder.join(name), &text)?;
+    }
+    Ok(Some(Held { declaration, digest, folder: folder.into() }))
+}
+
+/// A text with the digest that its folder is named by, and what it says.
+fn read_whole(path: &Path, folder: &Path) -> Option<(Vec<u8>, Digest, Declaration)> {
+    let text = disk::read_bounded(path, limits::DECLARATION_BYTES_MAX).unwrap_or_else(|error| {
+        tracing::error!(%error, "a held declaration cannot be read");
+        None
+    })?;
     let digest = Digest::of(&text);
     let named = folder.file_name().is_some_and(|name| name.to_string_lossy().ends_with(&digest.to_string()));
     let declaration = Declaration::parse(&text).ok().filter(|_| named);
     if declaration.is_none() {
-        tracing::error!(folder = %folder.display(), "a held declaration is damaged");
+        tracing::error!(path = %path.display(), "a held declaration is damaged");
     }
-    Ok(declaration.map(|declaration| Held { declaration, digest, folder: folder.into() }))
+    Some((text, digest, declaration?))
 }
 
 fn better(a: Option<Held>, b: Option<Held>) -> Option<Held> {

@@ -2,6 +2,9 @@
 //!
 //! Both copies are written, one after the other, each as a whole. The one with the higher sequence
 //! counts, so that after a cut between the two the content is that of before or of after.
+//!
+//! A state file that has one copy of this kind beside it stays as it is itself: an agent that knows
+//! nothing of copies wrote it before an update, and reads it again after a fall-back.
 
 use std::path::{Path, PathBuf};
 
@@ -10,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use tenure_proto::digest::Digest;
 use tenure_proto::limits;
 
-use crate::disk;
+use crate::disk::{self, Loaded};
 
 /// One copy: a line with the SHA-256 of the rest, and the rest.
 #[derive(Deserialize, Serialize)]
@@ -31,17 +34,41 @@ pub(crate) fn load<T: DeserializeOwned>(path: &Path) -> Option<T> {
 /// Writes both copies.
 pub(crate) fn store<T: DeserializeOwned + Serialize>(path: &Path, content: &T) -> Result<(), disk::Error> {
     let sequence = newest::<T>(path).map_or(0, |copy| copy.sequence) + 1;
-    let text = serde_json::to_vec(&Copy { version: VERSION, sequence, content });
-    let text = text.map_err(|source| disk::Error::Encode { path: path.into(), source })?;
-    let bytes = [Digest::of(&text).to_string().as_bytes(), b"\n", &text].concat();
-    for copy in copies(path) {
-        disk::replace_with_mode(&copy, &bytes, 0o600)?;
+    copies(path).iter().try_for_each(|copy| write(copy, sequence, content))
+}
+
+/// Reads a state file; if it is torn, emptied or gone, its copy.
+pub(crate) fn load_state<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, disk::Error> {
+    match disk::load_state(path) {
+        Ok(Loaded::Found(content)) => Ok(Some(content)),
+        damaged => match read(&copy_of(path)) {
+            Some(copy) => {
+                tracing::error!(path = %path.display(), "a state file is damaged, its copy counts");
+                Ok(Some(copy.content))
+            }
+            None => damaged.map(Loaded::found),
+        },
     }
-    Ok(())
+}
+
+/// Writes a state file, and then its copy.
+pub(crate) fn store_state<T: Serialize>(path: &Path, content: &T) -> Result<(), disk::Error> {
+    disk::store_state(path, content)?;
+    write(&copy_of(path), 0, content)
 }
 
 fn copies(path: &Path) -> [PathBuf; 2] {
-    [path.to_owned(), path.with_extension("copy.json")]
+    [path.to_owned(), copy_of(path)]
+}
+
+fn copy_of(path: &Path) -> PathBuf {
+    path.with_extension("copy.json")
+}
+
+fn write<T: Serialize>(path: &Path, sequence: u64, content: &T) -> Result<(), disk::Error> {
+    let text = serde_json::to_vec(&Copy { version: VERSION, sequence, content });
+    let text = text.map_err(|source| disk::Error::Encode { path: path.into(), source })?;
+    disk::replace_with_mode(path, &[Digest::of(&text).to_string().as_bytes(), b"\n", &text].concat(), 0o600)
 }
 
 fn newest<T: DeserializeOwned>(path: &Path) -> Option<Copy<T>> {
@@ -96,6 +123,29 @@ mod tests {
         std::fs::write(&path, "").unwrap();
         std::fs::remove_file(path.with_extension("copy.json")).unwrap();
         assert_eq!(load::<Content>(&path), None);
+    }
+
+    #[test]
+    fn a_state_file_that_is_damaged_or_gone_has_its_copy() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.json");
+        assert_eq!(load_state::<Content>(&path).unwrap(), None);
+        store_state(&path, &Content { a: 1 }).unwrap();
+        for damage in [Some(&b""[..]), Some(b"{\"version\":1,\"a"), Some(&[0; 20]), None] {
+            store_state(&path, &Content { a: 2 }).unwrap();
+            match damage {
+                Some(damage) => std::fs::write(&path, damage).unwrap(),
+                None => std::fs::remove_file(&path).unwrap(),
+            }
+            for _ in 0..2 {
+                assert_eq!(load_state(&path).unwrap(), Some(Content { a: 2 }), "{damage:?}");
+            }
+        }
+        std::fs::write(copy_of(&path), b"").unwrap();
+        assert_eq!(load_state::<Content>(&path).unwrap(), None, "it was moved aside");
+        store_state(&path, &Content { a: 3 }).unwrap();
+        std::fs::write(copy_of(&path), b"").unwrap();
+        assert_eq!(load_state(&path).unwrap(), Some(Content { a: 3 }));
     }
 
     #[test]

@@ -132,8 +132,10 @@ fn corrupt_state_files_are_moved_aside_and_the_device_still_updates() -> Result<
     let (stage, _files, mut board) = set("state")?;
     board.shut_down()?;
     let install = board.path("state/install");
-    for name in ["journal.json", "history.json", "events.json", "floor.json"] {
-        fs::write(install.join(name), b"{\"version\":1,\"sta\0\0\0\0").context("cannot corrupt a file")?;
+    for name in ["journal", "history", "events", "floor"] {
+        for name in [format!("{name}.json"), format!("{name}.copy.json")] {
+            fs::write(install.join(name), b"{\"version\":1,\"sta\0\0\0\0").context("cannot corrupt a file")?;
+        }
     }
     fs::write(board.path("state/fetch/notices.json"), b"\xff\xfe")?;
     board.power_on()?;
