@@ -16,7 +16,7 @@ use crate::collect::reports;
 use crate::error::ApiError;
 use crate::publish::{commit, models, upload};
 use crate::serve::{check_in, enrolment, files};
-use crate::show::{api, devices, entry, health, problems_as_pages, public};
+use crate::show::{api, devices, entry, health, models as known, problems_as_pages, public};
 
 /// The longest form.
 const FORM_BYTES_MAX: usize = 16 * 1024;
@@ -75,6 +75,8 @@ fn operator_pages(app: &Handle) -> Router<Handle> {
     Router::new()
         .route("/devices", get(devices::devices))
         .route("/devices/{id}/{decision}", post(admit::decide_by_button))
+        .route("/models", get(known::models))
+        .route("/models/{model}", get(known::model))
         .route("/logout", post(entry::logout))
         .route_layer(from_fn_with_state(app.clone(), require_session))
 }
@@ -83,6 +85,7 @@ fn operator_pages(app: &Handle) -> Router<Handle> {
 fn operator_api(app: &Handle) -> Router<Handle> {
     Router::new()
         .route("/api/v1/models/{model}", put(models::put))
+        .route("/api/v1/models/{model}/doctor", get(known::doctor))
         .route("/api/v1/models/{model}/publications", post(upload::start))
         .route("/api/v1/publications/{id}/metadata/{file}", put(upload::metadata))
         .route("/api/v1/publications/{id}/targets/{*path}", head(upload::has_target).put(upload::target))

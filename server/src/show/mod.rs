@@ -4,6 +4,7 @@ pub(crate) mod api;
 pub(crate) mod devices;
 pub(crate) mod entry;
 pub(crate) mod health;
+pub(crate) mod models;
 pub(crate) mod public;
 mod words;
 

@@ -1,6 +1,7 @@
 //! The server as a whole: real sockets, real SQLite files, real signatures.
 
 mod devices;
+mod doctor;
 mod entry;
 mod maker;
 mod publications;
