@@ -28,7 +28,7 @@ pub enum Error {
     #[error("cannot draw randomness for a key")]
     Random(#[source] getrandom::Error),
     /// A file that does not open or read.
-    #[error("cannot read key {}", path.display())]
+    #[error("cannot read {}", path.display())]
     Read {
         /// The file.
         path: PathBuf,
@@ -36,8 +36,8 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
-    /// Others may read the key.
-    #[error("key {} can be read by others (mode {mode:03o}); run: chmod 600 {}", path.display(), path.display())]
+    /// Others may read the key or the passphrase.
+    #[error("{} can be read by others (mode {mode:03o}); run: chmod 600 {}", path.display(), path.display())]
     Exposed {
         /// The file.
         path: PathBuf,
@@ -164,6 +164,12 @@ pub fn files(dir: &Path) -> Vec<PathBuf> {
     let mut paths: Vec<_> = entries.filter(|path| path.extension().is_some_and(|end| end == "pem")).collect();
     paths.sort_unstable();
     paths
+}
+
+/// Writes `key` to `path` as [`replace`] does, and its public half beside it; the answer is where.
+pub fn replace_pair(path: &Path, key: &SigningKey, passphrase: Option<&Passphrase>) -> Result<PathBuf, Error> {
+    replace(path, key, passphrase)?;
+    write_public_beside(path, &key.public())
 }
 
 /// The public half that lies beside a private key file: `root-1.pub` beside `root-1.pem`.

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tenure_proto::key::{KeyId, PublicKey, RoleKeys, SigningKey};
+use tenure_proto::key::{KeyId, PublicKey, RoleKeys, Scheme, SigningKey};
 use tenure_proto::metadata::{
     self, DelegatedRole, Delegations, Error, Head, MetaFile, Role, Root, RootRoles, Signed, Snapshot, Target, Targets,
     Timestamp,
@@ -125,6 +125,14 @@ pub enum RuleBroken {
         /// How many must sign.
         threshold: u32,
     },
+    /// A key that makes what devices fetch with every poll larger than it has to be.
+    #[error("{role} has a key of scheme {scheme:?}, and the keys that a server holds are ed25519")]
+    Online {
+        /// Which role.
+        role: &'static str,
+        /// What the key is.
+        scheme: String,
+    },
 }
 
 /// The rule of a role: a threshold that can be met, and that neither the classical nor the
@@ -134,7 +142,7 @@ pub fn check_role(role: &'static str, keys: &[PublicKey], threshold: u32) -> Res
     if needed == 0 || needed > keys.len() {
         return Err(RuleBroken::Threshold { role, threshold, keys: keys.len() });
     }
-    let is_post_quantum = |key: &&PublicKey| key.scheme().is_some_and(tenure_proto::key::Scheme::is_post_quantum);
+    let is_post_quantum = |key: &&PublicKey| key.scheme().is_some_and(Scheme::is_post_quantum);
     let post_quantum = keys.iter().filter(is_post_quantum).count();
     let classical = keys.len() - post_quantum;
     if classical > 0 && post_quantum > 0 && needed <= classical.max(post_quantum) {
@@ -143,9 +151,15 @@ pub fn check_role(role: &'static str, keys: &[PublicKey], threshold: u32) -> Res
     Ok(())
 }
 
-/// Checks every role of a root against the rule.
+/// Checks every role of a root against the rule, and that its online keys are Ed25519: a poll of a
+/// device stays small, and whoever breaks them can delay, and nothing more.
 pub fn check_root(root: &Root) -> Result<(), RuleBroken> {
     let TopLevel { root, targets, snapshot, timestamp } = TopLevel::of(root);
+    for (name, role) in [("snapshot", &snapshot), ("timestamp", &timestamp)] {
+        if let Some(key) = role.keys.iter().find(|key| key.scheme() != Some(Scheme::Ed25519)) {
+            return Err(RuleBroken::Online { role: name, scheme: key.scheme.clone() });
+        }
+    }
     let roles = [("root", root), ("targets", targets), ("snapshot", snapshot), ("timestamp", timestamp)];
     roles.iter().try_for_each(|(name, role)| check_role(name, &role.keys, role.threshold))
 }

@@ -144,11 +144,15 @@ mod tests {
             "--targets-threshold",
             "2",
         ];
-        let role = |role, keys, threshold| json!({"role": role, "keys": keys, "threshold": threshold});
+        let role =
+            |role, keys, threshold| json!({"role": role, "keys": keys, "post_quantum": 0, "threshold": threshold});
         let roles = [role("root", 3, 2), role("targets", 2, 2), role("support", 2, 1)];
         assert_eq!(
             maker.json(&init),
-            json!({"manufacturer": "ACME Ltd", "contact": "mailto:psirt@acme.example", "roles": roles})
+            json!({
+                "manufacturer": "ACME Ltd", "contact": "mailto:psirt@acme.example", "roles": roles,
+                "encrypted": false, "root_bytes": {"least": 2592, "most": 2806},
+            })
         );
 
         let root = maker.path("models/acme-gw1/root.json").display().to_string();
@@ -356,7 +360,8 @@ mod tests {
         maker.ok(&["init", "--manufacturer", "ACME Ltd", "--contact", "https://acme.example/security"]);
         let again = files(&maker.path("keys"));
         assert_eq!(again.len(), keys.len());
-        assert_eq!(keys.iter().filter(|(path, bytes)| again.get(*path) == Some(*bytes)).count(), keys.len() - 1);
+        // The lost key and its public half are others now.
+        assert_eq!(keys.iter().filter(|(path, bytes)| again.get(*path) == Some(*bytes)).count(), keys.len() - 2);
 
         std::fs::remove_file(maker.repo().join("metadata/timestamp.json")).unwrap();
         std::fs::remove_file(maker.path("models/acme-gw1/root.json")).unwrap();

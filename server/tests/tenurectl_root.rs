@@ -1,34 +1,16 @@
 //! Root ceremonies as key holders run them: the real binary, a folder for each holder.
 
 #[cfg(test)]
+mod ctl;
+
+#[cfg(test)]
 mod tests {
     use std::path::{Path, PathBuf};
-    use std::process::Command;
 
     use serde_json::{Value, json};
     use tenure_server::disk::{PUBLIC, replace};
 
-    fn run(dir: &Path, args: &[&str]) -> (i32, String, String) {
-        let output = Command::new(env!("CARGO_BIN_EXE_tenurectl")).arg("--dir").arg(dir).args(args).output().unwrap();
-        let text = |bytes| String::from_utf8(bytes).unwrap();
-        (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
-    }
-
-    fn ok(dir: &Path, args: &[&str]) -> String {
-        let (code, out, err) = run(dir, args);
-        assert_eq!(code, 0, "{args:?}: {err}");
-        out
-    }
-
-    fn refused(dir: &Path, args: &[&str]) -> String {
-        let (code, out, err) = run(dir, args);
-        assert_eq!(code, 1, "{args:?}: {out} {err}");
-        err
-    }
-
-    fn json_of(dir: &Path, args: &[&str]) -> Value {
-        serde_json::from_str(&ok(dir, &[args, &["--json"]].concat())).unwrap()
-    }
+    use crate::ctl::{json_of, ok, refused};
 
     /// A manufacturer whose three root keys are at three holders, and whose targets and support
     /// keys are in the office.
@@ -269,12 +251,12 @@ mod tests {
     fn a_key_is_made_listed_and_given_a_say() {
         let maker = Maker::new();
         let out = maker.text("stick/targets-3.pem");
-        let made = json_of(maker.dir(), &["key", "generate", "targets", "--scheme", "ed25519", "--out", &out]);
+        let made = json_of(maker.dir(), &["key", "generate", "targets", "--unencrypted", "--out", &out]);
         assert_eq!(made["public"], json!(maker.text("stick/targets-3.pub")));
         assert!(refused(maker.dir(), &["key", "generate", "targets", "--out", &out]).contains("not overwritten"));
-        let quantum = json_of(maker.dir(), &["key", "generate", "root", "--scheme", "ml-dsa-65"]);
+        let quantum = json_of(maker.dir(), &["key", "generate", "root", "--scheme", "ml-dsa-65", "--unencrypted"]);
         assert_eq!(quantum["scheme"], json!("ml-dsa-65/1"));
-        let imported = json_of(maker.dir(), &["key", "import", "targets", &out]);
+        let imported = json_of(maker.dir(), &["key", "import", "targets", &out, "--unencrypted"]);
         assert_eq!(imported["keyid"], made["keyid"]);
         maker.propose(&["--add-key", made["public"].as_str().unwrap(), "--role", "targets"]);
         maker.carry(1);

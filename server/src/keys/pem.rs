@@ -43,7 +43,7 @@ pub(super) fn parse(text: &str, name: &str) -> Result<Stored, Error> {
     }
     PrivateKeyInfoRef::validate_pem_label(label).map_err(|error| shape(pkcs8::Error::Asn1(error.into())))?;
     let info = PrivateKeyInfoRef::try_from(document.as_bytes()).map_err(shape)?;
-    from_info(info).map(Stored::Clear).map_err(shape)
+    from_info(&info).map(Stored::Clear).map_err(shape)
 }
 
 /// Reads a key in the clear from PEM text; `name` says in an error what the text is.
@@ -54,7 +54,7 @@ pub fn from_pem(text: &str, name: &str) -> Result<SigningKey, Error> {
     }
 }
 
-pub(super) fn from_info(info: PrivateKeyInfoRef<'_>) -> pkcs8::Result<SigningKey> {
+pub(super) fn from_info(info: &PrivateKeyInfoRef<'_>) -> pkcs8::Result<SigningKey> {
     let (head, make): (_, fn(&[u8; 32]) -> SigningKey) = match info.algorithm.oid {
         ML_DSA_65 => (ML_DSA_HEAD, SigningKey::ml_dsa_65),
         ED25519 => (ED25519_HEAD, SigningKey::from_seed),
@@ -76,7 +76,7 @@ pub(super) fn to_document(key: &SigningKey) -> pkcs8::Result<SecretDocument> {
     let (oid, head) = if key.scheme() == Scheme::MlDsa65 { (ML_DSA_65, ML_DSA_HEAD) } else { (ED25519, ED25519_HEAD) };
     let seed = Zeroizing::new([&head, key.seed().as_slice()].concat());
     let info = PrivateKeyInfoRef::new(AlgorithmIdentifierRef { oid, parameters: None }, OctetStringRef::new(&seed)?);
-    Ok(SecretDocument::try_from(info)?)
+    SecretDocument::try_from(info)
 }
 
 /// Reads a public key of a scheme that we know from PEM text.

@@ -1,16 +1,19 @@
 //! The commands on one page.
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use tenure_server::clock::Clock;
 
 use crate::folder::{self, Folder};
+use crate::offline::KeyDirs;
+use crate::passphrase::Passphrases;
 use crate::screen::Screen;
 use crate::{
-    Failure, device_accept, device_list, device_refuse, device_token, init, keyring, login, model_add, model_renew,
-    push, release_list, release_publish, root_propose, root_publish, root_sign, support_declare, support_extend,
-    support_show, verify,
+    Failure, device_accept, device_list, device_refuse, device_token, doctor, init, key_list, key_protect, keyring, login,
+    model_add, model_renew, push, release_list, release_publish, root_propose, root_publish, root_sign,
+    support_declare, support_extend, support_show, verify,
 };
 
 const EXAMPLES: &str = "\
@@ -47,6 +50,9 @@ struct SiteArgs {
     /// Where private keys are; may be given more than once [default: DIR/keys]
     #[arg(long, global = true, value_name = "DIR")]
     keys: Vec<PathBuf>,
+    /// The passphrase of private keys is the first line of this file [default: ask at the terminal]
+    #[arg(long, global = true, value_name = "FILE")]
+    passphrase_file: Option<PathBuf>,
     /// Move the clock by this file, for drills: {"`offset_s`": 86400}
     #[arg(long, global = true, value_name = "FILE")]
     clock_file: Option<PathBuf>,
@@ -57,8 +63,8 @@ struct SiteArgs {
 pub(crate) struct Site {
     /// The manufacturer's folder.
     pub(crate) dir: PathBuf,
-    /// Where private keys are; empty for the folder's own.
-    key_dirs: Vec<PathBuf>,
+    /// Where private keys are.
+    pub(crate) key_dirs: KeyDirs,
     /// The clock.
     pub(crate) clock: Clock,
     /// Where answers go.
@@ -68,12 +74,7 @@ pub(crate) struct Site {
 impl Site {
     /// Opens the manufacturer's folder.
     pub(crate) fn folder(&self) -> Result<Folder, folder::Error> {
-        Folder::open(&self.dir, &self.key_dirs)
-    }
-
-    /// Where private keys are, for a command that needs no manufacturer's folder.
-    pub(crate) fn key_dirs(&self) -> Vec<PathBuf> {
-        if self.key_dirs.is_empty() { vec![self.dir.join("keys")] } else { self.key_dirs.clone() }
+        Folder::open(&self.dir, self.key_dirs.clone())
     }
 }
 
@@ -98,6 +99,8 @@ enum Command {
     Root(Root),
     /// Read a repository as a device would
     Verify(verify::Args),
+    /// Say whether all that the promise rests on outlives it: dates, keys, algorithms, server
+    Doctor(doctor::Args),
     /// Log in to a server, or make its first administrator
     Login(login::Args),
     /// Bring what was signed to the server
@@ -132,7 +135,9 @@ enum Key {
     /// Take over a key that was made elsewhere
     Import(keyring::ImportArgs),
     /// List the keys that have a say, and where their private halves are
-    List(keyring::ListArgs),
+    List(key_list::Args),
+    /// Encrypt a private key where it lies, or change its passphrase
+    Protect(key_protect::Args),
 }
 
 #[derive(Debug, Subcommand)]
@@ -167,9 +172,11 @@ enum Device {
 
 impl Cli {
     /// Runs the command.
-    pub(crate) fn run(self, screen: Screen) -> Result<(), Failure> {
-        let SiteArgs { dir, keys, clock_file } = self.site;
-        let site = Site { dir, key_dirs: keys, clock: Clock::new(clock_file), screen };
+    pub(crate) fn run(self, screen: Screen) -> Result<ExitCode, Failure> {
+        let SiteArgs { dir, keys, passphrase_file, clock_file } = self.site;
+        let keys = if keys.is_empty() { vec![dir.join("keys")] } else { keys };
+        let key_dirs = KeyDirs::new(keys, Passphrases::new(passphrase_file));
+        let site = Site { dir, key_dirs, clock: Clock::new(clock_file), screen };
         match self.command {
             Command::Init(args) => init::run(&site, &args)?,
             Command::Model(Model::Add(args)) => model_add::run(&site, &args)?,
@@ -181,11 +188,13 @@ impl Cli {
             Command::Release(Release::List(args)) => release_list::run(&site, &args)?,
             Command::Key(Key::Generate(args)) => keyring::generate(&site, &args)?,
             Command::Key(Key::Import(args)) => keyring::import(&site, &args)?,
-            Command::Key(Key::List(args)) => keyring::list(&site, &args)?,
+            Command::Key(Key::List(args)) => key_list::run(&site, &args)?,
+            Command::Key(Key::Protect(args)) => key_protect::run(&site, &args)?,
             Command::Root(Root::Propose(args)) => root_propose::run(&site, &args)?,
             Command::Root(Root::Sign(args)) => root_sign::run(&site, &args)?,
             Command::Root(Root::Publish(args)) => root_publish::run(&site, &args)?,
             Command::Verify(args) => verify::run(&site, args)?,
+            Command::Doctor(args) => return Ok(doctor::run(&site, &args)?),
             Command::Login(args) => login::run(&site, &args)?,
             Command::Push(args) => push::run(&site, &args)?,
             Command::Device(Device::List(args)) => device_list::run(&site, &args)?,
@@ -193,7 +202,7 @@ impl Cli {
             Command::Device(Device::Refuse(args)) => device_refuse::run(&site, &args)?,
             Command::Device(Device::Token(args)) => device_token::run(&site, &args)?,
         }
-        Ok(())
+        Ok(ExitCode::SUCCESS)
     }
 }
 

@@ -13,6 +13,8 @@ use tenure_proto::model::Model;
 use tenure_server::sign::Holders;
 use tenure_server::{disk, keys};
 
+use crate::offline::KeyDirs;
+
 /// Why the folder cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
@@ -142,7 +144,7 @@ struct Versioned {
 pub(crate) struct Folder {
     dir: PathBuf,
     /// Where private keys are looked for.
-    pub(crate) key_dirs: Vec<PathBuf>,
+    pub(crate) key_dirs: KeyDirs,
     /// The manufacturer.
     pub(crate) maker: Maker,
 }
@@ -193,12 +195,11 @@ impl OfflineRole {
 
 impl Folder {
     /// Opens a folder that `init` started.
-    pub(crate) fn open(dir: &Path, key_dirs: &[PathBuf]) -> Result<Self, Error> {
+    pub(crate) fn open(dir: &Path, key_dirs: KeyDirs) -> Result<Self, Error> {
         if !is_started(dir) {
             return Err(Error::NotStarted { dir: dir.to_path_buf() });
         }
         let maker = read_toml(&maker_path(dir))?;
-        let key_dirs = if key_dirs.is_empty() { vec![dir.join("keys")] } else { key_dirs.to_vec() };
         Ok(Self { dir: dir.to_path_buf(), key_dirs, maker })
     }
 

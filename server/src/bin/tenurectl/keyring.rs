@@ -1,18 +1,14 @@
-//! Key commands: `key generate`, `key import`, `key list`.
+//! `tenurectl key generate` and `key import`: a private key gets its place, and its public half beside it.
 
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use serde_json::json;
-use tenure_proto::key::{PublicKey, RoleKeys, SigningKey};
-use tenure_proto::metadata::Root;
-use tenure_server::keys;
-use tenure_server::sign::Holders;
+use tenure_proto::key::SigningKey;
+use tenure_server::keys::{self, Passphrase};
 
 use crate::cli::Site;
-use crate::folder::{self, Folder};
-use crate::repo::{self, Repo};
-use crate::words;
+use crate::{passphrase, words};
 
 /// The options of `key generate`.
 #[derive(clap::Args, Debug)]
@@ -21,8 +17,9 @@ Examples:
   tenurectl key generate root --out /media/stick/root-4.pem
   tenurectl key generate targets --scheme ml-dsa-65
 
-Writes the private key (mode 0600) and, beside it, the public half: FILE.pub. Hand over the public half
-alone; `tenurectl root propose --add-key` takes it. Needs no manufacturer's folder.")]
+Writes the private key (mode 0600), encrypted with a passphrase that you are asked for, and beside it the
+public half: FILE.pub. Hand over the public half alone; `tenurectl root propose --add-key` takes it.
+Needs no manufacturer's folder.")]
 pub(crate) struct GenerateArgs {
     /// What it is for
     role: RoleArg,
@@ -32,6 +29,9 @@ pub(crate) struct GenerateArgs {
     /// Where the private key goes [default: the next free ROLE-N.pem in the folder of --keys]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// Leave the private key in the clear
+    #[arg(long)]
+    unencrypted: bool,
 }
 
 /// The options of `key import`.
@@ -40,8 +40,9 @@ pub(crate) struct GenerateArgs {
 Example, with a key that OpenSSL made:
   tenurectl key import targets made-elsewhere.pem
 
-Takes a private key in PKCS#8 PEM (Ed25519, or the seed form of ML-DSA-65) under a name by which the
-commands that sign find it. The file that it came from stays where it is.")]
+Takes a private key in PKCS#8 PEM (Ed25519, or the seed form of ML-DSA-65), encrypted or not, under a name
+by which the commands that sign find it, and encrypts it with a passphrase that you are asked for. The
+file that it came from stays where it is.")]
 pub(crate) struct ImportArgs {
     /// What it is for
     role: RoleArg,
@@ -50,17 +51,10 @@ pub(crate) struct ImportArgs {
     /// Where it goes [default: the next free ROLE-N.pem in the folder of --keys]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// Leave the private key in the clear
+    #[arg(long)]
+    unencrypted: bool,
 }
-
-/// The options of `key list`.
-#[derive(clap::Args, Debug)]
-#[command(after_help = "\
-Examples:
-  tenurectl key list
-  tenurectl key list --keys /media/stick
-
-Lists every key that has a say for a model of this folder, and where its private half was found.")]
-pub(crate) struct ListArgs {}
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 enum RoleArg {
@@ -88,12 +82,9 @@ pub(crate) enum Error {
     /// A key.
     #[error(transparent)]
     Keys(#[from] keys::Error),
-    /// The manufacturer's folder.
+    /// A passphrase.
     #[error(transparent)]
-    Folder(#[from] folder::Error),
-    /// The repository.
-    #[error(transparent)]
-    Repo(#[from] repo::Error),
+    Passphrase(#[from] passphrase::Error),
 }
 
 impl RoleArg {
@@ -105,128 +96,48 @@ impl RoleArg {
         }
     }
 
-    /// The file asked for, or the first free one of the role.
-    fn file(self, site: &Site, out: Option<&PathBuf>) -> PathBuf {
-        let dir = site.key_dirs().into_iter().next().unwrap_or_default();
+    /// The file asked for, which must not be there yet, or the first free one of the role.
+    fn free_file(self, site: &Site, out: Option<&PathBuf>) -> Result<PathBuf, Error> {
+        if let Some(path) = out {
+            let exists = || keys::Error::Exists { path: path.clone() };
+            return if path.exists() { Err(exists().into()) } else { Ok(path.clone()) };
+        }
+        let dir = site.key_dirs.dirs.first().cloned().unwrap_or_default();
         let numbered = |number: u32| dir.join(format!("{}-{number}.pem", self.name()));
         // A private key that was moved away has left its public half.
         let taken = |path: &PathBuf| path.exists() || path.with_extension("pub").exists();
-        let free = || (1..=u32::MAX).map(numbered).find(|path| !taken(path)).unwrap_or_default();
-        out.cloned().unwrap_or_else(free)
+        Ok((1..=u32::MAX).map(numbered).find(|path| !taken(path)).unwrap_or_default())
     }
 }
 
 /// Runs `key generate`.
 pub(crate) fn generate(site: &Site, args: &GenerateArgs) -> Result<(), Error> {
-    let path = args.role.file(site, args.out.as_ref());
-    if path.exists() {
-        return Err(keys::Error::Exists { path }.into());
-    }
+    let path = args.role.free_file(site, args.out.as_ref())?;
+    let passphrase = if args.unencrypted { None } else { Some(site.key_dirs.passphrases.choose()?) };
     let key = match args.scheme {
         SchemeArg::Ed25519 => keys::generate()?,
         SchemeArg::MlDsa65 => keys::generate_ml_dsa_65()?,
     };
-    keep(site, &path, &key)
+    keep(site, &path, &key, passphrase.as_ref())
 }
 
 /// Runs `key import`.
 pub(crate) fn import(site: &Site, args: &ImportArgs) -> Result<(), Error> {
-    let key = keys::read(&args.file)?;
-    keep(site, &args.role.file(site, args.out.as_ref()), &key)
+    let path = args.role.free_file(site, args.out.as_ref())?;
+    let key = site.key_dirs.open(&args.file)?;
+    let passphrase = if args.unencrypted { None } else { Some(site.key_dirs.passphrases.choose()?) };
+    keep(site, &path, &key, passphrase.as_ref())
 }
 
-fn keep(site: &Site, path: &Path, key: &SigningKey) -> Result<(), Error> {
-    keys::write(path, key)?;
-    let (public, id) = (key.public(), key.public().id());
-    let beside = keys::write_public_beside(path, &public)?;
+fn keep(site: &Site, path: &Path, key: &SigningKey, passphrase: Option<&Passphrase>) -> Result<(), Error> {
+    let beside = keys::replace_pair(path, key, passphrase)?;
+    let public = key.public();
+    let held = if passphrase.is_some() { "encrypted" } else { "unencrypted" };
     site.screen.say(format!("Key {}", words::key(&public)));
-    site.screen.say(format!("  private: {} (keep it to yourself)", path.display()));
+    site.screen.say(format!("  private: {} ({held}; keep it to yourself)", path.display()));
     site.screen.say(format!("  public: {} (for: tenurectl root propose MODEL --add-key)", beside.display()));
-    site.screen.answer(&json!({"keyid": id, "scheme": public.scheme, "private": path, "public": beside}));
+    site.screen.answer(&json!({
+        "keyid": public.id(), "scheme": public.scheme, "private": path, "held": held, "public": beside
+    }));
     Ok(())
-}
-
-/// A key and what it has a say in.
-#[derive(Debug)]
-struct Listed {
-    key: PublicKey,
-    says: Vec<(String, &'static str)>,
-    file: Option<PathBuf>,
-}
-
-/// Runs `key list`.
-pub(crate) fn list(site: &Site, _: &ListArgs) -> Result<(), Error> {
-    let folder = site.folder()?;
-    let mut listed = Vec::new();
-    for name in folder.models() {
-        let Ok(model) = name.parse() else { continue };
-        let model = folder.model(&model)?;
-        let repo = Repo::open(&model, site.clock.now())?;
-        let mut say = |holders: &Holders, role| holders.keys.iter().for_each(|key| note(&mut listed, key, &name, role));
-        for (role, holders) in holders(repo.set.root(), repo.support_holders()?) {
-            say(&holders, role);
-        }
-    }
-    let online = |name: &String| folder.dir().join("models").join(name).join("online");
-    let models = folder.models();
-    let dirs = folder.key_dirs.iter().cloned().chain(models.iter().map(online));
-    find(&mut listed, dirs)?;
-    tell(site, &folder, &listed);
-    Ok(())
-}
-
-/// Who holds each role.
-pub(crate) fn holders(root: &Root, support: Holders) -> [(&'static str, Holders); 5] {
-    let held = |role: &RoleKeys| Holders {
-        keys: role.keyids.iter().filter_map(|id| root.keys.get(id)).cloned().collect(),
-        threshold: role.threshold,
-    };
-    let roles = &root.roles;
-    [
-        ("root", held(&roles.root)),
-        ("targets", held(&roles.targets)),
-        ("support", support),
-        ("snapshot", held(&roles.snapshot)),
-        ("timestamp", held(&roles.timestamp)),
-    ]
-}
-
-fn note(listed: &mut Vec<Listed>, key: &PublicKey, model: &str, role: &'static str) {
-    let say = (model.to_string(), role);
-    match listed.iter_mut().find(|listed| listed.key == *key) {
-        Some(listed) => listed.says.push(say),
-        None => listed.push(Listed { key: key.clone(), says: vec![say], file: None }),
-    }
-}
-
-/// Looks for the private halves. A file that is no key is passed over.
-fn find(listed: &mut [Listed], dirs: impl Iterator<Item = PathBuf>) -> Result<(), Error> {
-    for path in dirs.flat_map(|dir| keys::files(&dir)) {
-        let public = match keys::read(&path) {
-            Ok(key) => key.public(),
-            Err(keys::Error::Shape { .. }) => continue,
-            Err(error) => return Err(error.into()),
-        };
-        for listed in listed.iter_mut().filter(|listed| listed.key == public) {
-            listed.file.get_or_insert_with(|| path.clone());
-        }
-    }
-    Ok(())
-}
-
-fn tell(site: &Site, folder: &Folder, listed: &[Listed]) {
-    for Listed { key, says, file } in listed {
-        let says: Vec<_> = says.iter().map(|(model, role)| format!("{role} of {model}")).collect();
-        let file = file.as_ref().map_or("not here".to_string(), |path| path.display().to_string());
-        site.screen.say(format!("{}  {}  private half: {file}", words::key(key), says.join(", ")));
-    }
-    if listed.is_empty() {
-        site.screen.say(format!("{} has no model yet.", folder.maker.manufacturer));
-    }
-    let one = |listed: &Listed| {
-        let say = |(model, role): &(String, &'static str)| json!({"model": model, "role": role});
-        let says: Vec<_> = listed.says.iter().map(say).collect();
-        json!({"keyid": listed.key.id(), "scheme": listed.key.scheme, "roles": says, "private": listed.file})
-    };
-    site.screen.answer(&json!({"keys": listed.iter().map(one).collect::<Vec<_>>()}));
 }

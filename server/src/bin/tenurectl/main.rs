@@ -10,6 +10,7 @@ mod dates;
 mod devices;
 mod folder;
 mod offline;
+mod passphrase;
 mod progress;
 mod promise;
 mod repo;
@@ -20,7 +21,10 @@ mod device_accept;
 mod device_list;
 mod device_refuse;
 mod device_token;
+mod doctor;
 mod init;
+mod key_list;
+mod key_protect;
 mod keyring;
 mod login;
 mod model_add;
@@ -47,7 +51,7 @@ fn main() -> ExitCode {
     let cli = cli::Cli::parse();
     let screen = screen::Screen::new(cli.json);
     match cli.run(screen) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(failure) => {
             screen.fail(failure.as_ref());
             ExitCode::FAILURE

@@ -7,6 +7,7 @@ use tenure_proto::key::{KeyId, RoleKeys, SigningKey};
 use tenure_server::keys;
 use tenure_server::sign::Holders;
 
+use crate::passphrase::{self, Passphrases};
 use crate::words;
 
 /// Why a role cannot sign.
@@ -27,9 +28,9 @@ pub(crate) enum Error {
         /// Where they were looked for.
         searched: Vec<PathBuf>,
     },
-    /// A file that is no key, or that others can read.
+    /// A file that is no key, or that others can read, or whose passphrase is another.
     #[error(transparent)]
-    Key(#[from] keys::Error),
+    Key(#[from] passphrase::Error),
 }
 
 fn was(found: usize) -> String {
@@ -42,6 +43,32 @@ fn listed(found: &[PathBuf]) -> String {
 
 fn paths(paths: &[PathBuf]) -> String {
     paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
+}
+
+/// Where private keys are, and how those open that are behind a passphrase.
+#[derive(Clone, Debug)]
+pub(crate) struct KeyDirs {
+    /// The folders, in the order in which they are searched.
+    pub(crate) dirs: Vec<PathBuf>,
+    /// What opens them.
+    pub(crate) passphrases: Passphrases,
+}
+
+impl KeyDirs {
+    /// Names the folders.
+    pub(crate) fn new(dirs: Vec<PathBuf>, passphrases: Passphrases) -> Self {
+        Self { dirs, passphrases }
+    }
+
+    /// The private key files in them.
+    pub(crate) fn files(&self) -> impl Iterator<Item = PathBuf> {
+        self.dirs.iter().flat_map(|dir| keys::files(dir))
+    }
+
+    /// Reads the private key at `path`.
+    pub(crate) fn open(&self, path: &Path) -> Result<SigningKey, passphrase::Error> {
+        self.passphrases.open(path)
+    }
 }
 
 /// Whose signature is needed.
@@ -69,13 +96,13 @@ impl Needed {
     }
 
     /// Reads as many of the role's keys as must sign, and no more.
-    pub(crate) fn load(&self, key_dirs: &[PathBuf]) -> Result<Vec<SigningKey>, Error> {
+    pub(crate) fn load(&self, key_dirs: &KeyDirs) -> Result<Vec<SigningKey>, Error> {
         let (mut loaded, mut found, mut seen) = (Vec::new(), Vec::new(), BTreeSet::new());
-        for path in key_dirs.iter().flat_map(|dir| self.candidates(dir)) {
+        for path in key_dirs.files().filter(|path| self.may_be(path)) {
             if loaded.len() == self.threshold as usize {
                 break;
             }
-            let key = keys::read(&path)?;
+            let key = key_dirs.open(&path)?;
             let id = key.public().id();
             if self.ids.contains(&id) && seen.insert(id) {
                 loaded.push(key);
@@ -83,23 +110,18 @@ impl Needed {
             }
         }
         if loaded.len() < self.threshold as usize {
-            let (role, searched) = (self.role.to_string(), key_dirs.to_vec());
+            let (role, searched) = (self.role.to_string(), key_dirs.dirs.clone());
             return Err(Error::TooFew { role, need: self.threshold, found, searched });
         }
         Ok(loaded)
     }
 
-    /// The files in `dir` that may hold keys of the role.
-    fn candidates(&self, dir: &Path) -> Vec<PathBuf> {
-        let prefix = format!("{}-", self.role);
-        let ours = |path: &PathBuf| {
-            let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-            name.starts_with(&prefix) && path.extension().is_some_and(|extension| extension == "pem")
-        };
-        let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
-        let mut paths: Vec<_> = entries.map(|entry| entry.path()).filter(ours).collect();
-        paths.sort_unstable();
-        paths
+    /// Whether this file may hold a key of the role, by its name and the public half beside it:
+    /// nobody is asked for the passphrase of a key that has no say.
+    fn may_be(&self, path: &Path) -> bool {
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let has_say = keys::public_beside(path).is_none_or(|public| self.ids.contains(&public.id()));
+        name.starts_with(&format!("{}-", self.role)) && has_say
     }
 }
 
@@ -116,6 +138,10 @@ mod tests {
         Holders { keys: made.collect(), threshold: 2 }
     }
 
+    fn dirs(dir: &Path) -> KeyDirs {
+        KeyDirs::new(vec![dir.to_path_buf()], Passphrases::new(None))
+    }
+
     #[test]
     fn only_as_many_keys_are_read_as_must_sign() {
         let dir = tempfile::tempdir().unwrap();
@@ -123,7 +149,7 @@ mod tests {
         // The third is never looked at, so its being broken does not matter.
         let broken = dir.path().join("targets-3.pem");
         tenure_server::disk::replace(&broken, b"broken", tenure_server::disk::PUBLIC).unwrap();
-        let loaded = Needed::held("targets", &holders).load(&[dir.path().to_path_buf()]).unwrap();
+        let loaded = Needed::held("targets", &holders).load(&dirs(dir.path())).unwrap();
         assert_eq!(loaded.len(), 2);
     }
 
@@ -133,7 +159,7 @@ mod tests {
         let holders = keys_in(dir.path(), 2);
         std::fs::remove_file(dir.path().join("targets-2.pem")).unwrap();
         keys::write(&dir.path().join("targets-9.pem"), &keys::generate().unwrap()).unwrap();
-        let error = Needed::held("targets", &holders).load(&[dir.path().to_path_buf()]).unwrap_err();
+        let error = Needed::held("targets", &holders).load(&dirs(dir.path())).unwrap_err();
         let (file, dir) = (dir.path().join("targets-1.pem"), dir.path());
         let said = format!(
             "signing targets needs 2 keys and 1 was found ({}) in {}; bring the others there, or name their folder with --keys",

@@ -9,7 +9,8 @@ use tenure_server::keys;
 
 use crate::ceremony::{self, Ceremony};
 use crate::cli::Site;
-use crate::words;
+use crate::offline::KeyDirs;
+use crate::{passphrase, words};
 
 /// The options of `root sign`.
 #[derive(clap::Args, Debug)]
@@ -58,9 +59,9 @@ pub(crate) enum Error {
     /// The ceremony.
     #[error(transparent)]
     Ceremony(#[from] ceremony::Error),
-    /// A key.
+    /// A key, or its passphrase.
     #[error(transparent)]
-    Keys(#[from] keys::Error),
+    Passphrase(#[from] passphrase::Error),
 }
 
 fn folders(paths: &[PathBuf]) -> String {
@@ -78,10 +79,9 @@ pub(crate) fn run(site: &Site, args: &Args) -> Result<(), Error> {
     for other in &args.merge {
         merged += ceremony.merge(other)?.len();
     }
-    let searched = site.key_dirs();
-    let keys = found(&ceremony, &searched)?;
+    let keys = found(&ceremony, &site.key_dirs)?;
     if keys.is_empty() && args.merge.is_empty() {
-        return Err(Error::NoKey { searched });
+        return Err(Error::NoKey { searched: site.key_dirs.dirs.clone() });
     }
     let signed = ceremony.sign(&keys)?;
     if merged + signed.len() > 0 {
@@ -113,16 +113,15 @@ fn check_present(ceremony: &Ceremony, known: Option<&Path>) -> Result<(), Error>
 
 /// The keys in these folders that have a say. What is no key is passed over; a key that others can
 /// read is refused.
-fn found(ceremony: &Ceremony, dirs: &[PathBuf]) -> Result<Vec<SigningKey>, Error> {
+fn found(ceremony: &Ceremony, dirs: &KeyDirs) -> Result<Vec<SigningKey>, Error> {
     let mut found = Vec::new();
-    for path in dirs.iter().flat_map(|dir| keys::files(dir)) {
-        match keys::public_beside(&path) {
-            Some(public) if !ceremony.counts(&public) => continue,
-            _ => {}
+    for path in dirs.files() {
+        if keys::public_beside(&path).is_some_and(|public| !ceremony.counts(&public)) {
+            continue;
         }
-        match keys::read(&path) {
+        match dirs.open(&path) {
             Ok(key) if ceremony.counts(&key.public()) => found.push(key),
-            Ok(_) | Err(keys::Error::Shape { .. }) => {}
+            Ok(_) | Err(passphrase::Error::Keys(keys::Error::Shape { .. })) => {}
             Err(error) => return Err(error.into()),
         }
     }
