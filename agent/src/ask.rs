@@ -1,6 +1,9 @@
 //! What the commands of a person do: they ask the agent, and tell what it says.
 
+mod from_bundle;
+
 use std::io::{self, IsTerminal as _, Write as _};
+use std::path::PathBuf;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -8,13 +11,14 @@ use serde_json::{Value, json};
 use tenure_proto::limits;
 use tenure_proto::notice::Notice;
 use tenure_proto::time::Timestamp;
+use tenure_proto::version::Version;
 
 use crate::channel::Request;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::installer::{self, Installer};
 use crate::owner::{Outcome, Overview, Support};
-use crate::{disk, show, varlink};
+use crate::{bundle, disk, fetch, show, varlink};
 
 /// How an answer is to be printed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -53,6 +57,35 @@ pub(crate) enum Error {
     Check {
         /// The whole chain of causes, as the agent tells it.
         reason: String,
+    },
+    /// A bundle that cannot be opened.
+    #[error(transparent)]
+    Unopened(#[from] bundle::Error),
+    /// A bundle that is refused, or not whole.
+    #[error("cannot update from {path}; copy the bundle again, or get a newer one")]
+    Bundle {
+        /// The bundle.
+        path: PathBuf,
+        /// What happened.
+        source: fetch::Error,
+    },
+    /// A bundle of an older release.
+    #[error("{path} brings version {release}, and version {running} runs; to go back, run: tenure rollback")]
+    Older {
+        /// The bundle.
+        path: PathBuf,
+        /// What it brings.
+        release: Version,
+        /// What runs.
+        running: Version,
+    },
+    /// The installer does not choose what the bundle brings.
+    #[error("{path} brings version {release}, which is not signed, or failed on this device before; get a newer one")]
+    NotWanted {
+        /// The bundle.
+        path: PathBuf,
+        /// What it brings.
+        release: Version,
     },
     /// The answer cannot be printed.
     #[error("cannot print the answer")]

@@ -30,6 +30,10 @@ pub(crate) enum Request {
         /// The release that the server assigns: older ones stand in the archive only.
         #[serde(default)]
         release: Option<Version>,
+        /// Whether the files come from a bundle. That is for a person at the device to say: the
+        /// process with the network cannot claim to have none.
+        #[serde(default)]
+        bundle: bool,
     },
     /// Body: the metadata file last wanted, if `present`. [`Reply::Want`].
     Metadata {
@@ -84,6 +88,8 @@ pub(crate) enum Offered {
     Nothing,
     /// It is a plain file server.
     NoServer,
+    /// There is no server, and a bundle brings this release and no other.
+    Bundle(Version),
 }
 
 /// An answer.
@@ -222,6 +228,16 @@ pub(crate) struct Status {
     /// How the last update ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) last_update: Option<LastUpdate>,
+}
+
+impl Status {
+    /// Whether an update is in a state that ends by itself before another can begin.
+    pub(crate) fn is_unsettled(&self) -> bool {
+        match self.state {
+            State::Idle | State::Writing | State::Staged | State::Ended { .. } => false,
+            State::Armed | State::Trying | State::Confirming | State::FallingBack => true,
+        }
+    }
 }
 
 /// What is wrong with the clock. Neither keeps updates back.

@@ -50,7 +50,11 @@ enum Command {
         json: bool,
     },
     /// Check now, and show an update's progress until the device restarts
+    #[command(after_help = "Example:\n  tenure update --from /media/stick/acme-gw1-1.2.0.tar    without a network")]
     Update {
+        /// Install from an offline bundle, as `tenurectl bundle export` makes it; no network is needed
+        #[arg(long, value_name = "FILE")]
+        from: Option<PathBuf>,
         /// Print JSON: progress as lines on standard error, the result on standard output
         #[arg(long)]
         json: bool,
@@ -112,7 +116,8 @@ pub(crate) fn run(cli: &Cli) -> Result<ExitCode, Error> {
     match &cli.command {
         Command::Status { json } => ask(*json).status()?,
         Command::Check { json } => ask(*json).check()?,
-        Command::Update { json } => ask(*json).update()?,
+        Command::Update { json, from: Some(path) } => ask(*json).update_from(path)?,
+        Command::Update { json, from: None } => ask(*json).update()?,
         Command::Confirm => ask(false).confirm()?,
         Command::Rollback => ask(false).roll_back()?,
         Command::Support { json } => ask(*json).support()?,

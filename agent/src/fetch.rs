@@ -11,6 +11,7 @@ use tenure_proto::model::Model;
 use tenure_proto::payload::{self, FrameIndex};
 use tenure_proto::version::Version;
 
+use crate::bundle::{self, Bundle};
 use crate::chain::Chain;
 use crate::channel::{Offered, PlannedArtifact, Reply, Request, Retry, WantedFile};
 use crate::clock::Clock;
@@ -21,15 +22,27 @@ use crate::installer::{self, Installer};
 #[derive(Debug)]
 pub(crate) struct Fetch<'a> {
     /// Where the repository is.
-    pub(crate) http: &'a Client,
+    pub(crate) source: Source<'a>,
     /// Who judges.
     pub(crate) installer: &'a mut Installer,
-    /// Which repository.
-    pub(crate) model: &'a Model,
     /// For waits.
     pub(crate) clock: &'a Clock,
     /// How long to wait after the first broken connection; each further wait doubles.
     pub(crate) pause: Duration,
+}
+
+/// Where the files of a repository come from.
+#[derive(Debug)]
+pub(crate) enum Source<'a> {
+    /// A server.
+    Server {
+        /// The way to it.
+        http: &'a Client,
+        /// Which of its repositories.
+        model: &'a Model,
+    },
+    /// A bundle, with no network at all.
+    Bundle(&'a Bundle),
 }
 
 /// A release that the installer wants.
@@ -55,6 +68,9 @@ pub(crate) enum Error {
         /// What happened.
         source: http::Error,
     },
+    /// The bundle.
+    #[error(transparent)]
+    Bundle(#[from] bundle::Error),
     /// A file that must be there is not.
     #[error("the repository has no {file}")]
     Missing {
@@ -92,13 +108,18 @@ impl Error {
             Self::Http { source, .. } => source.retry(),
             Self::Installer { source, .. } => source.retry(),
             Self::Missing { .. } => Retry::Later,
-            Self::Endless { .. } | Self::Index { .. } => Retry::Never,
+            Self::Bundle(_) | Self::Endless { .. } | Self::Index { .. } => Retry::Never,
         }
     }
 
     /// Whether the server is out of reach as a whole.
     pub(crate) fn is_unreachable(&self) -> bool {
         matches!(self, Self::Http { source, .. } if source.is_unreachable())
+    }
+
+    /// Whether the installer had all that it needed, and says no.
+    pub(crate) fn is_refusal(&self) -> bool {
+        matches!(self, Self::Installer { source: installer::Error::Refused { .. }, .. })
     }
 
     /// For how long the server asks to be left alone.
@@ -111,8 +132,12 @@ impl Fetch<'_> {
     /// Brings the metadata files that the installer wants, until it wants no more.
     pub(crate) fn refresh(&mut self, offered: &Offered) -> Result<(), Error> {
         const WHAT: &str = "refresh the metadata";
-        let release = if let Offered::Release(version) = offered { Some(version.clone()) } else { None };
-        let mut reply = self.ask(WHAT, &Request::Refresh { release }, &[])?;
+        let release = match offered {
+            Offered::Release(version) | Offered::Bundle(version) => Some(version.clone()),
+            Offered::Nothing | Offered::NoServer => None,
+        };
+        let bundle = matches!(self.source, Source::Bundle(_));
+        let mut reply = self.ask(WHAT, &Request::Refresh { release, bundle }, &[])?;
         for _ in 0..limits::METADATA_FILES_MAX {
             let Reply::Want { want } = reply else { return Err(unexpected(WHAT)) };
             let Some(want) = want else { return Ok(()) };
@@ -244,7 +269,7 @@ impl Fetch<'_> {
     fn read_frame(&self, payload: &mut Payload<'_>, frame: &mut [u8]) -> Result<(), Error> {
         let mut done = 0;
         while let Some(rest) = frame.get_mut(done..).filter(|rest| !rest.is_empty()) {
-            match payload.read(self.http, self.model, rest) {
+            match payload.read(&self.source, rest) {
                 Ok(read) => done += read,
                 Err(error)
                     if error.retry() != Retry::Never
@@ -256,7 +281,7 @@ impl Fetch<'_> {
                     tracing::warn!(file, at_byte, error = %Chain(&error), "the connection broke");
                     self.pause_after(payload.breaks);
                 }
-                Err(source) => return Err(Error::Http { file: payload.file.into(), source }),
+                Err(error) => return Err(error),
             }
         }
         payload.breaks = 0;
@@ -277,9 +302,14 @@ impl Fetch<'_> {
 
     fn get(&mut self, folder: &str, want: &WantedFile) -> Result<Option<Vec<u8>>, Error> {
         crate::systemd::alive();
-        let path = format!("/repo/{}/{folder}/{}", self.model, want.file);
-        let got = self.http.get(&path, want.bytes_max);
-        match got.map_err(|source| Error::Http { file: want.file.clone(), source })? {
+        let got = match &self.source {
+            Source::Server { http, model } => {
+                let got = http.get(&format!("/repo/{model}/{folder}/{}", want.file), want.bytes_max);
+                got.map_err(|source| Error::Http { file: want.file.clone(), source })?
+            }
+            Source::Bundle(bundle) => bundle.get(&format!("{folder}/{}", want.file), want.bytes_max)?,
+        };
+        match got {
             None if !want.may_be_absent => Err(Error::Missing { file: want.file.clone() }),
             got => Ok(got),
         }
@@ -307,13 +337,23 @@ struct Payload<'a> {
 }
 
 impl Payload<'_> {
-    fn read(&mut self, http: &Client, model: &Model, into: &mut [u8]) -> Result<usize, http::Error> {
+    fn read(&mut self, source: &Source<'_>, into: &mut [u8]) -> Result<usize, Error> {
+        let read = match source {
+            Source::Server { http, model } => {
+                self.fetch(http, model, into).map_err(|source| Error::Http { file: self.file.into(), source })?
+            }
+            Source::Bundle(bundle) => bundle.read(&format!("targets/{}", self.file), self.offset, into)?,
+        };
+        self.offset += read as u64;
+        Ok(read)
+    }
+
+    fn fetch(&mut self, http: &Client, model: &Model, into: &mut [u8]) -> Result<usize, http::Error> {
         let mut part = match self.part.take() {
             Some(part) => part,
             None => http.open(&format!("/repo/{model}/targets/{}", self.file), self.offset)?,
         };
         let read = part.read(into)?;
-        self.offset += read as u64;
         self.part = Some(part);
         Ok(read)
     }

@@ -21,7 +21,7 @@ use crate::chain::Chain;
 use crate::channel::{Offered, Reply, Request, Status};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::fetch::{self, Fetch, Plan};
+use crate::fetch::{self, Fetch, Plan, Source};
 use crate::http::{Client, Timeouts};
 use crate::identity::{self, Identity};
 use crate::installer::{self, Installer};
@@ -230,14 +230,14 @@ impl<'a> Fetchd<'a> {
     }
 
     fn is_unsettled(&self) -> bool {
-        self.shared.overview().as_ref().is_some_and(|overview| is_unsettled(overview.device.state))
+        self.shared.overview().as_ref().is_some_and(|overview| overview.device.is_unsettled())
     }
 
     /// Asks the installer what is so; says whether an update has come to its end since.
     fn look(&mut self) -> bool {
         let status = Installer::connect(&self.config.install_socket()).and_then(|mut installer| installer.status());
         let Ok(status) = status else { return false };
-        let ended = !is_unsettled(status.state);
+        let ended = !status.is_unsettled();
         self.learn(status);
         ended
     }
@@ -283,20 +283,20 @@ impl<'a> Fetchd<'a> {
         status: &Status,
         offered: Offered,
     ) -> Result<Outcome, Failure> {
-        let (model, clock) = (&status.model, self.clock.clone());
-        let mut fetch = Fetch { http, installer, model, clock: &clock, pause: self.pause };
+        let (source, clock) = (Source::Server { http, model: &status.model }, self.clock.clone());
+        let mut fetch = Fetch { source, installer, clock: &clock, pause: self.pause };
         fetch.refresh(&offered)?;
         match fetch.declaration() {
             Ok(false) => {}
             Ok(true) => self.learn(fetch.installer.status()?),
             // A promise that is not kept is evidence, and no reason to go without updates.
-            Err(error @ fetch::Error::Installer { source: installer::Error::Refused { .. }, .. }) => {
+            Err(error) if error.is_refusal() => {
                 tracing::warn!(error = %Chain(&error), "a support declaration was refused");
                 self.learn(fetch.installer.status()?);
             }
             Err(error) => return Err(error.into()),
         }
-        if is_unsettled(status.state) {
+        if status.is_unsettled() {
             return Ok(Outcome::Waiting { state: status.state });
         }
         match fetch.choose(offered)? {
@@ -446,14 +446,6 @@ impl<'a> Fetchd<'a> {
 fn log<E: std::error::Error + 'static>(result: Result<(), E>, what: &'static str) {
     if let Err(error) = result {
         tracing::error!(error = %Chain(&error), "{what}");
-    }
-}
-
-/// Whether an update is in a state that ends by itself before another can begin.
-fn is_unsettled(state: State) -> bool {
-    match state {
-        State::Idle | State::Writing | State::Staged | State::Ended { .. } => false,
-        State::Armed | State::Trying | State::Confirming | State::FallingBack => true,
     }
 }
 

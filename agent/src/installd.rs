@@ -89,6 +89,8 @@ struct Core {
     session: Session,
     /// The connection that leads.
     leader: u64,
+    /// Whether it brings a bundle: then no network takes its place while it is there.
+    bundle_leads: bool,
 }
 
 /// Who is at the other end.
@@ -127,7 +129,7 @@ fn start(config: &Config) -> Result<Ready, Error> {
     let fetch_user = config.fetch_user.as_deref().map(find_user).transpose()?;
     let task = device.start();
     let listener = listen(config, fetch_user.as_ref())?;
-    let core = Core { device, session: Session::default(), leader: 0 };
+    let core = Core { device, session: Session::default(), leader: 0, bundle_leads: false };
     let shared = Arc::new(Shared {
         status: Mutex::new(core.device.status(None)),
         core: Mutex::new(core),
@@ -169,6 +171,7 @@ impl Ready {
             if let Err(error) = serve(&shared, caller, number, &stream) {
                 tracing::warn!(error = %Chain(&error), "a connection broke");
             }
+            shared.core().hung_up(number);
             shared.connections.fetch_sub(1, Ordering::SeqCst);
         });
     }
@@ -247,13 +250,17 @@ impl Core {
         request: Request,
         body: &[u8],
     ) -> Result<(Reply, Option<Task>), refusal::Error> {
-        let owner_only = matches!(request, Request::Confirm | Request::RollBack);
+        let owner_only =
+            matches!(request, Request::Confirm | Request::RollBack | Request::Refresh { bundle: true, .. });
         if owner_only && caller != Caller::Owner {
             return Err(refusal::Error::NotAllowed);
         }
         let done = |task| Ok((Reply::Done, task));
-        if matches!(request, Request::Refresh { .. }) {
-            self.leader = number;
+        if let Request::Refresh { bundle, .. } = request {
+            if self.bundle_leads && !bundle && self.leader != number {
+                return Err(refusal::Error::BundleLeads);
+            }
+            (self.leader, self.bundle_leads) = (number, bundle);
             self.session = Session::default();
         }
         if let Request::Confirm = request {
@@ -272,6 +279,12 @@ impl Core {
             return Err(refusal::Error::NotLeading);
         }
         self.session.answer(&mut self.device, request, body)
+    }
+}
+
+impl Core {
+    fn hung_up(&mut self, number: u64) {
+        self.bundle_leads &= self.leader != number;
     }
 }
 

@@ -14,6 +14,7 @@ mod disk;
 mod log;
 mod systemd;
 
+mod bundle;
 mod http;
 mod identity;
 mod installer;

@@ -47,6 +47,11 @@ impl Run {
         Ok(self.refresh.look_for(path)?)
     }
 
+    /// Takes the files of a bundle.
+    pub(crate) fn of_bundle(self) -> Self {
+        Self { refresh: self.refresh.of_bundle(), ..self }
+    }
+
     /// Brings every delegated role.
     pub(crate) fn with_every_role(self) -> Self {
         Self { refresh: self.refresh.with_every_role(), ..self }

@@ -97,7 +97,8 @@ fn with<T>(server: &Fake, installer: Installer, act: impl FnOnce(&mut Fetch<'_>)
     let http = Client::new(&server.url(), timeouts).unwrap();
     let (mut installer, model, clock) = (installer, "acme-gw1".parse().unwrap(), Clock::for_test());
     let pause = Duration::from_millis(1);
-    act(&mut Fetch { http: &http, installer: &mut installer, model: &model, clock: &clock, pause })
+    let source = Source::Server { http: &http, model: &model };
+    act(&mut Fetch { source, installer: &mut installer, clock: &clock, pause })
 }
 
 fn write(server: &Fake, slot: &Slot) -> (Result<(), Error>, Vec<(u64, u64)>) {

@@ -19,6 +19,9 @@ pub(super) enum Error {
     /// Another connection has started a refresh since.
     #[error("another connection leads now; start with a refresh")]
     NotLeading,
+    /// A person installs from a bundle.
+    #[error("an update from a bundle is under way; come again when it has ended")]
+    BundleLeads,
     /// Something must come first.
     #[error("this comes too early: {what} must come first")]
     TooEarly {
@@ -106,6 +109,7 @@ impl Error {
         match self {
             Self::NotAllowed
             | Self::NotLeading
+            | Self::BundleLeads
             | Self::TooEarly { .. }
             | Self::AfterRefusal
             | Self::Device(device::Error::Refused(_) | device::Error::NothingToRollBackTo { .. }) => Nature::Misuse,
@@ -123,7 +127,7 @@ impl Error {
     pub(super) fn retry(&self) -> Retry {
         match (self, self.nature()) {
             (Self::AfterRefusal, _) | (_, Nature::Line) => Retry::Now,
-            (Self::NotLeading, _) | (_, Nature::Passing) => Retry::Later,
+            (Self::NotLeading | Self::BundleLeads, _) | (_, Nature::Passing) => Retry::Later,
             (_, Nature::Misuse | Nature::Final) => Retry::Never,
         }
     }

@@ -26,6 +26,7 @@ use crate::{promise, verify};
 /// See above.
 #[derive(Debug, Default)]
 pub(super) struct Session {
+    is_bundle: bool,
     refresh: Option<verify::Run>,
     set: Option<TrustedSet>,
     chosen: Option<Chosen>,
@@ -62,7 +63,10 @@ impl Session {
     /// Answers the connection that leads.
     pub(super) fn answer(&mut self, device: &mut Device, request: Request, body: &[u8]) -> Answer {
         match request {
-            Request::Refresh { release } => self.start(device, release.as_ref()),
+            Request::Refresh { release, bundle } => {
+                self.is_bundle = bundle;
+                self.start(device, release.as_ref())
+            }
             Request::Metadata { present } => self.metadata(device, present.then_some(body)),
             Request::Declaration => self.declaration(device),
             Request::DeclarationBytes => self.declaration_bytes(device, body),
@@ -92,7 +96,8 @@ impl Session {
 
     fn start(&mut self, device: &mut Device, release: Option<&Version>) -> Answer {
         device.reading()?;
-        let mut refresh = device.keeper.start(device.floor)?;
+        let refresh = device.keeper.start(device.floor)?;
+        let mut refresh = if self.is_bundle { refresh.of_bundle() } else { refresh };
         if let Some(version) = release {
             refresh.look_for(&release::manifest_path(version))?;
         }
@@ -119,6 +124,9 @@ impl Session {
         if want.is_none() {
             let refresh = self.refresh.take().ok_or(Error::TooEarly { what: "a refresh" })?;
             let set = refresh.finish()?;
+            if !self.is_bundle {
+                device.judge_clock(&set)?;
+            }
             device.refreshed(&set)?;
             self.set = Some(set);
         }
@@ -175,12 +183,17 @@ impl Session {
         let mut denied = device.denied();
         denied.extend(&self.unfit);
         denied.extend(device.resting());
+        let mut candidates = candidates(set);
         let offer = match offer {
+            Offered::Bundle(version) => {
+                candidates.retain(|candidate| candidate.summary.version == version);
+                Offer::NoServer
+            }
             Offered::Release(version) => Offer::Release(version),
             Offered::Nothing => Offer::Nothing,
             Offered::NoServer => Offer::NoServer,
         };
-        let chosen = policy::choose(device.version(), &candidates(set), &offer, &denied, device.floor);
+        let chosen = policy::choose(device.version(), &candidates, &offer, &denied, device.floor);
         let Some((candidate, why)) = chosen else { return answer(Reply::Target { target: None }) };
         let path = release::manifest_path(&candidate.summary.version);
         let target = wanted(set, &path)?;

@@ -2,6 +2,7 @@
 
 mod archive;
 mod board;
+mod bundle;
 mod clocks;
 mod repository;
 mod rollback;

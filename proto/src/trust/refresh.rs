@@ -111,7 +111,7 @@ impl Refresh {
     /// Takes the files of a bundle: timestamp and snapshot must have been valid when the timestamp
     /// was signed, and that not too long ago. All else stays as it is.
     #[must_use]
-    pub fn from_bundle(self) -> Self {
+    pub fn of_bundle(self) -> Self {
         Self { is_bundle: true, ..self }
     }
 

@@ -47,7 +47,6 @@ impl Device {
     pub(in crate::installd) fn refreshed(&mut self, set: &TrustedSet) -> Result<(), disk::Error> {
         self.metadata = self.keeper.versions();
         let reading = self.reading()?;
-        self.judge_clock(set, reading);
         let Some(issued) = set.timestamp().issued else { return Ok(()) };
         let bounds = [set.root().head.expires, set.targets().head.expires, set.timestamp().head.expires];
         let bounded = bounds.into_iter().all(|expires| issued < expires);
@@ -60,7 +59,8 @@ impl Device {
 
     /// Expired is what is expired at the floor. If only a clock says so that nothing proves, the
     /// clock is what is in doubt: that is told, under its own word, and keeps nothing back.
-    fn judge_clock(&mut self, set: &TrustedSet, reading: Reading) {
+    pub(in crate::installd) fn judge_clock(&mut self, set: &TrustedSet) -> Result<(), disk::Error> {
+        let reading = self.reading()?;
         let roles = [
             ("root", &set.root().head),
             ("timestamp", &set.timestamp().head),
@@ -70,7 +70,7 @@ impl Device {
         let expired = roles.into_iter().find(|(_, head)| head.expires <= reading.now);
         let Some((role, head)) = expired.filter(|_| reading.proof == Proof::Unproven) else {
             self.clock_unproven = false;
-            return;
+            return Ok(());
         };
         let reason = format!(
             "clock_unproven: the clock, which nothing proves, says {}; by it {role} metadata expired at {}, by what is proven ({}) it has not, and it counts",
@@ -81,6 +81,7 @@ impl Device {
         }
         self.clock_unproven = true;
         self.add_refusal("clock_unproven", ReportEvent::Refused { reason: report::reason(&reason) });
+        Ok(())
     }
 
     /// Logs what was refused and, if it is worth a report, keeps one: once for each cause.

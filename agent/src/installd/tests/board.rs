@@ -15,7 +15,7 @@ use std::time::Duration;
 use super::repository::{MODEL, Repository};
 use crate::channel::{self, NumberedEvent, Offered, Reply, Request, Retry, Status, WantedFile};
 use crate::config::Config;
-use crate::installd::{Ready, start};
+use crate::installd::{Ready, Shared, start};
 
 const SLOT_BYTES: usize = 65_536;
 const ENV_BYTES: usize = 1024;
@@ -170,7 +170,7 @@ impl Board {
     }
 }
 
-fn wait_until(what: &str, reached: impl Fn() -> bool) {
+pub(super) fn wait_until(what: &str, reached: impl Fn() -> bool) {
     for _ in 0..500 {
         if reached() {
             return;
@@ -181,6 +181,10 @@ fn wait_until(what: &str, reached: impl Fn() -> bool) {
 }
 
 impl Boot {
+    pub(super) fn shared(&self) -> &Shared {
+        &self.ready.shared
+    }
+
     pub(super) fn connect(&self) -> Client {
         let socket = self.ready.shared.config.install_socket();
         Client { stream: UnixStream::connect(socket).unwrap() }
@@ -225,7 +229,7 @@ impl Client {
         release: Option<&str>,
     ) -> Result<Vec<String>, Refused> {
         let release = release.map(|version| version.parse().unwrap());
-        let (mut reply, mut wanted) = (self.ask(Request::Refresh { release }, &[]), Vec::new());
+        let (mut reply, mut wanted) = (self.ask(Request::Refresh { release, bundle: false }, &[]), Vec::new());
         loop {
             if let Reply::Want { want: Some(want) } = &reply {
                 wanted.push(want.file.clone());

@@ -21,7 +21,7 @@ fn made() -> (Maker, Device) {
 }
 
 fn take(device: &mut Device, maker: &Maker, floor: &str) -> Result<TrustedSet, Error> {
-    let refresh = device.start(at(floor))?.from_bundle();
+    let refresh = device.start(at(floor))?.of_bundle();
     device.run(refresh, maker)
 }
 

@@ -1,0 +1,139 @@
+//! An offline bundle on a stick: files of a repository, each read where it lies.
+//!
+//! Nothing is unpacked and nothing is believed here: `installd` judges, as it judges what comes
+//! from a network. Wire form: `docs/wire.md`, "bundle".
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+
+use tenure_proto::bundle::{self, ABOUT_NAME, About, BLOCK_BYTES, Contents};
+use tenure_proto::model::Model;
+
+/// An open bundle.
+#[derive(Debug)]
+pub(crate) struct Bundle {
+    path: PathBuf,
+    file: File,
+    contents: Contents,
+    about: About,
+}
+
+/// Why a bundle cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// The file, or the medium that it is on.
+    #[error("cannot read {path}")]
+    Read {
+        /// The bundle.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A folder, a device, a pipe.
+    #[error("{path} is no plain file; copy the bundle to one")]
+    NoFile {
+        /// What was named.
+        path: PathBuf,
+    },
+    /// Not a whole bundle.
+    #[error("{path} is no whole bundle; copy it again, or have it made anew")]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: bundle::Error,
+    },
+    /// For other devices.
+    #[error("{path} is for model {found}, and this device is {model}; get a bundle for {model}")]
+    OtherModel {
+        /// The bundle.
+        path: PathBuf,
+        /// The model that it is for.
+        found: Model,
+        /// The model that this device is.
+        model: Model,
+    },
+    /// A file in it that cannot be what was signed.
+    #[error("{name} in {path} has {bytes} bytes, and no more than {max} are right; have the bundle made anew")]
+    TooLong {
+        /// The bundle.
+        path: PathBuf,
+        /// The file in it.
+        name: String,
+        /// Its length.
+        bytes: u64,
+        /// The bound.
+        max: u64,
+    },
+    /// A file that is not in it, or ends before what was signed.
+    #[error("{path} does not have all of {name}; have the bundle made anew")]
+    Missing {
+        /// The bundle.
+        path: PathBuf,
+        /// The file in it.
+        name: String,
+    },
+}
+
+impl Bundle {
+    /// Opens a bundle for `model`, and learns what is in it.
+    pub(crate) fn open(path: &Path, model: &Model) -> Result<Self, Error> {
+        let read = |source| Error::Read { path: path.into(), source };
+        let format = |source| Error::Format { path: path.into(), source };
+        // A pipe would be waited for.
+        if !std::fs::metadata(path).map_err(read)?.is_file() {
+            return Err(Error::NoFile { path: path.into() });
+        }
+        let file = File::open(path).map_err(read)?;
+        let mut contents = Contents::new(file.metadata().map_err(read)?.len());
+        let mut block = [0; BLOCK_BYTES];
+        while let Some(at) = contents.want().map_err(format)? {
+            file.read_exact_at(&mut block, at).map_err(read)?;
+            contents.take(&block).map_err(format)?;
+        }
+        let about = contents.find(ABOUT_NAME).ok_or_else(|| format(bundle::Error::About))?;
+        let text = read_at(&file, about.offset, about.bytes).map_err(read)?;
+        let about = About::parse(&text).map_err(format)?;
+        if about.model != *model {
+            return Err(Error::OtherModel { path: path.into(), found: about.model, model: model.clone() });
+        }
+        Ok(Self { path: path.into(), file, contents, about })
+    }
+
+    /// What it says of itself, which nobody signed.
+    pub(crate) fn about(&self) -> &About {
+        &self.about
+    }
+
+    /// Reads the whole of a small file; `None` if it has none of this name.
+    pub(crate) fn get(&self, name: &str, max: u64) -> Result<Option<Vec<u8>>, Error> {
+        let Some(place) = self.contents.find(name) else { return Ok(None) };
+        if place.bytes > max {
+            return Err(Error::TooLong { path: self.path.clone(), name: name.into(), bytes: place.bytes, max });
+        }
+        read_at(&self.file, place.offset, place.bytes).map(Some).map_err(|source| self.unread(source))
+    }
+
+    /// Reads some bytes of a file from its byte `from` on, at least one.
+    pub(crate) fn read(&self, name: &str, from: u64, into: &mut [u8]) -> Result<usize, Error> {
+        let missing = || Error::Missing { path: self.path.clone(), name: name.into() };
+        let place = self.contents.find(name).ok_or_else(missing)?;
+        let left = usize::try_from(place.bytes.saturating_sub(from)).unwrap_or(usize::MAX).min(into.len());
+        let into = into.get_mut(..left).filter(|into| !into.is_empty()).ok_or_else(missing)?;
+        self.file.read_exact_at(into, place.offset + from).map_err(|source| self.unread(source))?;
+        Ok(left)
+    }
+
+    fn unread(&self, source: io::Error) -> Error {
+        Error::Read { path: self.path.clone(), source }
+    }
+}
+
+/// Reads bytes that are known to be few and to lie within the file.
+fn read_at(file: &File, offset: u64, bytes: u64) -> io::Result<Vec<u8>> {
+    let mut content = vec![0; usize::try_from(bytes).unwrap_or_default()];
+    file.read_exact_at(&mut content, offset)?;
+    Ok(content)
+}
