@@ -68,10 +68,7 @@ pub(crate) fn run(site: &Site, args: &Args) -> Result<ExitCode, Error> {
     let declaration = declaration.as_ref().map(|(declaration, _)| &**declaration);
     let facts = Facts { at_hand: at_hand(&folder), ..Facts::new(&args.model, now, &repo.set, declaration) };
     let report = doctor::examine(&match login(&site.dir)? {
-        Some(server) => {
-            let served = served(&server, &model)?;
-            Facts { served, address: handshake::ask(server.url(), now), ..facts }
-        }
+        Some(server) => Facts { served: served(&server, &model)?, address: handshake::ask(server.url(), now), ..facts },
         None => facts,
     });
     tell(site.screen, &report);
