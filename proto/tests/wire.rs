@@ -46,6 +46,7 @@ mod tests {
         metadata::<Snapshot>("snapshot");
         metadata::<Targets>("targets");
         metadata::<Targets>("support");
+        metadata::<Targets>("archive");
     }
 
     #[test]

@@ -49,7 +49,7 @@ pub(crate) async fn metadata(
 ) -> Result<StatusCode, ApiError> {
     let publication = app.desk.find(&id)?;
     let (_, role) = role_of(&file).ok_or_else(|| {
-        refused(format!("{file:?} is no metadata that is uploaded: 2.root.json, 7.targets.json, 7.support.json are; the server makes snapshot and timestamp"))
+        refused(format!("{file:?} is no metadata that is uploaded: 2.root.json, 7.targets.json, 7.support.json, 7.archive.json are; the server makes snapshot and timestamp"))
     })?;
     let bytes_max = if role == "root" { limits::ROOT_BYTES_MAX } else { limits::TARGETS_BYTES_MAX };
     let path = publication.folder.join("metadata").join(&file);

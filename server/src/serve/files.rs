@@ -41,7 +41,7 @@ pub(crate) async fn file(
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response<Body>, ApiError> {
-    let found = find(&app, &model, &path).await?;
+    let Some(found) = find(&app, &model, &path).await? else { return absent() };
     if range::is_held(&headers, &found.etag) {
         return respond(&found, StatusCode::NOT_MODIFIED, None, Body::empty());
     }
@@ -65,27 +65,32 @@ pub(crate) async fn file(
     }
 }
 
-async fn find(app: &App, model: &str, path: &str) -> Result<Found, ApiError> {
-    let absent = ApiError::not_found;
-    let model: Model = model.parse().map_err(|_| absent())?;
-    let names: Vec<Name> = path.split('/').map(str::parse).collect::<Result<_, _>>().map_err(|_| absent())?;
-    let (Some(folder), Some(name)) = (names.first(), names.last()) else { return Err(absent()) };
-    let is_target = match (folder.as_str(), names.len()) {
-        ("metadata", 2) => false,
-        ("targets", 2..=8) => true,
-        _ => return Err(absent()),
+/// Says that there is no such file without a word: every idle poll asks for the root after the last.
+fn absent() -> Result<Response<Body>, ApiError> {
+    let response = Response::builder().status(StatusCode::NOT_FOUND).header(header::CACHE_CONTROL, "no-store");
+    response.body(Body::empty()).map_err(ApiError::internal)
+}
+
+async fn find(app: &App, model: &str, path: &str) -> Result<Option<Found>, ApiError> {
+    let Ok(model) = model.parse::<Model>() else { return Ok(None) };
+    let Ok(names) = path.split('/').map(str::parse).collect::<Result<Vec<Name>, _>>() else { return Ok(None) };
+    let (Some(folder), Some(name)) = (names.first(), names.last()) else { return Ok(None) };
+    let digest = match (folder.as_str(), names.len()) {
+        ("metadata", 2) => None,
+        ("targets", 2..=8) if digest_in(name).is_some() => digest_in(name),
+        _ => return Ok(None),
     };
     let path: PathBuf = names.iter().fold(app.folders.repo(&model), |path, name| path.join(name.as_str()));
-    let (file, length) = open(&path).await?.ok_or_else(absent)?;
+    let Some((file, length)) = open(&path).await? else { return Ok(None) };
     let caching = if name.as_str() == "timestamp.json" { REVALIDATE } else { IMMUTABLE };
     let kind = match name.as_str().rsplit_once('.') {
         Some((_, "json")) => "application/json",
         _ => "application/octet-stream",
     };
     let mut found = Found { file, length, etag: String::new(), kind, caching };
-    found.etag =
-        format!("\"{}\"", if is_target { digest_in(name).ok_or_else(absent)? } else { digest_of(&mut found).await? });
-    Ok(found)
+    let digest = if let Some(digest) = digest { digest } else { digest_of(&mut found).await? };
+    found.etag = format!("\"{digest}\"");
+    Ok(Some(found))
 }
 
 async fn open(path: &std::path::Path) -> Result<Option<(File, u64)>, ApiError> {
