@@ -9,8 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use tenure_proto::digest::to_hex;
-use tenure_proto::key::{KeyId, PublicKey, RoleKeys, SigningKey};
+use tenure_proto::key::{KeyId, PublicKey, RoleKeys, Signer};
 use tenure_proto::metadata::{self, Root, Signed};
 use tenure_proto::model::Model;
 use tenure_proto::time::Timestamp;
@@ -83,6 +82,9 @@ pub(crate) enum Error {
         /// The other file.
         path: PathBuf,
     },
+    /// A key that does not sign.
+    #[error("cannot sign the next root")]
+    Sign(#[source] metadata::Error),
     /// No canonical form, which is a fault of ours.
     #[error("cannot write the root")]
     Canonical(#[from] canonical::Error),
@@ -186,11 +188,11 @@ impl Ceremony {
 
     fn check(file: File) -> Result<Self, Error> {
         let parse = |which, value: &Value| -> Result<Signed<Root>, Error> {
-            Signed::parse(&canonical::encode(value)?).map_err(|source| Error::Root { which, source })
+            Signed::parse(&serde_json::to_vec(value)?).map_err(|source| Error::Root { which, source })
         };
         let (present, next) = (parse("present", &file.present)?.signed, parse("next", &file.next)?.signed);
         // The workflow's own start: the present root names this model and has signed itself.
-        let held = check::factory(canonical::encode(&file.present)?);
+        let held = check::factory(serde_json::to_vec(&file.present)?);
         drop(Refresh::start(held, present.head.expires, &file.model).map_err(Error::Present)?);
         let step = |what| Err(Error::Step { what });
         if next.head.model.as_ref() != Some(&file.model) {
@@ -226,14 +228,14 @@ impl Ceremony {
         self.file.support.as_ref()
     }
 
-    /// The present root's file in canonical form.
+    /// The present root's file, as `tenurectl` writes it.
     pub(crate) fn present_bytes(&self) -> Result<Vec<u8>, Error> {
-        Ok(canonical::encode(&self.file.present)?)
+        Ok(serde_json::to_vec(&self.file.present)?)
     }
 
     /// The next root's file, with the signatures made so far.
     pub(crate) fn next_bytes(&self) -> Result<Vec<u8>, Error> {
-        Ok(canonical::encode(&self.file.next)?)
+        Ok(serde_json::to_vec(&self.file.next)?)
     }
 
     fn next_signed(&self) -> Result<Signed<Root>, Error> {
@@ -261,13 +263,13 @@ impl Ceremony {
 
     /// Signs with these keys. A key that has signed before signs no second time; the answer is who
     /// has signed now.
-    pub(crate) fn sign(&mut self, keys: &[SigningKey]) -> Result<Vec<KeyId>, Error> {
+    pub(crate) fn sign(&mut self, keys: &[impl Signer]) -> Result<Vec<KeyId>, Error> {
         let message = canonical::encode(self.file.next.get("signed").unwrap_or(&Value::Null))?;
         let (before, mut new) = (self.signers()?, Vec::new());
         for key in keys {
             let id = key.public().id();
             if self.counts(&key.public()) && !before.contains(&id) && !new.contains(&id) {
-                self.put(json!({"keyid": id, "sig": to_hex(&key.sign(&message))}));
+                self.put(metadata::signature(key, &message).map_err(Error::Sign)?);
                 new.push(id);
             }
         }
