@@ -1,12 +1,12 @@
 """Judges our client on repositories that python-tuf writes. Usage: judge_client.py TUF_CLIENT [WORD]"""
 
 import json
+import os
 import sys
-import traceback
 
 from securesystemslib.signer import CryptoSigner, SSlibKey
 
-from cases import CASES, case, cases
+from cases import case, cases, run
 from repository import LATER, PAST, TOP, Client, Repository
 
 FIRST = ["2.root.json", "timestamp.json", "1.snapshot.json", "1.targets.json"]
@@ -97,6 +97,18 @@ def without_init_or_with_bad_words_it_ends_with_one():
         file.unlink()
     assert client.refresh() == 1 and client.asked() == []
     assert client.run("nonsense") == 1 and client.run("refresh") == 1 and client.run() == 1
+
+
+@case
+def nothing_ends_with_another_code_than_one():
+    repository = Repository()
+    repository.publish()
+    client = Client(repository)
+    assert client.run("--metadata-url", f"{repository.server.url}/metadata", "refresh") == 0, "without the last /"
+    assert client.run("refresh", os.fsdecode(b"\xff")) == 1
+    nobody_reads = os.open("/dev/full", os.O_WRONLY)
+    assert client.run("nonsense", stderr=nobody_reads) == 1
+    os.close(nobody_reads)
 
 
 @cases(unsigned=b'[]', another=None)
@@ -222,6 +234,39 @@ def fields_of_other_makers_are_signed_and_kept():
     client = Client(repository)
     assert client.download("file") == 0, client.ended.stderr
     assert client.held()["root.json"] == repository.first_root
+
+
+@case
+def a_repository_in_the_style_of_tuf_on_ci_is_read():
+    offline, online = [EC() for _ in range(5)], EC()
+    signers = {"root": offline, "targets": offline, "snapshot": [online], "timestamp": [online]}
+    online.public_key.keyid = "not-the-digest-of-the-key"
+    for nth, signer in enumerate(offline):
+        signer.public_key.unrecognized_fields = {"keyid_hash_algorithms": ["sha256"], "x-tuf-on-ci-keyowner": f"@{nth}"}
+    online.public_key.unrecognized_fields["x-tuf-on-ci-online-uri"] = "gcpkms:projects/p"
+    repository = Repository(signers=signers)
+    repository.with_hashes, repository.indent = False, True
+    for role in TOP:
+        repository.of(role).spec_version = "1.0"
+        repository.root.roles[role].threshold = 3 if len(signers[role]) == 5 else 1
+        repository.root.roles[role].unrecognized_fields["x-tuf-on-ci-expiry-period"] = 7
+    repository.add_target("trusted.json")
+    repository.delegate("registry.example", paths=["registry.example/*"], terminating=True)
+    repository.add_target("registry.example/a", role="registry.example")
+    repository.publish_root()
+    repository.publish()
+    for name in ("1.root.json", "1.targets.json"):
+        file = json.loads(repository.bytes_of(name))
+        for slot in file["signatures"][1:3]:
+            slot["sig"] = ""
+        repository.put(name, json.dumps(file, indent=1).encode())
+    repository.first_root = repository.bytes_of("1.root.json")
+    client = Client(repository)
+    assert client.download("trusted.json", "registry.example/a") == 0, client.ended.stderr
+    for slot in (file := json.loads(repository.bytes_of("timestamp.json")))["signatures"]:
+        slot["sig"] = ""
+    repository.put("timestamp.json", json.dumps(file).encode())
+    client.refuses("0 of 1")
 
 
 # Roots.
@@ -546,20 +591,6 @@ def files_that_are_missing_are_fetched_again():
         assert client.held() == good
 
 
-def run(program, word):
-    Client.program = program
-    failed = 0
-    chosen = [(name, function) for name, function in CASES if word in name]
-    for name, function in chosen:
-        try:
-            function()
-        except Exception:  # every failure is told, and the next case runs
-            failed += 1
-            print(f"FAILED {name}\n{traceback.format_exc()}", flush=True)
-    print(f"{len(chosen) - failed} of {len(chosen)} cases passed")
-    return 1 if failed or not chosen else 0
-
-
 if __name__ == "__main__":
     import judge_delegations  # noqa: F401 - registers its cases
-    sys.exit(run(sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else ""))
+    sys.exit(run(*sys.argv[1:3]))

@@ -177,6 +177,23 @@ def a_role_that_was_rotated_is_fetched_and_checked_anew():
 
 
 @case
+def a_role_with_two_delegators_is_checked_with_the_keys_of_each():
+    repository = Repository()
+    for parent in "AB":
+        repository.delegate(parent, paths=[f"{parent}/*"])
+    known = repository.delegate("C", "A", paths=["A/*"])
+    repository.delegate("C", "B", paths=["B/*"])
+    repository.signers["C"] = known
+    for path in ("A/x", "B/x"):
+        repository.add_target(path, path.encode(), role="C")
+    repository.publish()
+    client = Client(repository)
+    for paths, code in ((("A/x", "B/x"), 1), (("B/x",), 1), (("A/x",), 0)):
+        assert client.download(*paths) == code, (paths, client.ended.stderr)
+        assert [file.read_bytes() for file in client.targets.iterdir()] == [b"A/x"]
+
+
+@case
 def a_role_that_is_held_is_not_fetched_again():
     repository = Repository()
     repository.delegate("A")

@@ -196,7 +196,7 @@ class Client:
 
     program = None
 
-    def __init__(self, repository, root=None):
+    def __init__(self, repository, root=None, clock=None):
         self.repository, self.server = repository, repository.server
         self.temporary = tempfile.TemporaryDirectory(prefix="tenure-tuf-")
         self.folder = Path(self.temporary.name)
@@ -204,12 +204,14 @@ class Client:
         self.metadata.mkdir()
         self.targets.mkdir()
         (self.folder / "first-root").write_bytes(root or repository.first_root)
+        self.clock = clock  # what the C library shall say the time is
         self.init_code = self.run("init", str(self.folder / "first-root"))
 
-    def run(self, *words):
-        command = [self.program, "--metadata-dir", str(self.metadata), *words]
+    def run(self, *words, stderr=subprocess.PIPE):
+        command = ["faketime", str(self.clock)] if self.clock else []
+        command += [self.program, "--metadata-dir", str(self.metadata), *words]
         self.server.asked.clear()
-        self.ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        self.ended = subprocess.run(command, stdout=subprocess.PIPE, stderr=stderr, text=True, timeout=120, check=False)
         assert self.ended.returncode in (0, 1), (self.ended.returncode, self.ended.stderr)
         others = [name for name in os.listdir(self.folder) if name not in ("metadata", "targets", "first-root")]
         assert not others, others

@@ -14,6 +14,7 @@ mod options;
 mod source;
 mod store;
 
+use std::io::Write as _;
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -28,15 +29,14 @@ use crate::options::{Download, Options, Verb};
 use crate::source::Source;
 use crate::store::Store;
 
-#[expect(clippy::print_stderr, reason = "what a person reads who judges us")]
 fn main() -> ExitCode {
-    match Options::read(std::env::args().skip(1)).and_then(|options| run(&options)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            eprintln!("tuf-client: {failure}");
-            ExitCode::from(1)
-        }
-    }
+    let said = match Options::read(std::env::args_os().skip(1)).and_then(|options| run(&options)) {
+        Ok(()) => return ExitCode::SUCCESS,
+        Err(failure) => format!("tuf-client: {failure}\n"),
+    };
+    // Nobody may be there to read it, and the code is what counts.
+    std::io::stderr().write_all(said.as_bytes()).unwrap_or_default();
+    ExitCode::from(1)
 }
 
 fn run(options: &Options) -> Result<()> {

@@ -1,5 +1,6 @@
 //! The command line, read by hand: flags stand before and after the verb, and repeat.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use tenure_tests::ensure;
@@ -77,8 +78,9 @@ impl Words {
 
 impl Options {
     /// Reads the words after the program's name.
-    pub(crate) fn read(arguments: impl Iterator<Item = String>) -> Result<Self> {
-        let words = Words::sort(arguments)?;
+    pub(crate) fn read(arguments: impl Iterator<Item = OsString>) -> Result<Self> {
+        let text = |word: OsString| word.into_string().ok().context("a word of the command is no text");
+        let words = Words::sort(arguments.map(text).collect::<Result<Vec<_>>>()?.into_iter())?;
         let metadata_dir = words.metadata_dir.context("--metadata-dir is missing")?.into();
         let url = words.metadata_url.context("--metadata-url is missing");
         let plain: Vec<_> = words.plain.iter().map(String::as_str).collect();
@@ -105,7 +107,7 @@ mod tests {
     use super::*;
 
     fn read(line: &str) -> Result<Options> {
-        Options::read(line.split_whitespace().map(str::to_owned))
+        Options::read(line.split_whitespace().map(OsString::from))
     }
 
     #[test]

@@ -16,10 +16,9 @@ pub(crate) struct Source {
 }
 
 impl Source {
-    /// Takes a URL that ends in `/`; asks nothing yet.
+    /// Takes a URL, whether or not it ends in `/`; asks nothing yet.
     pub(crate) fn at(base: &str) -> Result<Self> {
         let rest = base.strip_prefix("http://").context(format_args!("{base} does not begin with http://"))?;
-        ensure!(base.ends_with('/'), "{base} does not end in /");
         let authority = rest.split('/').next().unwrap_or_default();
         ensure!(!authority.contains('@') && is_loopback(authority), "{base} is not on this machine");
         let limit = Some(Duration::from_secs(limits::REQUEST_TIMEOUT_S));
@@ -33,13 +32,13 @@ impl Source {
             .timeout_connect(limit)
             .timeout_recv_response(limit)
             .timeout_recv_body(limit);
-        Ok(Self { agent: config.build().new_agent(), base: base.to_owned() })
+        Ok(Self { agent: config.build().new_agent(), base: base.trim_end_matches('/').to_owned() })
     }
 
     /// Fetches the file at this place below the base, of at most `max` bytes; none if the
     /// repository does not have it. The names of metadata files are encoded for a URL already.
     pub(crate) fn get(&self, place: &str, max: u64) -> Result<Option<Vec<u8>>> {
-        let url = format!("{}{place}", self.base);
+        let url = format!("{}/{place}", self.base);
         let answer = self.agent.get(&url).call().context(format_args!("cannot fetch {url}"))?;
         match answer.status().as_u16() {
             200 => {}
@@ -75,12 +74,12 @@ mod tests {
 
     #[test]
     fn plain_http_is_spoken_on_this_machine_only() {
-        for base in ["http://127.0.0.1:80/a/", "http://localhost:8/", "http://[::1]:8/"] {
+        for base in ["http://127.0.0.1:80/a/", "http://localhost:8/", "http://[::1]:8/", "http://127.0.0.1/a"] {
             assert!(Source::at(base).is_ok(), "{base}");
         }
         for base in [
             "https://localhost/",
-            "http://127.0.0.1",
+            "http://",
             "http://example.org/",
             "http://127.0.0.1@example.org/",
             "http://127.0.0.1:80@example.org/",
