@@ -91,6 +91,27 @@ pub struct Report {
     pub findings: Vec<Finding>,
 }
 
+impl Code {
+    /// What was looked at, as people say it.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Repository => "trust of devices",
+            Self::Declaration => "declared end",
+            Self::Contact => "security contact",
+            Self::RoleExpiry => "expiry",
+            Self::KeyLoss => "loss of keys",
+            Self::KeyTheft => "theft of keys",
+            Self::KeysTogether => "keys in one place",
+            Self::RootExercise => "use of its keys",
+            Self::Algorithm => "algorithms",
+            Self::Renewal => "renewal",
+            Self::Certificate => "TLS certificate",
+            Self::Authority => "certificate's authority",
+            Self::Year2038 => "year 2038",
+        }
+    }
+}
+
 impl Grade {
     /// `good`, `warn`, `bad`.
     pub fn word(self) -> &'static str {

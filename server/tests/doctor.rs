@@ -4,13 +4,16 @@
 #[cfg(test)]
 mod tests {
     use std::io::{BufRead as _, BufReader};
+    use std::net::TcpListener;
     use std::path::{Path, PathBuf};
     use std::process::{Child, Command, Stdio};
+    use std::sync::Arc;
 
+    use rustls::{ServerConfig, ServerConnection};
     use serde_json::{Value, json};
     use tenure_proto::time::Timestamp;
     use tenure_server::clock::Clock;
-    use tenure_server::disk::{PUBLIC, replace};
+    use tenure_server::disk::{PUBLIC, SECRET, replace};
 
     /// A manufacturer's folder whose clock says what a test wants.
     struct Maker {
@@ -239,6 +242,35 @@ good  dates: none is past 19 January 2038, where 32-bit clocks end
             self.child.kill().unwrap();
             self.child.wait().unwrap();
         }
+    }
+
+    /// A host that speaks TLS with a certificate of its own making, and says nothing else.
+    fn tls_host() -> u16 {
+        let made = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_string()]).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let (shown, private) = (vec![made.cert.der().clone()], made.signing_key.serialize_der().try_into().unwrap());
+        let config = Arc::new(config.with_no_client_auth().with_single_cert(shown, private).unwrap());
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        std::thread::spawn(move || {
+            while let Ok((mut stream, _)) = listener.accept() {
+                let mut connection = ServerConnection::new(Arc::clone(&config)).unwrap();
+                while connection.is_handshaking() && connection.complete_io(&mut stream).is_ok() {}
+            }
+        });
+        port
+    }
+
+    #[test]
+    fn a_server_whose_certificate_only_its_maker_knows_is_told_and_not_trusted() {
+        let maker = Maker::new("2033-12-31", &[]);
+        maker.hand_out_keys();
+        let login = format!("version = 1\nurl = \"https://127.0.0.1:{}\"\ntoken = \"t\"\n", tls_host());
+        replace(&maker.path("server.toml"), login.as_bytes(), SECRET).unwrap();
+        // The certificate is read all the same, and its last day is in the year 4096.
+        let care = ["warn renewal server", "warn certificate 127.0.0.1", "warn year2038 dates"];
+        assert_eq!(maker.care(), (0, care.map(String::from).to_vec()));
     }
 
     #[test]
