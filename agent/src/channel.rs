@@ -309,21 +309,31 @@ pub(crate) fn send<T: Serialize>(mut stream: &UnixStream, header: &T, body: &[u8
 }
 
 /// Receives one message, its body into `body`; `None` when the other side has hung up.
-pub(crate) fn receive<T: DeserializeOwned>(mut stream: &UnixStream, body: &mut Vec<u8>) -> Result<Option<T>, Error> {
+pub(crate) fn receive<T: DeserializeOwned>(stream: &UnixStream, body: &mut Vec<u8>) -> Result<Option<T>, Error> {
+    let Some((header, body_bytes)) = receive_header(stream, limits::INSTALL_ANSWER_BYTES_MAX)? else { return Ok(None) };
+    body.clear();
+    read_exactly(stream, body_bytes, body)?;
+    Ok(Some(header))
+}
+
+/// Receives a header of at most `max` bytes, and how long the body is that follows; `None` when the
+/// other side has hung up.
+pub(crate) fn receive_header<T: DeserializeOwned>(
+    mut stream: &UnixStream,
+    max: u64,
+) -> Result<Option<(T, u64)>, Error> {
     let mut lengths = [0; 8];
     match stream.read_exact(&mut lengths) {
         Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(None),
         other => other?,
     }
     let (header_bytes, body_bytes) = split_lengths(lengths);
-    if header_bytes > limits::INSTALL_HEADER_BYTES_MAX || body_bytes > limits::INSTALL_BODY_BYTES_MAX {
+    if header_bytes > max || body_bytes > limits::INSTALL_BODY_BYTES_MAX {
         return Err(Error::TooLong { bytes: header_bytes.max(body_bytes) });
     }
     let mut header = Vec::new();
     read_exactly(stream, header_bytes, &mut header)?;
-    body.clear();
-    read_exactly(stream, body_bytes, body)?;
-    Ok(Some(serde_json::from_slice(&header)?))
+    Ok(Some((serde_json::from_slice(&header)?, body_bytes)))
 }
 
 fn split_lengths(lengths: [u8; 8]) -> (u64, u64) {

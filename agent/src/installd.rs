@@ -9,6 +9,7 @@
 //! whether or not `fetchd` ever comes.
 
 mod device;
+mod hear;
 mod refusal;
 mod session;
 
@@ -79,7 +80,10 @@ struct Shared {
     fetch_user: Option<Uid>,
     restarting: AtomicBool,
     trying_again: AtomicBool,
-    connections: AtomicUsize,
+    /// Connections of `fetchd`, and of the owner.
+    connections: [AtomicUsize; 2],
+    /// The one place for a body that is not small, so that many connections fill no memory.
+    large_body: Mutex<Vec<u8>>,
 }
 
 /// What one thread at a time changes.
@@ -138,7 +142,8 @@ fn start(config: &Config) -> Result<Ready, Error> {
         fetch_user: fetch_user.map(|user| user.uid),
         restarting: AtomicBool::new(false),
         trying_again: AtomicBool::new(false),
-        connections: AtomicUsize::new(0),
+        connections: Default::default(),
+        large_body: Mutex::default(),
     });
     start_task(&shared, task);
     Ok(Ready { shared, listener, _lock: lock })
@@ -161,27 +166,68 @@ impl Ready {
             drop(channel::send(&stream, &refusal::Error::NotAllowed.to_reply(), &[]));
             return;
         };
-        let before = shared.connections.fetch_add(1, Ordering::SeqCst);
-        if before >= limits::INSTALL_CONNECTIONS_MAX && caller == Caller::Fetch {
-            shared.connections.fetch_sub(1, Ordering::SeqCst);
-            return tracing::warn!("too many connections, one is closed");
-        }
-        std::thread::spawn(move || {
+        let Some(place) = Place::take(&shared, caller) else {
+            return tracing::debug!(?caller, "too many connections, one is closed");
+        };
+        let spawned = std::thread::Builder::new().spawn(move || {
+            let _place = place;
             let number = NEXT.fetch_add(1, Ordering::SeqCst);
             if let Err(error) = serve(&shared, caller, number, &stream) {
                 tracing::warn!(error = %Chain(&error), "a connection broke");
             }
             shared.core().hung_up(number);
-            shared.connections.fetch_sub(1, Ordering::SeqCst);
         });
+        if let Err(error) = spawned {
+            tracing::error!(%error, "cannot serve a connection");
+        }
+    }
+}
+
+/// A connection's place among those of its kind; free again when dropped.
+struct Place {
+    shared: Arc<Shared>,
+    caller: Caller,
+}
+
+impl Place {
+    fn take(shared: &Arc<Shared>, caller: Caller) -> Option<Self> {
+        let place = Self { shared: Arc::clone(shared), caller };
+        let before = place.taken().fetch_add(1, Ordering::SeqCst);
+        (before < limits::INSTALL_CONNECTIONS_MAX).then_some(place)
+    }
+
+    fn taken(&self) -> &AtomicUsize {
+        let [fetch, owner] = &self.shared.connections;
+        if self.caller == Caller::Fetch { fetch } else { owner }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        // The next one makes its own room: one that does nothing takes none.
+        if let Ok(mut large) = self.shared.large_body.try_lock() {
+            *large = Vec::new();
+        }
+        self.taken().fetch_sub(1, Ordering::SeqCst);
     }
 }
 
 /// Answers one connection until it hangs up.
 fn serve(shared: &Arc<Shared>, caller: Caller, number: u64, stream: &UnixStream) -> Result<(), channel::Error> {
-    let mut body = Vec::new();
-    while let Some(request) = channel::receive::<Request>(stream, &mut body)? {
-        let (reply, task) = shared.answer(caller, number, request, &body);
+    let mut small = Vec::new();
+    while let Some((request, bytes)) = channel::receive_header(stream, limits::INSTALL_QUESTION_BYTES_MAX)? {
+        let (reply, task) = if bytes <= limits::INSTALL_SMALL_BODY_BYTES_MAX {
+            hear::receive_body(stream, bytes, &mut small)?;
+            shared.answer(caller, number, request, &small)
+        } else {
+            let mut large = shared.large_body.lock().unwrap_or_else(PoisonError::into_inner);
+            if shared.core().leader != number {
+                // Nobody waits for the large body of one who has nothing to say.
+                return channel::send(stream, &refusal::Error::NotLeading.to_reply(), &[]);
+            }
+            hear::receive_body(stream, bytes, &mut large)?;
+            shared.answer(caller, number, request, &large)
+        };
         channel::send(stream, &reply, &[])?;
         start_task(shared, task);
     }

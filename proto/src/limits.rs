@@ -123,12 +123,18 @@ pub const ANSWER_HEAD_BYTES_MAX: usize = 16 * 1024;
 /// The largest answer that is read only for its reason, or so that its connection can be used again.
 pub const FAILURE_BYTES_MAX: u64 = 16 * 1024;
 
-/// The most connections that the user of `fetchd` may hold to the installer.
+/// The most connections to the installer that the user of `fetchd` may hold, and its owner likewise.
 pub const INSTALL_CONNECTIONS_MAX: usize = 16;
-/// The longest header of a message between `fetchd` and the installer.
-pub const INSTALL_HEADER_BYTES_MAX: u64 = STATE_BYTES_MAX;
-/// The longest body of a message between `fetchd` and the installer: a frame index is the largest.
+/// The longest question to the installer, without its body.
+pub const INSTALL_QUESTION_BYTES_MAX: u64 = 64 * 1024;
+/// The longest answer of the installer.
+pub const INSTALL_ANSWER_BYTES_MAX: u64 = STATE_BYTES_MAX;
+/// The longest body of a question to the installer: a frame index is the largest.
 pub const INSTALL_BODY_BYTES_MAX: u64 = FRAME_INDEX_BYTES_MAX;
+/// Of bodies above this the installer takes in one at a time, so that many connections fill no memory.
+pub const INSTALL_SMALL_BODY_BYTES_MAX: u64 = 64 * 1024;
+/// How long a body may take to come, which the other side has at hand.
+pub const INSTALL_BODY_S_MAX: u64 = 10;
 /// How long one answer of the installer may take: the last frame's includes reading back a whole
 /// slot. A person's program that waits for an update waits as long for its next word.
 pub const INSTALL_ANSWER_S_MAX: u64 = 3600;

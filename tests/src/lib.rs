@@ -12,6 +12,7 @@ pub mod api;
 pub mod attacker;
 pub mod binaries;
 pub mod board;
+pub mod channel;
 pub mod clock;
 pub mod digests;
 pub mod hostile;
