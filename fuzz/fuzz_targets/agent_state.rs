@@ -19,11 +19,13 @@ mod journal;
 mod twin;
 
 static FOLDER: LazyLock<TempDir> = LazyLock::new(|| tempfile::tempdir().expect("a folder"));
-const NAMES: [&str; 4] = ["journal.json", "history.json", "events.json", "floor.json"];
+const NAMES: [&str; 4] = ["journal", "history", "events", "floor"];
 
 fuzz_target!(|bytes: &[u8]| {
     for name in NAMES {
-        fs::write(FOLDER.path().join(name), bytes).expect("a file");
+        fs::write(FOLDER.path().join(format!("{name}.json")), bytes).expect("a file");
+        // A copy that a run before this one left would stand in.
+        fs::write(FOLDER.path().join(format!("{name}.copy.json")), bytes).expect("a file");
     }
     let store = journal::Store::new(FOLDER.path());
     let journal = store.journal().expect("any content is read or moved aside");
