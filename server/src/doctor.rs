@@ -147,7 +147,7 @@ pub fn examine(facts: &Facts) -> Report {
     let mut findings = looked.concat();
     // Stable: the roles of one code stay in their order.
     findings.sort_by_key(|finding| finding.code);
-    let grade = worst(&findings);
+    let grade = findings.iter().map(|finding| finding.grade).max().unwrap_or(Grade::Good);
     let (model, ends) = (facts.model.clone(), facts.promise.as_ref().map(|promise| promise.ends));
     Report { model, ends, grade, verdict: verdict(facts, &findings), findings }
 }
@@ -172,10 +172,6 @@ fn promise(facts: &Facts) -> Vec<Finding> {
     let verb = if facts.is_over() { "ended on" } else { "until" };
     let what = format!("security updates {verb} {}", promise.ends.in_words());
     vec![Finding::good(Code::Declaration, "promise", what), address::contact(&promise.contact, &facts.model)]
-}
-
-fn worst(findings: &[Finding]) -> Grade {
-    findings.iter().map(|finding| finding.grade).max().unwrap_or(Grade::Good)
 }
 
 fn verdict(facts: &Facts, findings: &[Finding]) -> String {

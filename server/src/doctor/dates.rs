@@ -51,9 +51,8 @@ fn sign_again(role: &str, facts: &Facts) -> String {
 /// What the online roles have left of their life: half when the server renews them, so that less
 /// than a quarter means that it does not.
 fn renewal(facts: &Facts) -> Vec<Finding> {
-    let (online, left_alone) = match &facts.served {
-        Served::Server(online) => (online, false),
-        Served::Folder(online) => (online, true),
+    let Online { snapshot, timestamp } = match &facts.served {
+        Served::Server(online) | Served::Folder(online) => *online,
         Served::Refused(why) => return vec![repository(why)],
         Served::Silent(why) => {
             let what = format!("the server could not be asked: {why}");
@@ -61,12 +60,12 @@ fn renewal(facts: &Facts) -> Vec<Finding> {
             return vec![silent.way_out("run this again where the server can be reached")];
         }
     };
-    let Online { snapshot, timestamp } = *online;
     let roles = [("snapshot", snapshot, SNAPSHOT_DAYS), ("timestamp", timestamp, TIMESTAMP_DAYS)];
-    roles.into_iter().map(|(role, expires, days)| fresh(role, expires, days, (facts, left_alone))).collect()
+    roles.into_iter().map(|(role, expires, days)| fresh(role, expires, days, facts)).collect()
 }
 
-fn fresh(role: &str, expires: Timestamp, life_days: u64, (facts, left_alone): (&Facts, bool)) -> Finding {
+fn fresh(role: &str, expires: Timestamp, life_days: u64, facts: &Facts) -> Finding {
+    let left_alone = matches!(facts.served, Served::Folder(_));
     let (left_s, words) = (expires.seconds_since(facts.now).unwrap_or(0), expires.day().in_words());
     let (grade, what) = match (left_s, left_alone) {
         (0, _) => (Grade::Bad, format!("expired on {words}: devices take nothing new")),

@@ -28,7 +28,7 @@ fn is_said(role: &OfflineRole, facts: &Facts) -> bool {
     before.map(|before| &before.holders).any(|holders| holders.keys == role.holders.keys)
 }
 
-/// The keys of a role that a device can verify, each once.
+/// The keys of a role that a device can verify.
 fn usable(holders: &Holders) -> impl Iterator<Item = (&PublicKey, Scheme)> {
     holders.keys.iter().filter_map(|key| Some((key, key.scheme()?)))
 }
@@ -42,7 +42,7 @@ fn loss(role: &OfflineRole, facts: &Facts) -> Finding {
     }
     let grade = if name == "root" { Grade::Bad } else { Grade::Warn };
     let what = format!("{have}: with one lost, nobody can sign");
-    let way_out = format!("add a key: tenurectl root propose {} --add-key FILE --role {name}", facts.model);
+    let way_out = format!("add a key: tenurectl root propose {} --add-key FILE --role {name} --out FILE", facts.model);
     Finding::new(Code::KeyLoss, grade, name, what).way_out(way_out)
 }
 
@@ -51,7 +51,8 @@ fn theft(root: &OfflineRole, facts: &Facts) -> Finding {
     if needed > 1 {
         return Finding::good(Code::KeyTheft, "root", format!("{needed} keys would have to be stolen"));
     }
-    let way_out = format!("ask for two signatures: tenurectl root propose {} --threshold root=2", facts.model);
+    let way_out =
+        format!("ask for two signatures: tenurectl root propose {} --threshold root=2 --out FILE", facts.model);
     Finding::new(Code::KeyTheft, Grade::Warn, "root", "one stolen key can take over every device").way_out(way_out)
 }
 
@@ -125,7 +126,8 @@ fn algorithm(root: &OfflineRole, facts: &Facts) -> Option<Finding> {
     let what = format!("{} is withdrawn after {}, before the promise ends", key.scheme, first.in_words());
     let way_out = format!(
         "make keys that withstand quantum computers (tenurectl key generate root --scheme ml-dsa-65) and let both \
-         families sign: tenurectl root propose {} --add-key FILE --role root --threshold root=N",
+         families sign: tenurectl root propose {} --add-key FILE --role root --threshold root=N \
+         --out FILE",
         facts.model
     );
     Some(Finding::new(Code::Algorithm, Grade::Warn, "root", what).way_out(way_out).by(*first))

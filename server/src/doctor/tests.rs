@@ -156,7 +156,7 @@ fn keys_that_cannot_be_lost_or_may_not_be_stolen_are_told() {
     assert_eq!(said(&support), ["warn KeyLoss support: 1 of 1 keys must sign: with one lost, nobody can sign"]);
     assert_eq!(
         found(&root(1..2, 1), Code::KeyLoss).way_out.unwrap(),
-        "add a key: tenurectl root propose acme-gw1 --add-key FILE --role root"
+        "add a key: tenurectl root propose acme-gw1 --add-key FILE --role root --out FILE"
     );
     let mut unknown = key(9);
     unknown.scheme = "falcon-512".into();
@@ -216,7 +216,7 @@ fn an_algorithm_that_the_promise_outlives_must_not_sign_alone() {
     assert_eq!(
         finding.way_out.unwrap(),
         "make keys that withstand quantum computers (tenurectl key generate root --scheme ml-dsa-65) and let both \
-         families sign: tenurectl root propose acme-gw1 --add-key FILE --role root --threshold root=N"
+         families sign: tenurectl root propose acme-gw1 --add-key FILE --role root --threshold root=N --out FILE"
     );
 }
 
