@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 use crate::disk;
 
 pub use encrypted::{Encrypted, Passphrase};
-pub use pem::{Stored, from_pem, public_from_pem, public_to_pem, to_pem};
+pub use pem::{Stored, from_pem, public_from_pem, public_from_point, public_to_pem, to_pem};
 
 /// No private key file of ours is longer.
 const FILE_BYTES_MAX: u64 = 4096;
@@ -106,6 +106,13 @@ fn seed() -> Result<Zeroizing<[u8; 32]>, Error> {
     Ok(seed)
 }
 
+/// Draws an identifier that no other key has.
+pub fn draw_id() -> Result<Vec<u8>, Error> {
+    let mut id = vec![0; 16];
+    getrandom::fill(&mut id).map_err(Error::Random)?;
+    Ok(id)
+}
+
 /// Reads the key at `path`, which may be encrypted. A file that group or others may read is refused.
 pub fn open(path: &Path) -> Result<Stored, Error> {
     pem::parse(&read_secret(path)?, &path.display().to_string())
@@ -160,8 +167,13 @@ pub fn replace(path: &Path, key: &SigningKey, passphrase: Option<&Passphrase>) -
 
 /// The private key files in `dir`: `*.pem`, by name.
 pub fn files(dir: &Path) -> Vec<PathBuf> {
+    files_ending(dir, "pem")
+}
+
+/// The files in `dir` that end in `.ending`, by name.
+pub fn files_ending(dir: &Path, ending: &str) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path());
-    let mut paths: Vec<_> = entries.filter(|path| path.extension().is_some_and(|end| end == "pem")).collect();
+    let mut paths: Vec<_> = entries.filter(|path| path.extension().is_some_and(|end| end == ending)).collect();
     paths.sort_unstable();
     paths
 }

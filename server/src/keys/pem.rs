@@ -1,9 +1,10 @@
 //! Keys as PEM text: PKCS#8 for private halves, `SubjectPublicKeyInfo` for public ones.
 
 use ed25519_dalek::pkcs8::{DecodePublicKey as _, EncodePublicKey as _};
-use pkcs8::spki::AlgorithmIdentifierRef;
-use pkcs8::spki::der::asn1::OctetStringRef;
+use pkcs8::spki::der::EncodePem as _;
+use pkcs8::spki::der::asn1::{BitStringRef, OctetStringRef};
 use pkcs8::spki::der::pem::{LineEnding, PemLabel as _};
+use pkcs8::spki::{AlgorithmIdentifierRef, SubjectPublicKeyInfoRef};
 use pkcs8::{EncryptedPrivateKeyInfoOwned, ObjectIdentifier, PrivateKeyInfoRef, SecretDocument};
 use tenure_proto::key::{PublicKey, Scheme, SigningKey};
 use zeroize::Zeroizing;
@@ -12,6 +13,8 @@ use super::{Encrypted, Error};
 
 const ML_DSA_65: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.3.18");
 const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
+const EC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
+const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
 /// Tag and length of an ML-DSA seed: RFC 9881, 6: the seed form, [0] IMPLICIT OCTET STRING (SIZE (32)).
 const ML_DSA_HEAD: [u8; 2] = [0x80, 32];
 /// Tag and length of an Ed25519 seed: RFC 8410, 7: an OCTET STRING.
@@ -89,6 +92,13 @@ pub fn public_from_pem(text: &str) -> Option<PublicKey> {
         PublicKey { keytype: keytype.into(), scheme: scheme.into(), keyval }
     };
     PEM_SCHEMES.into_iter().map(made).find(|key| key.scheme().is_some())
+}
+
+/// Takes a point of P-256 in its 65 bytes (SEC 1, 2.3.3, uncompressed) as an ECDSA public key.
+pub fn public_from_point(point: &[u8]) -> Option<PublicKey> {
+    let algorithm = AlgorithmIdentifierRef { oid: EC, parameters: Some((&P256).into()) };
+    let subject_public_key = BitStringRef::from_bytes(point).ok()?;
+    public_from_pem(&SubjectPublicKeyInfoRef { algorithm, subject_public_key }.to_pem(LineEnding::LF).ok()?)
 }
 
 /// Writes a public key as PEM text.

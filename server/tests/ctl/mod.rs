@@ -5,11 +5,23 @@ use std::process::Command;
 
 use serde_json::Value;
 
-/// Exit status, stdout and stderr. No terminal is there to ask at.
-pub(crate) fn run(dir: &Path, args: &[&str]) -> (i32, String, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_tenurectl")).arg("--dir").arg(dir).args(args).output().unwrap();
+/// The command, with no terminal there to ask at.
+pub(crate) fn command(dir: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tenurectl"));
+    command.arg("--dir").arg(dir).args(args);
+    command
+}
+
+/// Exit status, stdout and stderr.
+pub(crate) fn finish(mut command: Command) -> (i32, String, String) {
+    let output = command.output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+}
+
+/// Runs a command: exit status, stdout and stderr.
+pub(crate) fn run(dir: &Path, args: &[&str]) -> (i32, String, String) {
+    finish(command(dir, args))
 }
 
 /// Runs a command that succeeds: its stdout.

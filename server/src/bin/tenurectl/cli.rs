@@ -11,9 +11,9 @@ use crate::offline::KeyDirs;
 use crate::passphrase::Passphrases;
 use crate::screen::Screen;
 use crate::{
-    Failure, device_accept, device_list, device_refuse, device_token, doctor, init, key_list, key_protect, keyring, login,
-    model_add, model_renew, push, release_list, release_publish, root_propose, root_publish, root_sign,
-    support_declare, support_extend, support_show, verify,
+    Failure, bundle_export, device_accept, device_list, device_refuse, device_token, doctor, init, key_list,
+    key_protect, keyring, login, model_add, model_renew, push, release_list, release_publish, root_propose,
+    root_publish, root_sign, support_declare, support_extend, support_show, verify,
 };
 
 const EXAMPLES: &str = "\
@@ -91,6 +91,9 @@ enum Command {
     /// Releases
     #[command(subcommand)]
     Release(Release),
+    /// Bundles: releases for devices without a network
+    #[command(subcommand)]
+    Bundle(Bundle),
     /// Private keys, and who has a say
     #[command(subcommand)]
     Key(Key),
@@ -126,6 +129,12 @@ enum Support {
     Extend(support_extend::Args),
     /// Show what is promised
     Show(support_show::Args),
+}
+
+#[derive(Debug, Subcommand)]
+enum Bundle {
+    /// Write a release into one file, for a USB stick
+    Export(bundle_export::Args),
 }
 
 #[derive(Debug, Subcommand)]
@@ -186,6 +195,7 @@ impl Cli {
             Command::Support(Support::Show(args)) => support_show::run(&site, &args)?,
             Command::Release(Release::Publish(args)) => release_publish::run(&site, &args)?,
             Command::Release(Release::List(args)) => release_list::run(&site, &args)?,
+            Command::Bundle(Bundle::Export(args)) => bundle_export::run(&site, &args)?,
             Command::Key(Key::Generate(args)) => keyring::generate(&site, &args)?,
             Command::Key(Key::Import(args)) => keyring::import(&site, &args)?,
             Command::Key(Key::List(args)) => key_list::run(&site, &args)?,

@@ -1,6 +1,6 @@
 //! `tenurectl key list`: who has a say, and where the private halves are.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use tenure_proto::key::PublicKey;
@@ -10,7 +10,7 @@ use tenure_server::sign::{Holders, TopLevel};
 use crate::cli::Site;
 use crate::folder::{self, Folder};
 use crate::repo::{self, Repo};
-use crate::words;
+use crate::{token_key, words};
 
 /// The options of `key list`.
 #[derive(clap::Args, Debug)]
@@ -20,7 +20,7 @@ Examples:
   tenurectl key list --keys /media/stick
 
 Lists every key that has a say for a model of this folder or will have for a new one, and where its
-private half was found. Opens no encrypted key, and asks for no passphrase.")]
+private half was found. Opens no encrypted key and no token, and asks for no passphrase.")]
 pub(crate) struct Args {}
 
 /// Why no keys were listed.
@@ -58,6 +58,7 @@ struct Place {
 enum Held {
     Clear,
     Encrypted,
+    Token,
 }
 
 impl Held {
@@ -65,6 +66,7 @@ impl Held {
         match self {
             Self::Clear => "unencrypted",
             Self::Encrypted => "encrypted",
+            Self::Token => "token",
         }
     }
 }
@@ -105,18 +107,13 @@ fn note(listed: &mut Vec<Listed>, holders: &Holders, role: &'static str, model: 
     }
 }
 
-/// Looks for the private halves. The answer is encrypted files of which nothing tells whose they are.
+/// Looks for the private halves. The answer is files of which nothing tells whose they are.
 fn find(listed: &mut [Listed], folder: &Folder) -> Result<Vec<PathBuf>, Error> {
     let models = folder.models();
     let online = models.iter().map(|name| folder.dir().join("models").join(name).join("online"));
     let mut unknown = Vec::new();
     for path in folder.key_dirs.files().chain(online.flat_map(|dir| keys::files(&dir))) {
-        let (public, held) = match keys::open(&path) {
-            Ok(Stored::Clear(key)) => (Some(key.public()), Held::Clear),
-            Ok(Stored::Encrypted(_)) => (keys::public_beside(&path), Held::Encrypted),
-            Err(keys::Error::Shape { .. }) => continue,
-            Err(error) => return Err(error.into()),
-        };
+        let Some((public, held)) = look(&path)? else { continue };
         let Some(public) = public else {
             unknown.push(path);
             continue;
@@ -126,6 +123,19 @@ fn find(listed: &mut [Listed], folder: &Folder) -> Result<Vec<PathBuf>, Error> {
         }
     }
     Ok(unknown)
+}
+
+/// The public half of a private key, if it is known without opening it; `None` if the file is no key.
+fn look(path: &Path) -> Result<Option<(Option<PublicKey>, Held)>, Error> {
+    if path.extension().is_some_and(|ending| ending == token_key::ENDING) {
+        return Ok(Some((keys::public_beside(path), Held::Token)));
+    }
+    match keys::open(path) {
+        Ok(Stored::Clear(key)) => Ok(Some((Some(key.public()), Held::Clear))),
+        Ok(Stored::Encrypted(_)) => Ok(Some((keys::public_beside(path), Held::Encrypted))),
+        Err(keys::Error::Shape { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn tell(site: &Site, listed: &[Listed], unknown: &[PathBuf]) {
@@ -141,7 +151,7 @@ fn tell(site: &Site, listed: &[Listed], unknown: &[PathBuf]) {
     }
     for path in unknown {
         let (path, public) = (path.display(), path.with_extension("pub"));
-        site.screen.say(format!("{path} is encrypted, and without {} nothing tells whose it is", public.display()));
+        site.screen.say(format!("{path} was not opened, and without {} nothing tells whose it is", public.display()));
     }
     let keys: Vec<_> = listed.iter().map(one).collect();
     site.screen.answer(&json!({"keys": keys, "unknown": unknown}));

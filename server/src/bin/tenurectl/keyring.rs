@@ -4,11 +4,13 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use serde_json::json;
-use tenure_proto::key::SigningKey;
-use tenure_server::keys::{self, Passphrase};
+use tenure_proto::key::{PublicKey, Signer as _, SigningKey};
+use tenure_server::keys;
 
 use crate::cli::Site;
-use crate::{passphrase, words};
+use crate::token_key::{self, Kind, TokenKey};
+use crate::token_uri::TokenUri;
+use crate::{passphrase, token, words};
 
 /// The options of `key generate`.
 #[derive(clap::Args, Debug)]
@@ -16,10 +18,14 @@ use crate::{passphrase, words};
 Examples:
   tenurectl key generate root --out /media/stick/root-4.pem
   tenurectl key generate targets --scheme ml-dsa-65
+  tenurectl key generate root --token 'pkcs11:token=ACME?module-path=/usr/lib/softhsm/libsofthsm2.so'
 
 Writes the private key (mode 0600), encrypted with a passphrase that you are asked for, and beside it the
 public half: FILE.pub. Hand over the public half alone; `tenurectl root propose --add-key` takes it.
-Needs no manufacturer's folder.")]
+Needs no manufacturer's folder.
+
+With --token the key is made in a PKCS#11 token (a hardware security module, a smart card), signs there and
+never leaves it; FILE.p11 then holds its address (RFC 7512).")]
 pub(crate) struct GenerateArgs {
     /// What it is for
     role: RoleArg,
@@ -32,13 +38,17 @@ pub(crate) struct GenerateArgs {
     /// Leave the private key in the clear
     #[arg(long)]
     unencrypted: bool,
+    /// Make it in this PKCS#11 token: pkcs11:token=NAME?module-path=FILE
+    #[arg(long, value_name = "URI", conflicts_with = "unencrypted")]
+    token: Option<TokenUri>,
 }
 
 /// The options of `key import`.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
-Example, with a key that OpenSSL made:
+Examples, with a key that OpenSSL made, and with one in a token:
   tenurectl key import targets made-elsewhere.pem
+  tenurectl key import root --token 'pkcs11:token=ACME;object=root?module-path=/usr/lib/softhsm/libsofthsm2.so'
 
 Takes a private key in PKCS#8 PEM (Ed25519, or the seed form of ML-DSA-65), encrypted or not, under a name
 by which the commands that sign find it, and encrypts it with a passphrase that you are asked for. The
@@ -47,13 +57,17 @@ pub(crate) struct ImportArgs {
     /// What it is for
     role: RoleArg,
     /// The private key
-    file: PathBuf,
+    #[arg(required_unless_present = "token")]
+    file: Option<PathBuf>,
     /// Where it goes [default: the next free ROLE-N.pem in the folder of --keys]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     /// Leave the private key in the clear
     #[arg(long)]
     unencrypted: bool,
+    /// It is in this PKCS#11 token already: pkcs11:token=NAME;object=NAME?module-path=FILE
+    #[arg(long, value_name = "URI", conflicts_with_all = ["unencrypted", "file"])]
+    token: Option<TokenUri>,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
@@ -71,9 +85,12 @@ enum SchemeArg {
     /// Small and fast
     #[value(name = "ed25519")]
     Ed25519,
-    /// Withstands quantum computers; signatures of 3.3 kB
+    /// Withstands quantum computers; signatures of 3.3 kB; in files alone
     #[value(name = "ml-dsa-65")]
     MlDsa65,
+    /// Over P-256, for tokens that have no Ed25519; in tokens alone
+    #[value(name = "ecdsa")]
+    Ecdsa,
 }
 
 /// Why a command about keys failed.
@@ -82,9 +99,18 @@ pub(crate) enum Error {
     /// A key.
     #[error(transparent)]
     Keys(#[from] keys::Error),
+    /// ML-DSA in a token.
+    #[error("no token makes ml-dsa-65 keys for tenurectl yet; make it as a file, without --token")]
+    QuantumToken,
+    /// ECDSA in a file.
+    #[error("ecdsa keys are for tokens without Ed25519: name one with --token, or take --scheme ed25519")]
+    EcdsaFile,
     /// A passphrase.
     #[error(transparent)]
     Passphrase(#[from] passphrase::Error),
+    /// A token.
+    #[error(transparent)]
+    Token(#[from] token::Error),
 }
 
 impl RoleArg {
@@ -97,7 +123,7 @@ impl RoleArg {
     }
 
     /// The file asked for, which must not be there yet, or the first free one of the role.
-    fn free_file(self, site: &Site, out: Option<&PathBuf>) -> Result<PathBuf, Error> {
+    fn free_file(self, site: &Site, out: Option<&PathBuf>, ending: &str) -> Result<PathBuf, Error> {
         if let Some(path) = out {
             let exists = || keys::Error::Exists { path: path.clone() };
             return if path.exists() { Err(exists().into()) } else { Ok(path.clone()) };
@@ -105,39 +131,72 @@ impl RoleArg {
         let dir = site.key_dirs.dirs.first().cloned().unwrap_or_default();
         let numbered = |number: u32| dir.join(format!("{}-{number}.pem", self.name()));
         // A private key that was moved away has left its public half.
-        let taken = |path: &PathBuf| path.exists() || path.with_extension("pub").exists();
-        Ok((1..=u32::MAX).map(numbered).find(|path| !taken(path)).unwrap_or_default())
+        let taken =
+            |path: &PathBuf| ["pem", token_key::ENDING, "pub"].iter().any(|end| path.with_extension(end).exists());
+        let free = (1..=u32::MAX).map(numbered).find(|path| !taken(path)).unwrap_or_default();
+        Ok(free.with_extension(ending))
     }
 }
 
 /// Runs `key generate`.
 pub(crate) fn generate(site: &Site, args: &GenerateArgs) -> Result<(), Error> {
-    let path = args.role.free_file(site, args.out.as_ref())?;
-    let passphrase = if args.unencrypted { None } else { Some(site.key_dirs.passphrases.choose()?) };
-    let key = match args.scheme {
-        SchemeArg::Ed25519 => keys::generate()?,
-        SchemeArg::MlDsa65 => keys::generate_ml_dsa_65()?,
+    if let Some(uri) = &args.token {
+        let kind = match args.scheme {
+            SchemeArg::Ed25519 => Kind::Ed25519,
+            SchemeArg::Ecdsa => Kind::EcdsaP256,
+            SchemeArg::MlDsa65 => return Err(Error::QuantumToken),
+        };
+        let path = args.role.free_file(site, args.out.as_ref(), token_key::ENDING)?;
+        let name = path.file_stem().unwrap_or_default().to_string_lossy();
+        let (key, uri) = TokenKey::make(uri, kind, &name, &site.key_dirs)?;
+        return keep_address(site, &path, &key, &uri);
+    }
+    let path = args.role.free_file(site, args.out.as_ref(), "pem")?;
+    let make = match args.scheme {
+        SchemeArg::Ed25519 => keys::generate,
+        SchemeArg::MlDsa65 => keys::generate_ml_dsa_65,
+        SchemeArg::Ecdsa => return Err(Error::EcdsaFile),
     };
-    keep(site, &path, &key, passphrase.as_ref())
+    keep(site, &path, &make()?, args.unencrypted)
 }
 
 /// Runs `key import`.
 pub(crate) fn import(site: &Site, args: &ImportArgs) -> Result<(), Error> {
-    let path = args.role.free_file(site, args.out.as_ref())?;
-    let key = site.key_dirs.open(&args.file)?;
-    let passphrase = if args.unencrypted { None } else { Some(site.key_dirs.passphrases.choose()?) };
-    keep(site, &path, &key, passphrase.as_ref())
+    if let Some(uri) = &args.token {
+        let path = args.role.free_file(site, args.out.as_ref(), token_key::ENDING)?;
+        let (key, uri) = TokenKey::take(uri, &site.key_dirs)?;
+        return keep_address(site, &path, &key, &uri);
+    }
+    let path = args.role.free_file(site, args.out.as_ref(), "pem")?;
+    let key = site.key_dirs.passphrases.open(args.file.as_deref().unwrap_or(Path::new("")))?;
+    keep(site, &path, &key, args.unencrypted)
 }
 
-fn keep(site: &Site, path: &Path, key: &SigningKey, passphrase: Option<&Passphrase>) -> Result<(), Error> {
-    let beside = keys::replace_pair(path, key, passphrase)?;
-    let public = key.public();
-    let held = if passphrase.is_some() { "encrypted" } else { "unencrypted" };
-    site.screen.say(format!("Key {}", words::key(&public)));
-    site.screen.say(format!("  private: {} ({held}; keep it to yourself)", path.display()));
+/// Keeps a private key in a file.
+fn keep(site: &Site, path: &Path, key: &SigningKey, unencrypted: bool) -> Result<(), Error> {
+    let passphrase = if unencrypted { None } else { Some(site.key_dirs.passphrases.choose()?) };
+    let beside = keys::replace_pair(path, key, passphrase.as_ref())?;
+    tell(site, path, &beside, &key.public(), if unencrypted { "unencrypted" } else { "encrypted" });
+    Ok(())
+}
+
+/// Keeps the address of a private key.
+fn keep_address(site: &Site, path: &Path, key: &TokenKey, uri: &TokenUri) -> Result<(), Error> {
+    token_key::write(path, uri)?;
+    let beside = keys::write_public_beside(path, &key.public())?;
+    tell(site, path, &beside, &key.public(), "token");
+    Ok(())
+}
+
+fn tell(site: &Site, path: &Path, beside: &Path, public: &PublicKey, held: &str) {
+    let private = match held {
+        "token" => format!("in the token, which {} names", path.display()),
+        held => format!("{} ({held}; keep it to yourself)", path.display()),
+    };
+    site.screen.say(format!("Key {}", words::key(public)));
+    site.screen.say(format!("  private: {private}"));
     site.screen.say(format!("  public: {} (for: tenurectl root propose MODEL --add-key)", beside.display()));
     site.screen.answer(&json!({
         "keyid": public.id(), "scheme": public.scheme, "private": path, "held": held, "public": beside
     }));
-    Ok(())
 }

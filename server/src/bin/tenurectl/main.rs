@@ -4,6 +4,7 @@
 //! checks all of it again.
 
 mod api;
+mod bundle;
 mod ceremony;
 mod cli;
 mod dates;
@@ -15,8 +16,12 @@ mod progress;
 mod promise;
 mod repo;
 mod screen;
+mod token;
+mod token_key;
+mod token_uri;
 mod words;
 
+mod bundle_export;
 mod device_accept;
 mod device_list;
 mod device_refuse;

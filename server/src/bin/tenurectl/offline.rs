@@ -3,11 +3,13 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use tenure_proto::key::{KeyId, RoleKeys, SigningKey};
+use tenure_proto::key::{KeyId, PublicKey, RoleKeys, Signer, SigningKey};
 use tenure_server::keys;
 use tenure_server::sign::Holders;
 
 use crate::passphrase::{self, Passphrases};
+use crate::token::{self, Modules};
+use crate::token_key::{self, TokenKey};
 use crate::words;
 
 /// Why a role cannot sign.
@@ -31,6 +33,9 @@ pub(crate) enum Error {
     /// A file that is no key, or that others can read, or whose passphrase is another.
     #[error(transparent)]
     Key(#[from] passphrase::Error),
+    /// A key in a token.
+    #[error(transparent)]
+    Token(#[from] token::Error),
 }
 
 fn was(found: usize) -> String {
@@ -45,29 +50,60 @@ fn paths(paths: &[PathBuf]) -> String {
     paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
 }
 
-/// Where private keys are, and how those open that are behind a passphrase.
+/// Where private keys are, and how those open that are behind a passphrase or a PIN.
 #[derive(Clone, Debug)]
 pub(crate) struct KeyDirs {
     /// The folders, in the order in which they are searched.
     pub(crate) dirs: Vec<PathBuf>,
     /// What opens them.
     pub(crate) passphrases: Passphrases,
+    /// What speaks to tokens.
+    pub(crate) modules: Modules,
+}
+
+/// A private key that can sign.
+#[derive(Debug)]
+pub(crate) enum OfflineKey {
+    /// Read from a file.
+    File(SigningKey),
+    /// In a token.
+    Token(Box<TokenKey>),
+}
+
+impl Signer for OfflineKey {
+    fn public(&self) -> PublicKey {
+        match self {
+            Self::File(key) => key.public(),
+            Self::Token(key) => key.public(),
+        }
+    }
+
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, String> {
+        match self {
+            Self::File(key) => Ok(key.sign(message)),
+            Self::Token(key) => key.sign(message),
+        }
+    }
 }
 
 impl KeyDirs {
     /// Names the folders.
     pub(crate) fn new(dirs: Vec<PathBuf>, passphrases: Passphrases) -> Self {
-        Self { dirs, passphrases }
+        Self { dirs, passphrases, modules: Modules::default() }
     }
 
-    /// The private key files in them.
+    /// The private keys in them: key files and addresses of keys in tokens.
     pub(crate) fn files(&self) -> impl Iterator<Item = PathBuf> {
-        self.dirs.iter().flat_map(|dir| keys::files(dir))
+        let endings = ["pem", token_key::ENDING];
+        self.dirs.iter().flat_map(move |dir| endings.map(|ending| keys::files_ending(dir, ending))).flatten()
     }
 
-    /// Reads the private key at `path`.
-    pub(crate) fn open(&self, path: &Path) -> Result<SigningKey, passphrase::Error> {
-        self.passphrases.open(path)
+    /// Opens the private key at `path`.
+    pub(crate) fn open(&self, path: &Path) -> Result<OfflineKey, Error> {
+        if path.extension().is_some_and(|ending| ending == token_key::ENDING) {
+            return Ok(OfflineKey::Token(Box::new(TokenKey::open(path, self)?)));
+        }
+        Ok(OfflineKey::File(self.passphrases.open(path)?))
     }
 }
 
@@ -88,15 +124,11 @@ impl Needed {
 
     /// Takes a role as `tenure.toml` lists it.
     pub(crate) fn held(role: &'static str, holders: &Holders) -> Self {
-        Self {
-            role,
-            ids: holders.keys.iter().map(tenure_proto::key::PublicKey::id).collect(),
-            threshold: holders.threshold,
-        }
+        Self { role, ids: holders.keys.iter().map(PublicKey::id).collect(), threshold: holders.threshold }
     }
 
     /// Reads as many of the role's keys as must sign, and no more.
-    pub(crate) fn load(&self, key_dirs: &KeyDirs) -> Result<Vec<SigningKey>, Error> {
+    pub(crate) fn load(&self, key_dirs: &KeyDirs) -> Result<Vec<OfflineKey>, Error> {
         let (mut loaded, mut found, mut seen) = (Vec::new(), Vec::new(), BTreeSet::new());
         for path in key_dirs.files().filter(|path| self.may_be(path)) {
             if loaded.len() == self.threshold as usize {

@@ -1,7 +1,8 @@
-//! Passphrases of offline keys: from a file, or from the person at the terminal. Never from an
+//! Passphrases of offline keys and PINs of tokens: from a file, or from the person at the terminal. Never from an
 //! argument or the environment, which other programs can read.
 
 use std::cell::{OnceCell, RefCell};
+use std::collections::BTreeMap;
 use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -24,6 +25,14 @@ pub(crate) enum Error {
     Nobody {
         /// The key.
         name: String,
+    },
+    /// A token, no file and no terminal.
+    #[error(
+        "there is no terminal to ask for the PIN of token {token} at: give --passphrase-file FILE, or pin-source in its address"
+    )]
+    NobodyPin {
+        /// The token.
+        token: String,
     },
     /// A new key, no file and no terminal.
     #[error("there is no terminal to ask for a new passphrase at: give --passphrase-file FILE, or say --unencrypted")]
@@ -51,12 +60,14 @@ struct State {
     file: Option<PathBuf>,
     given: OnceCell<Passphrase>,
     known: RefCell<Vec<Passphrase>>,
+    pins: RefCell<BTreeMap<String, Passphrase>>,
 }
 
 impl Passphrases {
     /// Takes them from the first line of `file`, or from the terminal.
     pub(crate) fn new(file: Option<PathBuf>) -> Self {
-        Self(Rc::new(State { file, given: OnceCell::new(), known: RefCell::default() }))
+        let (known, pins) = (RefCell::default(), RefCell::default());
+        Self(Rc::new(State { file, given: OnceCell::new(), known, pins }))
     }
 
     /// Reads the private key at `path`.
@@ -127,9 +138,24 @@ impl Passphrases {
         if let Some(given) = self.0.given.get() {
             return Ok(Some(given.clone()));
         }
-        let text = keys::read_secret(path)?;
-        let line = text.lines().next().unwrap_or_default().to_string();
-        Ok(Some(self.0.given.get_or_init(|| Passphrase::new(line)).clone()))
+        let line = first_line(path)?;
+        Ok(Some(self.0.given.get_or_init(|| line).clone()))
+    }
+
+    /// The PIN of a token: from the file that its address names, or as a passphrase. Asked for once in
+    /// a command: a token locks itself after a few wrong ones.
+    pub(crate) fn pin(&self, token: &str, file: Option<&Path>) -> Result<Passphrase, Error> {
+        if let Some(known) = self.0.pins.borrow().get(token) {
+            return Ok(known.clone());
+        }
+        let pin = match (file, self.given()?) {
+            (Some(file), _) => first_line(file)?,
+            (None, Some(given)) => given,
+            (None, None) if is_somebody_there() => ask(&format!("PIN of token {token}: "))?,
+            (None, None) => return Err(Error::NobodyPin { token: token.to_string() }),
+        };
+        self.0.pins.borrow_mut().insert(token.to_string(), pin.clone());
+        Ok(pin)
     }
 }
 
@@ -140,6 +166,11 @@ fn opened(encrypted: &Encrypted, passphrase: &Passphrase) -> Result<Option<Signi
         Err(keys::Error::Passphrase { .. }) => Ok(None),
         Err(error) => Err(error.into()),
     }
+}
+
+fn first_line(path: &Path) -> Result<Passphrase, Error> {
+    let text = keys::read_secret(path)?;
+    Ok(Passphrase::new(text.lines().next().unwrap_or_default().to_string()))
 }
 
 fn long_enough(passphrase: Passphrase) -> Result<Passphrase, Error> {

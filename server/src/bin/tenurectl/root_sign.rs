@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 use tenure_proto::digest::Digest;
-use tenure_proto::key::SigningKey;
+use tenure_proto::key::Signer as _;
 use tenure_server::keys;
 
 use crate::ceremony::{self, Ceremony};
 use crate::cli::Site;
-use crate::offline::KeyDirs;
+use crate::offline::{self, KeyDirs, OfflineKey};
 use crate::{passphrase, words};
 
 /// The options of `root sign`.
@@ -59,9 +59,9 @@ pub(crate) enum Error {
     /// The ceremony.
     #[error(transparent)]
     Ceremony(#[from] ceremony::Error),
-    /// A key, or its passphrase.
+    /// A key.
     #[error(transparent)]
-    Passphrase(#[from] passphrase::Error),
+    Offline(#[from] offline::Error),
 }
 
 fn folders(paths: &[PathBuf]) -> String {
@@ -113,7 +113,7 @@ fn check_present(ceremony: &Ceremony, known: Option<&Path>) -> Result<(), Error>
 
 /// The keys in these folders that have a say. What is no key is passed over; a key that others can
 /// read is refused.
-fn found(ceremony: &Ceremony, dirs: &KeyDirs) -> Result<Vec<SigningKey>, Error> {
+fn found(ceremony: &Ceremony, dirs: &KeyDirs) -> Result<Vec<OfflineKey>, Error> {
     let mut found = Vec::new();
     for path in dirs.files() {
         if keys::public_beside(&path).is_some_and(|public| !ceremony.counts(&public)) {
@@ -121,7 +121,7 @@ fn found(ceremony: &Ceremony, dirs: &KeyDirs) -> Result<Vec<SigningKey>, Error> 
         }
         match dirs.open(&path) {
             Ok(key) if ceremony.counts(&key.public()) => found.push(key),
-            Ok(_) | Err(passphrase::Error::Keys(keys::Error::Shape { .. })) => {}
+            Ok(_) | Err(offline::Error::Key(passphrase::Error::Keys(keys::Error::Shape { .. }))) => {}
             Err(error) => return Err(error.into()),
         }
     }

@@ -1,7 +1,10 @@
 //! Private keys at rest, as their holders keep them: the real binary, real files, a real terminal.
 
 #[cfg(test)]
+#[path = "../ctl/mod.rs"]
 mod ctl;
+#[cfg(test)]
+mod system_pkcs11;
 
 #[cfg(test)]
 mod tests {
@@ -201,6 +204,7 @@ mod tests {
         }
     }
 
+    #[expect(clippy::disallowed_methods, reason = "the thread of a test may stand still")]
     /// Waits until the terminal that `script` made shows nothing of what is typed; for a person that
     /// is at once.
     fn wait_until_nothing_is_shown(script: u32) {
