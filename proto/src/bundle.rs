@@ -137,6 +137,16 @@ impl Entry {
         Ok(entry)
     }
 
+    /// Its name in the repository.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its length.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     /// Its header block.
     pub fn header(&self, made_at: Timestamp) -> Block {
         let mut block = [0; BLOCK_BYTES];

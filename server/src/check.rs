@@ -18,6 +18,7 @@ use tenure_proto::release::{Artifact, Release, Summary, manifest_path};
 use tenure_proto::support::{DECLARATION_PATH, Declaration};
 use tenure_proto::time::Timestamp;
 use tenure_proto::trust::{self, Change, Held, Refresh, TrustedSet, Verified, Want};
+use tenure_proto::version::Version;
 
 /// What a source of files could not do.
 pub type SourceError = Box<dyn std::error::Error + Send + Sync>;
@@ -165,10 +166,29 @@ pub fn refresh<E: Into<SourceError>>(
     held: Held,
     now: Timestamp,
     model: &Model,
+    fetch: impl FnMut(&Want) -> Result<Option<Vec<u8>>, E>,
+) -> Result<Refreshed, Finding> {
+    let refresh = Refresh::start(held.clone(), now, model)?;
+    follow(refresh, held, fetch)
+}
+
+/// The same with the files of a bundle, whose dates have a rule of their own.
+pub fn refresh_bundle<E: Into<SourceError>>(
+    held: Held,
+    now: Timestamp,
+    model: &Model,
+    fetch: impl FnMut(&Want) -> Result<Option<Vec<u8>>, E>,
+) -> Result<Refreshed, Finding> {
+    let refresh = Refresh::start(held.clone(), now, model)?;
+    follow(refresh.of_bundle(), held, fetch)
+}
+
+fn follow<E: Into<SourceError>>(
+    refresh: Refresh,
+    mut kept: Held,
     mut fetch: impl FnMut(&Want) -> Result<Option<Vec<u8>>, E>,
 ) -> Result<Refreshed, Finding> {
-    let mut kept = held.clone();
-    let mut refresh = Refresh::start(held, now, model)?.with_every_role();
+    let mut refresh = refresh.with_every_role();
     while let Some(want) = refresh.want() {
         check_name(&want.file)?;
         let source = |source: E| Finding::Source { name: want.file.clone(), source: source.into() };
@@ -210,6 +230,19 @@ pub fn targets<F: Files>(set: &TrustedSet, files: &mut F, depth: &mut Depth<'_>)
     }
     releases.sort_by(|a, b| a.version.cmp(&b.version));
     Ok(Opened { declaration, releases })
+}
+
+/// Opens the declaration and one release of all that `set` lists, as a device does that takes it.
+pub fn release<F: Files>(
+    set: &TrustedSet,
+    version: &Version,
+    files: &mut F,
+    depth: &mut Depth<'_>,
+) -> Result<Opened, Finding> {
+    let mut reading = Reading { set, files, depth, seen: BTreeSet::new() };
+    let (declaration, path) = (reading.declaration()?, manifest_path(version));
+    let release = reading.release(&path, set.target(&path)?)?;
+    Ok(Opened { declaration, releases: vec![release] })
 }
 
 /// Whether `path` is that of a release manifest.

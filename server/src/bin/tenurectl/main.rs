@@ -5,6 +5,7 @@
 
 mod api;
 mod bundle;
+mod bundle;
 mod ceremony;
 mod cli;
 mod dates;
@@ -21,6 +22,7 @@ mod token_key;
 mod token_uri;
 mod words;
 
+mod bundle_export;
 mod bundle_export;
 mod device_accept;
 mod device_list;
