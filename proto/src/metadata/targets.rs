@@ -190,24 +190,28 @@ fn matches(pattern: &str, path: &str) -> bool {
     loop {
         match (patterns.next(), parts.next()) {
             (None, None) => return true,
-            (Some(pattern), Some(part)) if matches_part(pattern.as_bytes(), part.as_bytes()) => {}
+            (Some(pattern), Some(part)) if matches_part(&chars(pattern), &chars(part)) => {}
             _ => return false,
         }
     }
 }
 
+fn chars(text: &str) -> Vec<char> {
+    text.chars().collect()
+}
+
 /// Glob with `*` and `?`, in time linear in both for each star: the last star is the only one
 /// that is ever tried again.
-fn matches_part(pattern: &[u8], part: &[u8]) -> bool {
+fn matches_part(pattern: &[char], part: &[char]) -> bool {
     let (mut at, mut seen) = (0, 0);
     let mut star: Option<(usize, usize)> = None;
     while seen < part.len() {
         match pattern.get(at) {
-            Some(b'*') => {
+            Some('*') => {
                 star = Some((at, seen));
                 at += 1;
             }
-            Some(byte) if *byte == b'?' || part.get(seen) == Some(byte) => {
+            Some(char) if *char == '?' || part.get(seen) == Some(char) => {
                 (at, seen) = (at + 1, seen + 1);
             }
             _ => {
@@ -217,7 +221,7 @@ fn matches_part(pattern: &[u8], part: &[u8]) -> bool {
             }
         }
     }
-    pattern.get(at..).is_some_and(|rest| rest.iter().all(|byte| *byte == b'*'))
+    pattern.get(at..).is_some_and(|rest| rest.iter().all(|char| *char == '*'))
 }
 
 impl Role for Targets {
@@ -246,6 +250,7 @@ mod tests {
             ("*", "a/b", false),
             ("a*c?", "abbcd", true),
             ("a*c?", "abbc", false),
+            ("caf?", "café", true),
             ("*a*a*a*b", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", false),
             ("", "", true),
         ] {
