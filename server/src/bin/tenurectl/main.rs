@@ -5,7 +5,6 @@
 
 mod api;
 mod bundle;
-mod bundle;
 mod ceremony;
 mod cli;
 mod dates;
@@ -22,7 +21,6 @@ mod token_key;
 mod token_uri;
 mod words;
 
-mod bundle_export;
 mod bundle_export;
 mod device_accept;
 mod device_list;
