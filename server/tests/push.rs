@@ -1,40 +1,19 @@
 //! `tenurectl` and `tenure-server` together: real processes, a real socket.
 
 #[cfg(test)]
+mod serve;
+
+#[cfg(test)]
 mod tests {
-    use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+    use std::io::{Read as _, Write as _};
     use std::net::TcpListener;
     use std::path::{Path, PathBuf};
-    use std::process::{Child, Command, Stdio};
+    use std::process::{Command, Stdio};
 
     use serde_json::{Value, json};
     use tenure_server::disk::{PUBLIC, replace};
 
-    /// A server that runs until it is dropped.
-    struct Server {
-        child: Child,
-        url: String,
-        link: String,
-    }
-
-    impl Server {
-        fn start(data: &Path) -> Self {
-            let mut command = Command::new(env!("CARGO_BIN_EXE_tenure-server"));
-            command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(data);
-            let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-            let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-            let mut after = |start: &str| lines.next().unwrap().unwrap().strip_prefix(start).unwrap().to_string();
-            let (url, link) = (after("listening on "), after("first administrator: "));
-            Self { child, url, link }
-        }
-    }
-
-    impl Drop for Server {
-        fn drop(&mut self) {
-            self.child.kill().unwrap();
-            self.child.wait().unwrap();
-        }
-    }
+    use crate::serve::Server;
 
     /// A manufacturer's folder with a model, a declaration and a release.
     struct Maker {

@@ -22,7 +22,7 @@ use crate::error::ApiError;
 use crate::folders::Folders;
 use crate::live::OnlineKeys;
 use crate::store::{self, Deed};
-use crate::{body, check, disk, keys};
+use crate::{body, check, disk, keys, sign};
 
 /// A base64 root and two small keys.
 pub(super) const BYTES_MAX: u64 = limits::ROOT_BYTES_MAX * 3 / 2 + 16 * 1024;
@@ -109,6 +109,7 @@ impl NewModel {
         if !parsed.consistent_snapshot {
             return Err(refused("the root does not use consistent snapshots"));
         }
+        sign::check_root(&parsed).map_err(|error| refused(error.to_string()))?;
         let offered =
             OfferedKeys { snapshot_key: self.snapshot_key.clone(), timestamp_key: self.timestamp_key.clone() };
         let keys = offered.read(&parsed)?;

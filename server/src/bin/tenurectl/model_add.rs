@@ -5,7 +5,7 @@ use tenure_proto::key::PublicKey;
 use tenure_proto::metadata;
 use tenure_proto::model::Model;
 use tenure_server::keys;
-use tenure_server::sign::{self, Delegates, Holders, Stamp, TopLevel};
+use tenure_server::sign::{self, Delegates, Holders, RuleBroken, Stamp, TopLevel};
 
 use crate::cli::Site;
 use crate::folder::{self, Folder, ModelFolder};
@@ -39,6 +39,9 @@ pub(crate) enum Error {
     /// No name.
     #[error("the model needs a designation: its name as it is printed on the product")]
     NoDesignation,
+    /// Roles in tenure.toml that no root may have.
+    #[error("such a root is refused")]
+    Rule(#[from] RuleBroken),
     /// Metadata that cannot be signed.
     #[error("cannot sign the model's first metadata")]
     Sign(#[from] metadata::Error),
@@ -87,6 +90,7 @@ fn build(site: &Site, folder: &Folder, model: &ModelFolder) -> Result<(), Error>
     let delegates = Delegates { support, archive: targets.clone() };
     let top_level = TopLevel { root, targets, snapshot, timestamp };
     let draft = sign::root(stamp, &top_level);
+    sign::check_root(&draft)?;
     let root = metadata::sign(&draft, &root_keys)?;
     let next = Next {
         root: None,
