@@ -69,6 +69,11 @@ impl Folders {
         self.data.join("keys").join(model.as_str()).join(format!("{role}.pem"))
     }
 
+    /// The key that takes over an online role with a root that names it.
+    pub(crate) fn next_key(&self, model: &Model, role: &str) -> PathBuf {
+        self.key(model, &format!("next-{role}"))
+    }
+
     /// Where publications wait.
     pub(crate) fn staging(&self) -> PathBuf {
         self.data.join("staging")

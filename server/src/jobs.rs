@@ -8,6 +8,7 @@ use tenure_proto::time::Timestamp;
 
 use crate::app::Handle;
 use crate::error::{ApiError, chain};
+use crate::folders::Folders;
 use crate::live::{self, Live, OnlineKeys};
 use crate::sign::{SNAPSHOT_DAYS, TIMESTAMP_DAYS};
 
@@ -44,10 +45,7 @@ pub(crate) async fn renew_all(app: &Handle) -> Result<(), ApiError> {
     for model in app.store.models().await? {
         let _lock = app.locks.lock(&model).await;
         let (folders, name, now) = (app.folders.clone(), model.clone(), app.clock.now());
-        let renewed = tokio::task::spawn_blocking(move || {
-            let keys = OnlineKeys::read(&folders, &name)?;
-            renew(&folders.repo(&name), &name, &keys, now)
-        });
+        let renewed = tokio::task::spawn_blocking(move || renew(&folders, &name, now));
         match renewed.await? {
             Ok(true) => tracing::info!(model = model.as_str(), "timestamp renewed"),
             Ok(false) => {}
@@ -57,17 +55,19 @@ pub(crate) async fn renew_all(app: &Handle) -> Result<(), ApiError> {
     Ok(())
 }
 
-fn renew(repo: &std::path::Path, model: &Model, keys: &OnlineKeys, now: Timestamp) -> Result<bool, live::Error> {
-    let live = Live::read(repo)?;
+fn renew(folders: &Folders, model: &Model, now: Timestamp) -> Result<bool, live::Error> {
+    let repo = folders.repo(model);
+    let live = Live::read(&repo)?;
     let Some(current) = &live.current else { return Ok(false) };
-    if is_due(&current.snapshot.head, SNAPSHOT_DAYS, now) {
-        let pair = live.next(model, current.snapshot.meta.clone(), keys, now)?;
-        live::put(repo, &pair)?;
+    let keys = || OnlineKeys::read(folders, model, &live.root);
+    if is_due(&current.snapshot.head, SNAPSHOT_DAYS, now) || !live.is_signed_by_its_root() {
+        let pair = live.next(model, current.snapshot.meta.clone(), &keys()?, now)?;
+        live::put(&repo, &pair)?;
         return Ok(true);
     }
     if is_due(&current.timestamp.head, TIMESTAMP_DAYS, now) {
-        let timestamp = live.next_timestamp(model, current.snapshot.head.version, keys, now)?;
-        live::put_timestamp(repo, &timestamp)?;
+        let timestamp = live.next_timestamp(model, current.snapshot.head.version, &keys()?, now)?;
+        live::put_timestamp(&repo, &timestamp)?;
         return Ok(true);
     }
     Ok(false)

@@ -8,8 +8,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tenure_proto::key::SigningKey;
-use tenure_proto::metadata::{self, Signed, Snapshot, Targets, Timestamp};
+use tenure_proto::key::{RoleKeys, SigningKey};
+use tenure_proto::metadata::{self, Root, Signed, Snapshot, Targets, Timestamp};
 use tenure_proto::model::Model;
 use tenure_proto::{time, trust};
 use tokio::sync::OwnedMutexGuard;
@@ -38,6 +38,8 @@ pub(crate) struct OnlineKeys {
 pub(crate) struct Live {
     /// The first root.
     pub(crate) factory_root: Vec<u8>,
+    /// The newest root.
+    pub(crate) root: Root,
     /// What a device that is up to date holds.
     pub(crate) held: trust::Held,
     /// The newest signed metadata, parsed; none before the first publication.
@@ -76,6 +78,14 @@ pub(crate) enum Error {
         #[source]
         source: metadata::Error,
     },
+    /// The key that the newest root names is not here.
+    #[error("{} is not the {role} key that the newest root names; push the model from the manufacturer's folder", path.display())]
+    NoKey {
+        /// Which role.
+        role: &'static str,
+        /// Where it should be.
+        path: PathBuf,
+    },
     /// The timestamp names no snapshot.
     #[error("the live timestamp names no snapshot")]
     NoSnapshot,
@@ -113,11 +123,44 @@ impl Locks {
 }
 
 impl OnlineKeys {
-    /// Reads the keys of a model.
-    pub(crate) fn read(folders: &Folders, model: &Model) -> Result<Self, Error> {
-        let read = |role| keys::read(&folders.key(model, role));
-        Ok(Self { snapshot: read("snapshot")?, timestamp: read("timestamp")? })
+    /// Reads the keys that `root` names: those in use, or the next ones.
+    pub(crate) fn read(folders: &Folders, model: &Model, root: &Root) -> Result<Self, Error> {
+        let [snapshot, timestamp] = find_keys(folders, model, root)?;
+        Ok(Self { snapshot: snapshot.1, timestamp: timestamp.1 })
     }
+
+    /// Puts the next keys in the place of those in use, where `root`, which is live, names them.
+    pub(crate) fn settle(folders: &Folders, model: &Model, root: &Root) -> Result<(), Error> {
+        for (role, (file, _)) in ["snapshot", "timestamp"].into_iter().zip(find_keys(folders, model, root)?) {
+            // A file keeps its own name: nothing happens then.
+            let path = folders.key(model, role);
+            std::fs::rename(file, &path).map_err(|source| Error::Read { path, source })?;
+        }
+        Ok(())
+    }
+
+    /// Writes each key to the file that `file` names for its role.
+    pub(crate) fn write(&self, file: impl Fn(&str) -> PathBuf) -> Result<(), Error> {
+        for (role, key) in [("snapshot", &self.snapshot), ("timestamp", &self.timestamp)] {
+            disk::replace(&file(role), keys::to_pem(key)?.as_bytes(), disk::SECRET)?;
+        }
+        Ok(())
+    }
+}
+
+/// The keys of snapshot and timestamp that `root` names, and where they are.
+fn find_keys(folders: &Folders, model: &Model, root: &Root) -> Result<[(PathBuf, SigningKey); 2], Error> {
+    let find = |role: &'static str, named: &RoleKeys| {
+        let path = folders.key(model, role);
+        for file in [path.clone(), folders.next_key(model, role)].into_iter().filter(|file| file.exists()) {
+            let key = keys::read(&file)?;
+            if named.keyids.contains(&key.public().id()) {
+                return Ok((file, key));
+            }
+        }
+        Err(Error::NoKey { role, path })
+    };
+    Ok([find("snapshot", &root.roles.snapshot)?, find("timestamp", &root.roles.timestamp)?])
 }
 
 impl Live {
@@ -130,8 +173,9 @@ impl Live {
             let Some(bytes) = optional(&folder.join(format!("{version}.root.json")))? else { break };
             held.root = bytes;
         }
+        let root = parse(&folder.join("root.json"), &held.root)?;
         let Some(bytes) = optional(&folder.join("timestamp.json"))? else {
-            return Ok(Self { factory_root, held, current: None });
+            return Ok(Self { factory_root, root, held, current: None });
         };
         let timestamp: Timestamp = parse(&folder.join("timestamp.json"), &bytes)?;
         let version = timestamp.snapshot().ok_or(Error::NoSnapshot)?.version;
@@ -147,7 +191,15 @@ impl Live {
         }
         held.files.insert("timestamp.json".into(), bytes);
         held.files.insert("snapshot.json".into(), snapshot_bytes);
-        Ok(Self { factory_root, held, current: Some(Current { timestamp, snapshot, lists }) })
+        Ok(Self { factory_root, root, held, current: Some(Current { timestamp, snapshot, lists }) })
+    }
+
+    /// Whether the files of the online roles are signed by the keys that the newest root names. They
+    /// are not when a publication that rotates keys was cut short.
+    pub(crate) fn is_signed_by_its_root(&self) -> bool {
+        let (roles, held) = (&self.root.roles, |name: &str| self.held.files.get(name).map_or(&[][..], Vec::as_slice));
+        is_signed::<Snapshot>(held("snapshot.json"), &roles.snapshot, &self.root)
+            && is_signed::<Timestamp>(held("timestamp.json"), &roles.timestamp, &self.root)
     }
 
     /// The time to sign with: a clock that was set back does not make newer files look older, or
@@ -184,6 +236,10 @@ impl Live {
         let stamp = Stamp { model, version, now: self.time(now) };
         sign::timestamp(stamp, snapshot, &keys.timestamp).map_err(Error::Sign)
     }
+}
+
+fn is_signed<T: metadata::Role>(file: &[u8], role: &RoleKeys, root: &Root) -> bool {
+    Signed::<T>::parse(file).is_ok_and(|file| file.signers(role, &root.keys) >= role.threshold as usize)
 }
 
 /// Makes a snapshot and then its timestamp live.

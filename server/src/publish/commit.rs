@@ -78,10 +78,7 @@ impl Candidate {
         let meta = meta_of(&roles)?;
         let unchanged = live.current.as_ref().is_some_and(|current| current.snapshot.meta == meta);
         let newest = self.newest_root(&live, &staged)?;
-        let offered = self.offered.read(&newest)?;
-        let stored = || OnlineKeys::read(&self.folders, self.model()).map_err(ApiError::internal);
-        let is_new = offered.is_some();
-        let keys = offered.map_or_else(stored, Ok)?;
+        let keys = self.keys(&live, &newest)?;
         let pair = live.next(self.model(), meta, &keys, self.now).map_err(ApiError::internal)?;
         self.stage(&pair)?;
         let set = self.read_as_devices_do(&live)?;
@@ -90,16 +87,27 @@ impl Candidate {
         check_releases(&live, &set)?;
         if !unchanged || !staged.roots.is_empty() {
             golive::go_live(&self.publication.folder, &self.repo, &staged, &pair)?;
-        }
-        if is_new {
-            // A crash before this leaves keys that devices refuse; the next push brings these again.
-            models::put_keys(&self.folders, self.model(), &keys)?;
+            if let Err(error) = OnlineKeys::settle(&self.folders, self.model(), &newest) {
+                tracing::warn!(cause = chain(&error), "the online keys before the last still lie there");
+            }
         }
         Ok(Published { versions: versions(self.model(), &set, &opened), opened })
     }
 
     fn model(&self) -> &Model {
         &self.publication.model
+    }
+
+    /// The online keys that the newest root names. Those that come with it lie beside the ones in use
+    /// until it is live: a crash, or a refusal, leaves the right ones either way.
+    fn keys(&self, live: &Live, newest: &Root) -> Result<OnlineKeys, ApiError> {
+        let offered = self.offered.read(newest)?;
+        let stored = OnlineKeys::read(&self.folders, self.model(), newest);
+        let (Err(_), Some(offered)) = (&stored, offered) else { return stored.map_err(ApiError::internal) };
+        // What a crash left there and is in use makes room; a new model has no keys at all.
+        drop(OnlineKeys::settle(&self.folders, self.model(), &live.root));
+        offered.write(|role| self.folders.next_key(self.model(), role)).map_err(ApiError::internal)?;
+        Ok(offered)
     }
 
     /// The root that devices will come to. It keeps the rule of both families, like every root.

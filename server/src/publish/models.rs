@@ -134,22 +134,13 @@ impl Checked {
     fn keep(&self, folders: &Folders, is_new: bool) -> Result<(), ApiError> {
         if is_new {
             if let Some(keys) = &self.keys {
-                put_keys(folders, &self.model, keys)?;
+                keys.write(|role| folders.key(&self.model, role)).map_err(ApiError::internal)?;
             }
             let path = folders.repo(&self.model).join("metadata/1.root.json");
             disk::replace(&path, &self.root, disk::PUBLIC).map_err(ApiError::internal)?;
         }
         Ok(())
     }
-}
-
-/// Writes the online keys of a model in place of those that were there.
-pub(super) fn put_keys(folders: &Folders, model: &Model, keys: &OnlineKeys) -> Result<(), ApiError> {
-    for (role, key) in [("snapshot", &keys.snapshot), ("timestamp", &keys.timestamp)] {
-        let pem = keys::to_pem(key).map_err(ApiError::internal)?;
-        disk::replace(&folders.key(model, role), pem.as_bytes(), disk::SECRET).map_err(ApiError::internal)?;
-    }
-    Ok(())
 }
 
 fn refused(detail: impl Into<String>) -> ApiError {

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::json;
 use tenure_proto::digest::Digest;
 use tenure_proto::key::SigningKey;
-use tenure_proto::metadata::{self, Target, Targets};
+use tenure_proto::metadata::{self, Root, Target, Targets};
 use tenure_proto::model::Model;
 use tenure_proto::payload::{FrameIndex, Full, IndexFile, Payload};
 use tenure_proto::release::{Artifact, Disruption, Kind, Release, manifest_path, payload_path};
@@ -45,6 +45,14 @@ impl Maker {
         let (root, targets_key, support_key, online) = (key(1), key(2), key(3), [key(4), key(5)]);
         let files = BTreeMap::new();
         Self { model, root, targets_key, support_key, online, targets, archive, support, held: None, files }
+    }
+
+    /// A second root, with another timestamp key.
+    pub(super) fn next_root(&self, timestamp: &SigningKey) -> Vec<u8> {
+        let first = metadata::Signed::<Root>::parse(&self.root_bytes()).unwrap().signed;
+        let holders = TopLevel { timestamp: Holders::one(timestamp.public()), ..TopLevel::of(&first) };
+        let stamp = Stamp { model: &self.model, version: 2, now: now() };
+        metadata::sign(&sign::next_root(stamp, &first, &holders), std::slice::from_ref(&self.root)).unwrap()
     }
 
     pub(super) fn root_bytes(&self) -> Vec<u8> {

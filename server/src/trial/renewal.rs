@@ -1,10 +1,11 @@
 //! What the server signs by itself.
 
+use tenure_proto::key::SigningKey;
 use tenure_proto::metadata::{Signed, Timestamp};
 
 use super::World;
 use super::maker::Maker;
-use crate::{check, jobs};
+use crate::{check, disk, jobs, keys};
 
 const DAY_S: i64 = 86_400;
 
@@ -54,6 +55,25 @@ fn a_restart_after_a_long_sleep_serves_what_devices_believe() {
     let held = check::factory(maker.root_bytes());
     check::refresh(held, world.app.clock.now(), &model, |want| folders.metadata(want)).unwrap();
     assert_eq!(timestamp(&world).head.version, 2);
+}
+
+#[test]
+fn a_rotation_of_online_keys_that_a_crash_cut_short_is_finished_by_the_server() {
+    let world = World::with_operator();
+    let maker = Maker::live(&world);
+    let (_, held) = look(&world, 0, check::factory(maker.root_bytes()));
+    // The root went live, and then the power went: the timestamp is still signed with the key before.
+    let key = SigningKey::from_seed(&[44; 32]);
+    keys::write(&world.data.join("keys/acme-gw1/next-timestamp.pem"), &key).unwrap();
+    let root = world.data.join("repo/acme-gw1/metadata/2.root.json");
+    disk::replace(&root, &maker.next_root(&key), disk::PUBLIC).unwrap();
+    let (model, folders) = ("acme-gw1".parse().unwrap(), check::Folders::new([world.data.join("repo/acme-gw1")]));
+    let stuck = check::refresh(held.clone(), world.app.clock.now(), &model, |want| folders.metadata(want));
+    assert!(stuck.is_err());
+    let (repaired, held) = look(&world, 0, held);
+    assert_eq!(repaired.head.version, 2);
+    // Renewed later with the same key, whatever name its file has.
+    assert_eq!(look(&world, 4 * DAY_S, held).0.head.version, 3);
 }
 
 #[test]
