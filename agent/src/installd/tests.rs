@@ -7,6 +7,7 @@ mod clocks;
 mod repository;
 mod rollback;
 mod state;
+mod whatever;
 
 use std::fs;
 use std::time::Duration;
