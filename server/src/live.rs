@@ -8,6 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use serde::Deserialize;
 use tenure_proto::key::{RoleKeys, SigningKey};
 use tenure_proto::metadata::{self, Root, Signed, Snapshot, Targets, Timestamp};
 use tenure_proto::model::Model;
@@ -17,6 +18,9 @@ use tokio::sync::OwnedMutexGuard;
 use crate::folders::Folders;
 use crate::sign::{self, Stamp};
 use crate::{disk, keys};
+
+/// By how much a manufacturer's folder may be ahead of the server: a renewal a minute, for two years.
+const VERSIONS_AHEAD_MAX: u64 = 1_000_000;
 
 /// One change of a model's repository at a time.
 #[derive(Debug, Default)]
@@ -33,6 +37,14 @@ pub(crate) struct OnlineKeys {
     pub(crate) timestamp: SigningKey,
 }
 
+/// The versions that devices may have seen of what the server signs.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Versions {
+    snapshot: u64,
+    timestamp: u64,
+}
+
 /// The metadata that a device would come to, as bytes.
 #[derive(Clone, Debug)]
 pub(crate) struct Live {
@@ -42,6 +54,8 @@ pub(crate) struct Live {
     pub(crate) root: Root,
     /// What a device that is up to date holds.
     pub(crate) held: trust::Held,
+    /// The next versions come after these.
+    versions: Versions,
     /// The newest signed metadata, parsed; none before the first publication.
     pub(crate) current: Option<Current>,
 }
@@ -175,7 +189,7 @@ impl Live {
         }
         let root = parse(&folder.join("root.json"), &held.root)?;
         let Some(bytes) = optional(&folder.join("timestamp.json"))? else {
-            return Ok(Self { factory_root, root, held, current: None });
+            return Ok(Self { factory_root, root, held, versions: Versions::default(), current: None });
         };
         let timestamp: Timestamp = parse(&folder.join("timestamp.json"), &bytes)?;
         let version = timestamp.snapshot().ok_or(Error::NoSnapshot)?.version;
@@ -191,7 +205,17 @@ impl Live {
         }
         held.files.insert("timestamp.json".into(), bytes);
         held.files.insert("snapshot.json".into(), snapshot_bytes);
-        Ok(Self { factory_root, root, held, current: Some(Current { timestamp, snapshot, lists }) })
+        let versions = Versions { snapshot: snapshot.head.version, timestamp: timestamp.head.version };
+        Ok(Self { factory_root, root, held, versions, current: Some(Current { timestamp, snapshot, lists }) })
+    }
+
+    /// Goes on from versions that devices saw elsewhere: of a plain web server before this one, or of a
+    /// bundle. One that is far ahead is not believed: numbers run out only once.
+    pub(crate) fn after(self, seen: Versions) -> Self {
+        let raise = |ours: u64, seen: u64| if seen <= ours + VERSIONS_AHEAD_MAX { ours.max(seen) } else { ours };
+        let snapshot = raise(self.versions.snapshot, seen.snapshot);
+        let timestamp = raise(self.versions.timestamp, seen.timestamp);
+        Self { versions: Versions { snapshot, timestamp }, ..self }
     }
 
     /// Whether the files of the online roles are signed by the keys that the newest root names. They
@@ -217,7 +241,7 @@ impl Live {
         keys: &OnlineKeys,
         now: time::Timestamp,
     ) -> Result<Pair, Error> {
-        let version = self.current.as_ref().map_or(1, |current| current.snapshot.head.version + 1);
+        let version = self.versions.snapshot + 1;
         let stamp = Stamp { model, version, now: self.time(now) };
         let snapshot = sign::snapshot(stamp, meta, &keys.snapshot).map_err(Error::Sign)?;
         let timestamp = self.next_timestamp(model, version, keys, now)?;
@@ -232,7 +256,7 @@ impl Live {
         keys: &OnlineKeys,
         now: time::Timestamp,
     ) -> Result<Vec<u8>, Error> {
-        let version = self.current.as_ref().map_or(1, |current| current.timestamp.head.version + 1);
+        let version = self.versions.timestamp + 1;
         let stamp = Stamp { model, version, now: self.time(now) };
         sign::timestamp(stamp, snapshot, &keys.timestamp).map_err(Error::Sign)
     }

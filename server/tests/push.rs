@@ -148,6 +148,26 @@ mod tests {
     }
 
     #[test]
+    fn a_server_goes_on_from_the_versions_that_devices_saw_before_it() {
+        let data = tempfile::tempdir().unwrap();
+        let server = Server::start(data.path());
+        let maker = Maker::logged_in(&server);
+        for _ in 0..4 {
+            maker.ok(&["model", "renew", "acme-gw1"]);
+        }
+        let folder = maker.json(&["verify", "acme-gw1"])["versions"].clone();
+        maker.ok(&["push", "acme-gw1"]);
+        let live = maker.live(&server)["versions"].clone();
+        for role in ["snapshot", "timestamp"] {
+            assert_eq!(
+                live[role].as_u64(),
+                folder[role].as_u64().map(|version| version + 1),
+                "{role}: {live} {folder}"
+            );
+        }
+    }
+
+    #[test]
     fn a_payload_that_went_bad_in_the_folder_never_goes_live() {
         let data = tempfile::tempdir().unwrap();
         let server = Server::start(data.path());

@@ -7,6 +7,7 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::{Extension, Path, State};
 use axum::http::StatusCode;
+use serde::Deserialize;
 use serde_json::{Value, json};
 use tenure_proto::metadata::{MetaFile, Root, Signed, Targets};
 use tenure_proto::model::Model;
@@ -33,9 +34,8 @@ pub(crate) async fn commit(
     body: Body,
 ) -> Result<Json<Value>, ApiError> {
     let model = app.desk.find(&id)?.model;
-    // Nothing, or the online keys that the newest root names.
     let body = body::read(body, models::BYTES_MAX).await?;
-    let offered = if body.is_empty() { Ok(OfferedKeys::default()) } else { serde_json::from_slice(&body) };
+    let offered = if body.is_empty() { Ok(Offered::default()) } else { serde_json::from_slice(&body) };
     let offered = offered.map_err(|error| body::invalid(error.to_string()))?;
     let _lock = app.locks.lock(&model).await;
     // Looked up again: a later publication may have taken its place while we waited.
@@ -49,12 +49,24 @@ pub(crate) async fn commit(
     Ok(Json(opened.versions))
 }
 
+/// What a manufacturer says with a commit; all of it may be left out.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Offered {
+    /// The online keys that the newest root names.
+    #[serde(flatten)]
+    keys: OfferedKeys,
+    /// The versions of the manufacturer's own folder, which devices may know: ours go on from there.
+    #[serde(default)]
+    seen: live::Versions,
+}
+
 /// A publication, and all that it is judged by.
 struct Candidate {
     publication: Publication,
     repo: PathBuf,
     folders: ServerFolders,
-    offered: OfferedKeys,
+    offered: Offered,
     now: Timestamp,
 }
 
@@ -71,7 +83,7 @@ type Roles = BTreeMap<String, Vec<u8>>;
 impl Candidate {
     /// All or nothing: what is refused leaves the live repository as it was.
     fn publish(&self) -> Result<Published, ApiError> {
-        let live = Live::read(&self.repo).map_err(ApiError::internal)?;
+        let live = Live::read(&self.repo).map_err(ApiError::internal)?.after(self.offered.seen);
         let staged = golive::Staged::read(&self.publication.folder)?;
         self.check_names(&live, &staged)?;
         let roles = self.roles(&live, &staged)?;
@@ -101,7 +113,7 @@ impl Candidate {
     /// The online keys that the newest root names. Those that come with it lie beside the ones in use
     /// until it is live: a crash, or a refusal, leaves the right ones either way.
     fn keys(&self, live: &Live, newest: &Root) -> Result<OnlineKeys, ApiError> {
-        let offered = self.offered.read(newest)?;
+        let offered = self.offered.keys.read(newest)?;
         let stored = OnlineKeys::read(&self.folders, self.model(), newest);
         let (Err(_), Some(offered)) = (&stored, offered) else { return stored.map_err(ApiError::internal) };
         // What a crash left there and is in use makes room; a new model has no keys at all.

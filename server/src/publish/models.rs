@@ -39,7 +39,6 @@ pub(crate) struct NewModel {
 
 /// Online keys as a manufacturer sends them.
 #[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(super) struct OfferedKeys {
     snapshot_key: Option<String>,
     timestamp_key: Option<String>,

@@ -19,6 +19,16 @@ fn a_publication_goes_live_and_again_changes_nothing() {
     assert_eq!(world.live_files(), live);
 }
 
+#[test]
+fn a_version_number_far_ahead_is_not_believed() {
+    let world = World::with_operator();
+    let mut maker = Maker::live(&world);
+    maker.release("1.1.0", &image(2));
+    let commit = format!("/api/v1/publications/{}/commit", maker.upload(&world));
+    let answer = world.post(&commit, &json!({"seen": {"snapshot": u64::MAX, "timestamp": 40}})).json();
+    assert_eq!((&answer["snapshot"], &answer["timestamp"]), (&json!(2), &json!(41)));
+}
+
 /// Refuses what `spoil` makes of a good maker, and checks that nothing changed.
 fn refused(code: &str, words: &str, spoil: impl FnOnce(&mut Maker)) {
     let world = World::with_operator();

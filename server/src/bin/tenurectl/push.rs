@@ -223,7 +223,8 @@ fn upload(screen: Screen, server: &Server, model: &Model, load: &Load<'_>) -> Re
         server.upload(&format!("{base}/metadata/{name}"), bytes)?;
     }
     screen.say("The server reads all of it as a device would.");
-    let mut body = json!({});
+    let (snapshot, timestamp) = (load.repo.set.snapshot().head.version, load.repo.set.timestamp().head.version);
+    let mut body = json!({"seen": {"snapshot": snapshot, "timestamp": timestamp}});
     add_keys(&mut body, load.online)?;
     Ok(server.post_patiently(&format!("{base}/commit"), &body)?)
 }
