@@ -26,6 +26,10 @@ pub enum Fault {
     Flip(u64),
     /// With an answer that is no HTTP.
     Garbage,
+    /// With the right headers, and then a byte a second.
+    Drip,
+    /// With a redirect to where it was asked.
+    Circle,
 }
 
 /// What was asked so far.
@@ -143,6 +147,14 @@ impl Hostile {
                 while stream.write_all(&[b' '; 4096]).is_ok() {}
                 Ok(false)
             }
+            Some(Fault::Drip) => {
+                stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 4000\r\n\r\n")?;
+                while stream.write_all(b"{").is_ok() {
+                    std::thread::sleep(Duration::from_secs(1));
+                }
+                Ok(false)
+            }
+            Some(Fault::Circle) => self.send(stream, 302, &[("location".into(), request.path.clone())], b""),
             None | Some(Fault::CloseAfter(_) | Fault::Shorter(_) | Fault::Flip(_)) => {
                 self.send_file(stream, request, fault)
             }
@@ -151,7 +163,7 @@ impl Hostile {
 
     fn send_file(&self, mut stream: &TcpStream, request: &Request, fault: Option<Fault>) -> std::io::Result<bool> {
         let folder = self.lock().folder.clone();
-        let name = request.path.strip_prefix(&self.prefix).filter(|name| !name.contains(".."));
+        let name = request.path.strip_prefix(&self.prefix).filter(|name| name.split('/').all(|part| part != ".."));
         let file = name.and_then(|name| std::fs::File::open(folder.join(name)).ok());
         let Some(mut file) = file.filter(|_| request.method == "GET") else {
             return self.send(stream, 404, &[], b"not here");

@@ -21,6 +21,7 @@ pub mod interrupt;
 pub mod maker;
 pub mod power;
 pub mod process;
+pub mod scene;
 pub mod server;
 pub mod stage;
 pub mod uboot_env;

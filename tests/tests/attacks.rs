@@ -6,90 +6,17 @@
 #![expect(clippy::tests_outside_test_module, reason = "this whole file is a test")]
 
 use std::fs;
-use std::time::{Duration, Instant};
 
 use tenure_proto::key::SigningKey;
 use tenure_proto::metadata::Target;
 use tenure_proto::support::DECLARATION_PATH;
-use tenure_tests::attacker::{self, Forged, StolenKeys};
-use tenure_tests::board::{Board, Fingerprint};
+use tenure_tests::attacker::{self, StolenKeys};
 use tenure_tests::failure::{Context as _, Result};
-use tenure_tests::hostile::{Fault, Hostile};
+use tenure_tests::hostile::Fault;
 use tenure_tests::images::Health;
 use tenure_tests::maker::Maker;
-use tenure_tests::stage::{MODEL, Stage, UPDATE_LIMIT};
-
-/// A device that has seen the honest repository, and what of it no attack may change.
-struct Scene {
-    stage: Stage,
-    files: Hostile,
-    board: Board,
-    before: Fingerprint,
-}
-
-impl Scene {
-    fn set(name: &str) -> Result<Self> {
-        let stage = Stage::set(name)?;
-        let files = stage.serve_files()?;
-        let board = stage.settled_board(files.url(), None)?;
-        let before = board.fingerprint()?;
-        Ok(Self { stage, files, board, before })
-    }
-
-    /// The repository, to be forged.
-    fn forge(&self) -> Result<Forged> {
-        Forged::open(&self.stage.maker.repository())
-    }
-
-    fn online_keys(&self) -> Result<StolenKeys> {
-        StolenKeys::from(&self.stage.maker.online_keys())
-    }
-
-    fn key(&self, name: &str) -> Result<SigningKey> {
-        attacker::key(&self.stage.maker.folder().join("keys").join(name))
-    }
-
-    /// Waits until a check failed for a reason with these words.
-    fn is_refused(&mut self, words: &[&str]) -> Result<()> {
-        self.board.run_until(&format!("a check fails with {words:?}"), UPDATE_LIMIT, |board| {
-            let Some(status) = board.status()? else { return Ok(None) };
-            let check = status.0.get("last_check").cloned().unwrap_or_default();
-            let reason = check.get("reason").and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
-            Ok(words.iter().all(|word| reason.contains(word)).then_some(()))
-        })
-    }
-
-    /// Lets a few checks pass.
-    fn a_while_passes(&mut self) -> Result<()> {
-        let start = Instant::now();
-        self.board
-            .run_until("some checks", UPDATE_LIMIT, |_| Ok((start.elapsed() > Duration::from_secs(4)).then_some(())))
-    }
-
-    /// Nothing at all changed.
-    fn nothing_changed(&self) -> Result<()> {
-        assert_eq!(self.board.fingerprint()?, self.before);
-        assert_eq!(self.board.boots(), 1);
-        Ok(())
-    }
-
-    /// The newer metadata may be believed, for it was signed; nothing else changed.
-    fn nothing_runs_otherwise(&self) -> Result<()> {
-        let after = self.board.fingerprint()?;
-        assert_eq!(after.running_slot, self.before.running_slot);
-        assert_eq!(after.environment, self.before.environment);
-        assert_eq!(self.board.boots(), 1);
-        Ok(())
-    }
-
-    /// When the attack is over, the next honest release is taken.
-    fn recovers(&mut self) -> Result<()> {
-        let image = self.stage.publish("1.9.0", Health::Good)?;
-        self.board.knows(&image);
-        self.board.run_until_settled("1.9.0", UPDATE_LIMIT)?;
-        Ok(())
-    }
-}
+use tenure_tests::scene::Scene;
+use tenure_tests::stage::{MODEL, UPDATE_LIMIT};
 
 #[test]
 fn a_malicious_mirror_without_keys_is_refused() -> Result<()> {

@@ -11,14 +11,16 @@ use crate::digests;
 use crate::failure::{Failure, Result};
 use crate::images::Image;
 
-/// What no attack may change: the running slot, the environment, and what the agent trusts.
+/// What no attack may change: the slots, the environment, and what the agent trusts.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Fingerprint {
     /// The whole running slot.
     pub running_slot: Digest,
+    /// The whole spare slot.
+    pub spare_slot: Digest,
     /// Both copies of the environment.
     pub environment: [Digest; 2],
-    /// The trusted metadata and the held promise, by file.
+    /// The trusted metadata, the highest versions ever seen, and the held promise, by file.
     pub trusted: BTreeMap<String, Digest>,
 }
 
@@ -67,6 +69,14 @@ impl Board {
                 trusted.extend(files.into_iter().map(|(name, digest)| (format!("{folder}/{name}"), digest)));
             }
         }
-        Ok(Fingerprint { running_slot: self.slot_digest(running)?, environment, trusted })
+        for name in ["floors.json", "floors.copy.json"] {
+            let path = self.path("state/install").join(name);
+            if path.exists() {
+                trusted.insert(name.to_owned(), digests::of_file(&path)?.1);
+            }
+        }
+        let spare = if running == SLOTS[0] { SLOTS[1] } else { SLOTS[0] };
+        let (running_slot, spare_slot) = (self.slot_digest(running)?, self.slot_digest(spare)?);
+        Ok(Fingerprint { running_slot, spare_slot, environment, trusted })
     }
 }
