@@ -18,14 +18,15 @@ use crate::{passphrase, token, words};
 Examples:
   tenurectl key generate root --out /media/stick/root-4.pem
   tenurectl key generate targets --scheme ml-dsa-65
-  tenurectl key generate root --token 'pkcs11:token=ACME?module-path=/usr/lib/softhsm/libsofthsm2.so'
+  tenurectl key generate root \\
+    --token 'pkcs11:token=ACME?module-path=/usr/lib/softhsm/libsofthsm2.so'
 
-Writes the private key (mode 0600), encrypted with a passphrase that you are asked for, and beside it the
-public half: FILE.pub. Hand over the public half alone; `tenurectl root propose --add-key` takes it.
-Needs no manufacturer's folder.
+Writes the private key (mode 0600), encrypted with a passphrase that you are asked for, and beside
+it the public half: FILE.pub. Hand over the public half alone; `tenurectl root propose --add-key`
+takes it. Needs no manufacturer's folder.
 
-With --token the key is made in a PKCS#11 token (a hardware security module, a smart card), signs there and
-never leaves it; FILE.p11 then holds its address (RFC 7512).")]
+With --token the key is made in a PKCS#11 token (a hardware security module, a smart card), signs
+there and never leaves it; FILE.p11 then holds its address (RFC 7512).")]
 pub(crate) struct GenerateArgs {
     /// What it is for
     role: RoleArg,
@@ -48,11 +49,12 @@ pub(crate) struct GenerateArgs {
 #[command(after_help = "\
 Examples, with a key that OpenSSL made, and with one in a token:
   tenurectl key import targets made-elsewhere.pem
-  tenurectl key import root --token 'pkcs11:token=ACME;object=root?module-path=/usr/lib/softhsm/libsofthsm2.so'
+  tenurectl key import root \\
+    --token 'pkcs11:token=ACME;object=root?module-path=/usr/lib/softhsm/libsofthsm2.so'
 
-Takes a private key in PKCS#8 PEM (Ed25519, or the seed form of ML-DSA-65), encrypted or not, under a name
-by which the commands that sign find it, and encrypts it with a passphrase that you are asked for. The
-file that it came from stays where it is.")]
+Takes a private key in PKCS#8 PEM (Ed25519, or the seed form of ML-DSA-65), encrypted or not, under
+a name by which the commands that sign find it, and encrypts it with a passphrase that you are asked
+for. The file that it came from stays where it is.")]
 pub(crate) struct ImportArgs {
     /// What it is for
     role: RoleArg,
