@@ -40,9 +40,8 @@ fn sign_again(role: &str, facts: &Facts) -> String {
     let model = &facts.model;
     match role {
         "root" => format!("let the holders sign it anew: tenurectl root propose {model} --renew --out FILE"),
-        "targets" | ARCHIVE_ROLE => format!("the next release signs it anew: tenurectl release publish {model}"),
-        SUPPORT_ROLE => {
-            format!("the next declaration signs it anew, longer or in new words: tenurectl support declare {model}")
+        "targets" | ARCHIVE_ROLE | SUPPORT_ROLE => {
+            format!("sign it anew: tenurectl model renew {model} --offline-roles")
         }
         _ => "its holders sign it anew".into(),
     }

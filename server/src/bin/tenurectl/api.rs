@@ -157,6 +157,14 @@ impl Server {
         Ok(Self { token: Some(login.token), ..Self::new(&login.url)? })
     }
 
+    /// Takes up the login of the folder, if there is one.
+    pub(crate) fn open_if_logged_in(dir: &Path) -> Result<Option<Self>, Error> {
+        match Self::open(dir) {
+            Err(Error::NotLoggedIn { .. }) => Ok(None),
+            server => server.map(Some),
+        }
+    }
+
     /// Keeps the login in this folder, for its owner's eyes only.
     pub(crate) fn keep(&self, dir: &Path, token: &str) -> Result<PathBuf, Error> {
         let login = Login { version: FILE_VERSION, url: self.url.clone(), token: token.to_string() };

@@ -10,7 +10,6 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use tenure_proto::bundle::{self, ABOUT_NAME, About, BLOCK_BYTES, Entry, FORMAT};
-use tenure_proto::limits;
 use tenure_proto::model::Model;
 use tenure_proto::release::{Artifact, Release, manifest_path};
 use tenure_proto::support::DECLARATION_PATH;
@@ -143,10 +142,7 @@ pub(crate) fn run(site: &Site, args: &Args) -> Result<(), Error> {
     let release = choose(&repo, args)?;
     let path = model.factory_root();
     let root = std::fs::read(&path).map_err(|source| Error::Read { path, source })?;
-    let server = match Server::open(&site.dir) {
-        Err(api::Error::NotLoggedIn { .. }) => None,
-        server => Some(server?),
-    };
+    let server = Server::open_if_logged_in(&site.dir)?;
     let live = match &server {
         Some(server) => from_server(server, &root, &model.model, now)?,
         None => None,
@@ -303,7 +299,7 @@ fn tell(site: &Site, args: &Args, told: &Told<'_>) {
         Some(url) => screen.say(format!("  metadata: of {url}")),
         None => screen.say("  metadata: of this folder, as no server of yours has the model"),
     }
-    let until = told.set.timestamp().issued.map(|issued| issued.plus_s(limits::BUNDLE_DAYS_MAX * 86_400));
+    let until = file::usable_until(told.set);
     if let Some(until) = until {
         screen.say(format!("  usable until: {}", until.day().in_words()));
     }

@@ -12,7 +12,7 @@ use crate::passphrase::Passphrases;
 use crate::screen::Screen;
 use crate::{
     Failure, bundle_export, device_accept, device_list, device_refuse, device_token, doctor, init, key_list,
-    key_protect, keyring, login, model_add, model_renew, push, release_list, release_publish, root_propose,
+    key_protect, keyring, login, model_add, model_image, model_renew, push, release_list, release_publish, root_propose,
     root_publish, root_sign, support_declare, support_extend, support_show, verify,
 };
 
@@ -117,6 +117,8 @@ enum Command {
 enum Model {
     /// Add a model: its root of trust, its online keys, an empty repository
     Add(model_add::Args),
+    /// Write the files of trust that go into the product's image
+    Image(model_image::Args),
     /// Sign snapshot and timestamp anew, for a folder that a plain web server carries
     Renew(model_renew::Args),
 }
@@ -189,6 +191,7 @@ impl Cli {
         match self.command {
             Command::Init(args) => init::run(&site, &args)?,
             Command::Model(Model::Add(args)) => model_add::run(&site, &args)?,
+            Command::Model(Model::Image(args)) => model_image::run(&site, &args)?,
             Command::Model(Model::Renew(args)) => model_renew::run(&site, &args)?,
             Command::Support(Support::Declare(args)) => support_declare::run(&site, args)?,
             Command::Support(Support::Extend(args)) => support_extend::run(&site, &args)?,

@@ -1,6 +1,6 @@
 //! `tenurectl doctor`: whether everything that the promise rests on outlives it.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use tenure_proto::key::PublicKey;
@@ -67,22 +67,13 @@ pub(crate) fn run(site: &Site, args: &Args) -> Result<ExitCode, Error> {
     let declaration = repo.declaration()?;
     let declaration = declaration.as_ref().map(|(declaration, _)| &**declaration);
     let facts = Facts { at_hand: at_hand(&folder), ..Facts::new(&args.model, now, &repo.set, declaration) };
-    let report = doctor::examine(&match login(&site.dir)? {
+    let report = doctor::examine(&match Server::open_if_logged_in(&site.dir)? {
         Some(server) => Facts { served: served(&server, &model)?, address: handshake::ask(server.url(), now), ..facts },
         None => facts,
     });
     tell(site.screen, &report);
     site.screen.answer(&serde_json::to_value(&report)?);
     Ok(if report.grade == Grade::Bad { ExitCode::FAILURE } else { ExitCode::SUCCESS })
-}
-
-/// The server, if this folder logged in to one.
-fn login(dir: &Path) -> Result<Option<Server>, Error> {
-    match Server::open(dir) {
-        Ok(server) => Ok(Some(server)),
-        Err(api::Error::NotLoggedIn { .. }) => Ok(None),
-        Err(error) => Err(error.into()),
-    }
 }
 
 /// What devices get from the server, which starts at the root that they left the factory with.

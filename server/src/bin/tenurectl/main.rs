@@ -33,6 +33,7 @@ mod key_protect;
 mod keyring;
 mod login;
 mod model_add;
+mod model_image;
 mod model_renew;
 mod push;
 mod release_list;

@@ -18,7 +18,7 @@ use crate::repo::{self, Next, Online};
 Example:
   tenurectl model add acme-gw1 --designation 'ACME Gateway 1'
 
-Put models/MODEL/root.json into the product's image: it is what a device trusts first.")]
+models/MODEL/root.json is what a device trusts first; see tenurectl model image.")]
 pub(crate) struct Args {
     /// The model, as signed files name it: a-z, 0-9, '.', '_', '-'
     model: Model,
@@ -73,7 +73,10 @@ pub(crate) fn run(site: &Site, args: &Args) -> Result<(), Error> {
     build(site, &folder, &model)?;
     let root = model.factory_root().display().to_string();
     site.screen.say(format!("{} ({}) was added.", args.designation, args.model));
-    site.screen.say(format!("Put {root} into the product's image: it is what a device trusts first."));
+    site.screen.say(format!(
+        "{root} is what a device trusts first. For an image: tenurectl model image {} --out DIR",
+        args.model
+    ));
     site.screen.say(format!("Next: tenurectl support declare {} --ends YYYY-MM-DD", args.model));
     site.screen.answer(&json!({"model": args.model, "designation": args.designation, "root": root}));
     Ok(())
