@@ -84,6 +84,12 @@ impl PowerSwitch {
         command.env("LD_PRELOAD", &self.library).env("BOARD_DISK", &self.disk).env("BOARD_JOURNAL", &self.journal);
     }
 
+    /// Puts the switch between a program and its disk, and cuts right after its change of this number.
+    pub fn wire_to_cut_at(&self, command: &mut Command, change: u64) {
+        self.wire(command);
+        command.env("BOARD_CUT_AT", change.to_string());
+    }
+
     /// How much was written since the journal was cleared, with what was there before.
     pub fn journal_bytes(&self) -> u64 {
         let entries = fs::read_dir(&self.journal).into_iter().flatten().flatten();

@@ -6,6 +6,8 @@
  * record looks. Every file that is touched gets a second link in $BOARD_JOURNAL/inodes, so that
  * it can be brought back after it was removed.
  *
+ * With $BOARD_CUT_AT the power fails right after the change of that number in this process.
+ *
  * A change is journaled after it was made. A kill between the two leaves a change that cannot be
  * taken back: that is a lucky write, and as good as any other.
  */
@@ -15,6 +17,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -38,6 +41,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static char disk[PATH_MAX], run[PATH_MAX], journal[PATH_MAX];
 static int log_fd = -1;
 static int active;
+static unsigned long changes, cut_at;
 
 #define REAL(name) \
     static __typeof__(name) *real; \
@@ -49,6 +53,8 @@ __attribute__((constructor)) static void start(void) {
     snprintf(disk, sizeof disk, "%.4000s/", d);
     snprintf(run, sizeof run, "%.4000s/run/", d);
     snprintf(journal, sizeof journal, "%.4000s", j);
+    const char *at = getenv("BOARD_CUT_AT");
+    cut_at = at ? strtoul(at, NULL, 10) : 0;
     active = 1;
 }
 
@@ -123,6 +129,7 @@ static void note(enum kind kind, struct record record, const void *old, const vo
     ssize_t (*real_writev)(int, const struct iovec *, int);
     *(void **)&real_writev = dlsym(RTLD_NEXT, "writev");
     if (log_fd >= 0) real_writev(log_fd, parts, 5);
+    if (kind != SYNC && ++changes == cut_at) kill(getpid(), SIGKILL);
     errno = saved;
 }
 
