@@ -191,11 +191,16 @@ mod tests {
         let said = maker.refused(&["key", "generate", "root", "--scheme", "ecdsa", "--unencrypted"]);
         assert!(said.contains("ecdsa keys are for tokens"), "{said}");
         // A library that anybody may have put there, or may change, would run as we do.
-        let module = maker.text("module.so");
+        let folder = maker.path("modules");
+        std::fs::create_dir(&folder).unwrap();
+        let module = folder.join("module.so");
         std::fs::copy(MODULE, &module).unwrap();
-        std::fs::set_permissions(&module, std::fs::Permissions::from_mode(0o666)).unwrap();
-        let said = generate(&token.replace(MODULE, &module), &[]);
-        assert!(said.contains("module.so is not loaded: a PKCS#11 module has to belong to root"), "{said}");
+        for (path, mode, open) in [(&module, 0o666, "module.so"), (&folder, 0o777, "modules")] {
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+            let said = generate(&token.replace(MODULE, module.to_str().unwrap()), &[]);
+            assert!(said.contains(&format!("{open} is not loaded: a PKCS#11 module and its folders")), "{said}");
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        }
         assert!(!maker.path("keys").exists());
         assert_eq!(maker.ask_token(&["--list-objects"]), (true, String::new()));
     }

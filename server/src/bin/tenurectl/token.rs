@@ -125,25 +125,29 @@ pub(crate) enum Error {
 pub(crate) struct Modules(Rc<RefCell<BTreeMap<PathBuf, Pkcs11>>>);
 
 impl Modules {
-    fn load(&self, path: &Path) -> Result<Pkcs11, Error> {
-        if let Some(module) = self.0.borrow().get(path) {
+    fn load(&self, named: &Path) -> Result<Pkcs11, Error> {
+        let path = named.canonicalize().map_err(|source| Error::Read { path: named.to_path_buf(), source })?;
+        if let Some(module) = self.0.borrow().get(&path) {
             return Ok(module.clone());
         }
-        check_owner(path, "a PKCS#11 module has to belong to root, and nobody else may write it", |file| {
-            file.uid() == 0
-        })?;
-        let failed = |error| Error::Load { path: path.to_path_buf(), reason: reason(&error) };
-        let module = Pkcs11::new(path).map_err(failed)?;
+        // It runs as we do: nobody but root may have put it there, or can put another in its place.
+        for part in path.ancestors() {
+            check_owner(part, "a PKCS#11 module and its folders have to be root's alone", |file| file.uid() == 0)?;
+        }
+        let failed = |error| Error::Load { path: path.clone(), reason: reason(&error) };
+        let module = Pkcs11::new(&path).map_err(failed)?;
         module.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)).map_err(failed)?;
-        self.0.borrow_mut().insert(path.to_path_buf(), module.clone());
+        self.0.borrow_mut().insert(path, module.clone());
         Ok(module)
     }
 }
 
-/// Refuses a file that others may write, or that is not its owner's as it has to be.
+/// Refuses a file that others may write, or that is not its owner's as it has to be. In a folder with
+/// the sticky bit others may make files, and leave those alone that are there.
 pub(crate) fn check_owner(path: &Path, rule: &'static str, is_owner: fn(&Metadata) -> bool) -> Result<(), Error> {
     let file = path.metadata().map_err(|source| Error::Read { path: path.to_path_buf(), source })?;
-    let safe = is_owner(&file) && file.mode() & 0o022 == 0;
+    let sealed = file.mode() & 0o022 == 0 || file.is_dir() && file.mode() & 0o1000 != 0;
+    let safe = is_owner(&file) && sealed;
     if safe { Ok(()) } else { Err(Error::Exposed { path: path.to_path_buf(), rule }) }
 }
 

@@ -160,6 +160,7 @@ fn decode(text: &str) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::{prop_assert_eq, proptest};
 
     #[test]
     fn an_address_is_read_and_written_again() {
@@ -173,6 +174,15 @@ mod tests {
         let twin =
             "pkcs11:type=private;token=a?module-path=/m.so&pin-source=file:///etc/pin".parse::<TokenUri>().unwrap();
         assert_eq!(twin.pin_file, Some(PathBuf::from("/etc/pin")));
+    }
+
+    proptest! {
+        #[test]
+        fn any_address_is_refused_or_read_back(text in "pkcs11:(token|id|object|x)=[a-z%0-9;=/]{0,20}[?]module-path=/.{0,9}") {
+            if let Ok(uri) = text.parse::<TokenUri>() {
+                prop_assert_eq!(uri.to_string().parse(), Ok(uri));
+            }
+        }
     }
 
     #[test]
