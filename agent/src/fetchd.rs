@@ -251,7 +251,7 @@ impl<'a> Fetchd<'a> {
             status = installer.status()?;
         }
         self.learn(status.clone());
-        let http = Client::new(&self.config.server, self.timeouts)?;
+        let http = Client::new(&self.config.server, self.timeouts, &self.clock, status.floor)?;
         let (offered, failure) = match self.poll.check_in(&http, &self.identity, &status) {
             Ok(answer) => {
                 self.interval_s = answer.interval_s.unwrap_or(self.interval_s);

@@ -2,24 +2,26 @@
 //!
 //! Every read has a bound in bytes and in time. A redirect may not leave the scheme that was
 //! configured, so that nobody can talk a device out of TLS. Proxies come from the environment
-//! (`https_proxy`, `http_proxy`, `no_proxy`), root certificates are Mozilla's, or those in the
-//! file that `SSL_CERT_FILE` names. What is fetched is never believed here: `installd` judges.
+//! (`https_proxy`, `http_proxy`, `no_proxy`). What is fetched is never believed here: `installd`
+//! judges.
 
 #[cfg(test)]
 pub(crate) mod fake;
 mod pace;
 
 use std::io::{self, Read};
-use std::path::PathBuf;
 use std::time::Duration;
 
 use tenure_proto::checkin::{PROBLEM_TYPE, Problem};
 use tenure_proto::limits;
+use tenure_proto::time::Timestamp;
 use ureq::ResponseExt as _;
-use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::unversioned::resolver::DefaultResolver;
+use ureq::unversioned::transport::{ConnectProxyConnector, Connector as _, TcpConnector};
 
 use crate::channel::Retry;
-use crate::disk;
+use crate::clock::Clock;
+use crate::tls::{self, Tls};
 use pace::Paced;
 
 type Response = ureq::http::Response<ureq::Body>;
@@ -117,14 +119,9 @@ pub(crate) enum Error {
         /// From where on.
         from: u64,
     },
-    /// The file that `SSL_CERT_FILE` names.
-    #[error("cannot read root certificates from {path}")]
-    Roots {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
+    /// TLS cannot be spoken.
+    #[error("cannot connect to any server")]
+    Tls(#[from] tls::Error),
 }
 
 fn in_words(problem: Option<&Problem>) -> String {
@@ -145,17 +142,15 @@ impl Error {
             Self::Unreachable { .. }
             | Self::Status { status: 408 | 425 | 429 | 500.., .. }
             | Self::WrongPart { .. } => Retry::Later,
-            Self::Status { .. }
-            | Self::TooLong { .. }
-            | Self::Moved { .. }
-            | Self::Encoded { .. }
-            | Self::Roots { .. } => Retry::Never,
+            Self::Status { .. } | Self::TooLong { .. } | Self::Moved { .. } | Self::Encoded { .. } | Self::Tls(_) => {
+                Retry::Never
+            }
         }
     }
 
     /// Whether the server is out of reach as a whole, so that asking for anything else is vain.
     pub(crate) fn is_unreachable(&self) -> bool {
-        matches!(self, Self::Unreachable { .. } | Self::Interrupted { .. } | Self::Roots { .. })
+        matches!(self, Self::Unreachable { .. } | Self::Interrupted { .. } | Self::Tls(_))
     }
 
     /// For how long the server asks to be left alone.
@@ -172,12 +167,14 @@ impl Error {
 }
 
 impl Client {
-    /// Makes a client of `server` (`https://host`), without connecting yet.
-    pub(crate) fn new(server: &str, timeouts: Timeouts) -> Result<Self, Error> {
+    /// Makes a client of `server` (`https://host`), without connecting yet. `clock` and `floor` are
+    /// what its certificate is judged by.
+    pub(crate) fn new(server: &str, timeouts: Timeouts, clock: &Clock, floor: Timestamp) -> Result<Self, Error> {
+        let proxy = ConnectProxyConnector::default();
+        let line = ().chain(proxy).chain(TcpConnector::default()).chain(Tls::new(clock.clone(), floor)?);
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .https_only(server.starts_with("https://"))
-            .tls_config(TlsConfig::builder().root_certs(roots()?).build())
             .max_redirects(limits::REDIRECTS_MAX)
             .user_agent(concat!("tenure/", env!("CARGO_PKG_VERSION")))
             .accept_encoding("identity")
@@ -190,7 +187,14 @@ impl Client {
             .timeout_recv_response(Some(timeouts.request))
             .timeout_per_read(Some(timeouts.stall))
             .timeout_per_write(Some(timeouts.stall));
-        Ok(Self { agent: config.build().new_agent(), server: server.to_string(), timeouts })
+        let agent = ureq::Agent::with_parts(config.build(), line, DefaultResolver::default());
+        Ok(Self { agent, server: server.to_string(), timeouts })
+    }
+
+    /// A client for tests of others, of a server without TLS.
+    #[cfg(test)]
+    pub(crate) fn for_test(server: &str, timeouts: Timeouts) -> Self {
+        Self::new(server, timeouts, &Clock::for_test(), Timestamp::UNIX_EPOCH).unwrap()
     }
 
     /// Fetches a small file; `None` if the server says that there is none.
@@ -344,31 +348,13 @@ fn retry_after_s(answer: &Response) -> Option<u64> {
     Some(seconds.min(limits::BACKOFF_S_MAX))
 }
 
-fn roots() -> Result<RootCerts, Error> {
-    let Some(path) = std::env::var_os("SSL_CERT_FILE").map(PathBuf::from) else { return Ok(RootCerts::WebPki) };
-    let fail = |source| Error::Roots { path: path.clone(), source };
-    let pem = disk::read_bounded(&path, limits::STATE_BYTES_MAX).map_err(|error| fail(error.into()))?;
-    let pem = pem.ok_or_else(|| fail("there is no such file".into()))?;
-    let mut certificates = Vec::new();
-    for item in parse_pem(&pem) {
-        if let PemItem::Certificate(certificate) = item.map_err(|error| fail(error.into()))? {
-            certificates.push(certificate);
-        }
-    }
-    if certificates.is_empty() {
-        Err(fail("it holds no certificate".into()))
-    } else {
-        Ok(RootCerts::from(certificates))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::fake::{Fake, Then};
     use super::*;
 
     fn client(fake: &Fake) -> Client {
-        Client::new(
+        Client::for_test(
             &fake.url(),
             Timeouts {
                 request: Duration::from_millis(400),
@@ -376,7 +362,6 @@ mod tests {
                 window: Duration::from_millis(300),
             },
         )
-        .unwrap()
     }
 
     #[test]
@@ -530,7 +515,7 @@ mod tests {
 
     #[test]
     fn nobody_there_is_an_error_that_names_the_address() {
-        let client = Client::new("http://127.0.0.1:1", Timeouts::STANDARD).unwrap();
+        let client = Client::for_test("http://127.0.0.1:1", Timeouts::STANDARD);
         let error = client.get("/x", 9).unwrap_err();
         assert_eq!(error.to_string(), "cannot reach http://127.0.0.1:1/x");
         assert!(error.is_unreachable());

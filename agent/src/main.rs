@@ -18,6 +18,7 @@ mod bundle;
 mod http;
 mod identity;
 mod installer;
+mod tls;
 mod varlink;
 
 mod ask;

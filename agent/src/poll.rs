@@ -236,7 +236,7 @@ mod tests {
         (
             poll,
             identity,
-            Client::new(&server.url(), Timeouts::STANDARD).unwrap(),
+            Client::for_test(&server.url(), Timeouts::STANDARD),
             serde_json::from_value(status).unwrap(),
         )
     }
@@ -317,7 +317,7 @@ mod tests {
         let (mut standing, identity, http, status) = poll(dir.path(), &server);
         let error = standing.check_in(&http, &identity, &status).unwrap_err();
         assert!(!error.is_unreachable() && error.retry() == Retry::Later, "{error:?}");
-        let gone = Client::new("http://127.0.0.1:1", Timeouts::STANDARD).unwrap();
+        let gone = Client::for_test("http://127.0.0.1:1", Timeouts::STANDARD);
         assert!(standing.check_in(&gone, &identity, &status).unwrap_err().is_unreachable());
         let server = Fake::start(|_| Then::answer(200, b"not json"));
         let (mut standing, identity, http, status) = poll(dir.path(), &server);

@@ -202,12 +202,12 @@ mod tests {
         assert_eq!(spool.waiting().unwrap(), 2);
 
         let down = Fake::start(|_| Then::answer(500, b""));
-        let error = spool.send(&Client::new(&down.url(), Timeouts::STANDARD).unwrap()).unwrap_err();
+        let error = spool.send(&Client::for_test(&down.url(), Timeouts::STANDARD)).unwrap_err();
         assert_eq!(error.retry(), Retry::Later);
         assert_eq!((spool.waiting().unwrap(), down.requests().len()), (2, 1));
 
         let up = Fake::start(|_| Then::answer(204, b""));
-        assert_eq!(spool.send(&Client::new(&up.url(), Timeouts::STANDARD).unwrap()).unwrap(), 2);
+        assert_eq!(spool.send(&Client::for_test(&up.url(), Timeouts::STANDARD)).unwrap(), 2);
         assert_eq!(spool.waiting().unwrap(), 0);
         let reasons: Vec<_> = up
             .requests()
@@ -231,7 +231,7 @@ mod tests {
             let is_first = first.swap(false, std::sync::atomic::Ordering::SeqCst);
             if is_first { Then::json(400, &problem) } else { Then::answer(204, b"") }
         });
-        assert_eq!(spool.send(&Client::new(&server.url(), Timeouts::STANDARD).unwrap()).unwrap(), 1);
+        assert_eq!(spool.send(&Client::for_test(&server.url(), Timeouts::STANDARD)).unwrap(), 1);
         assert_eq!(spool.waiting().unwrap(), 0);
     }
 
@@ -256,7 +256,7 @@ mod tests {
         spool.keep(&[refused(1, "one"), refused(2, "two")], &model, &identity).unwrap();
         std::fs::write(&spool.files().unwrap()[0], "{").unwrap();
         let server = Fake::start(|_| Then::answer(204, b""));
-        assert_eq!(spool.send(&Client::new(&server.url(), Timeouts::STANDARD).unwrap()).unwrap(), 1);
+        assert_eq!(spool.send(&Client::for_test(&server.url(), Timeouts::STANDARD)).unwrap(), 1);
         assert_eq!(spool.waiting().unwrap(), 0);
     }
 }

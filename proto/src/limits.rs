@@ -116,6 +116,9 @@ pub const BYTES_PER_S_MIN: u64 = 1024;
 pub const RATE_WINDOW_S: u64 = 30;
 /// How often a payload's connection may break, or a frame be refused, with no whole frame between.
 pub const BREAKS_MAX: u32 = 6;
+/// How many certificates of one chain may be judged at a time later than the floor: the server's own
+/// and as many above it as TLS takes.
+pub const CERTIFICATES_MAX: u32 = 7;
 /// How many redirects one request follows.
 pub const REDIRECTS_MAX: u32 = 3;
 /// The largest head of an answer.

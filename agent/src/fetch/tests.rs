@@ -94,7 +94,7 @@ fn with<T>(server: &Fake, installer: Installer, act: impl FnOnce(&mut Fetch<'_>)
         stall: Duration::from_millis(200),
         window: Duration::from_millis(300),
     };
-    let http = Client::new(&server.url(), timeouts).unwrap();
+    let http = Client::for_test(&server.url(), timeouts);
     let (mut installer, model, clock) = (installer, "acme-gw1".parse().unwrap(), Clock::for_test());
     let pause = Duration::from_millis(1);
     let source = Source::Server { http: &http, model: &model };
