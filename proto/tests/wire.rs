@@ -5,6 +5,7 @@ mod tests {
     use serde::Serialize;
     use serde::de::DeserializeOwned;
     use serde_json::Value;
+    use tenure_proto::bundle::{ABOUT_NAME, About, BLOCK_BYTES, Contents, Place};
     use tenure_proto::checkin::{CheckIn, CheckInAnswer, Enrolment, EnrolmentAnswer, Problem};
     use tenure_proto::digest::from_hex;
     use tenure_proto::dsse::Envelope;
@@ -68,6 +69,23 @@ mod tests {
         reads_back::<Report>("report: refused");
         reads_back::<Problem>("problem");
         reads_back::<Ledger>("notices");
+    }
+
+    #[test]
+    fn the_bundle_sample_reads_back_and_begins_a_whole_tar() {
+        let about: About = reads_back("bundle");
+        assert_eq!(About::parse(sample("bundle").as_bytes()), Ok(about));
+        // Made with GNU tar, as a person would.
+        let tar = include_bytes!("../../fuzz/corpus/bundle/whole.tar");
+        let mut contents = Contents::new(tar.len() as u64);
+        while let Some(at) = contents.want().unwrap() {
+            let at = usize::try_from(at).unwrap();
+            contents.take(tar[at..at + BLOCK_BYTES].try_into().unwrap()).unwrap();
+        }
+        let Place { offset, bytes } = contents.find(ABOUT_NAME).unwrap();
+        let text = tar.iter().skip(usize::try_from(offset).unwrap()).take(usize::try_from(bytes).unwrap());
+        assert_eq!(text.copied().collect::<Vec<_>>(), sample("bundle").as_bytes());
+        assert_eq!(contents.names().len(), 3);
     }
 
     #[test]

@@ -171,8 +171,11 @@ fn a_device_follows_its_server_after_a_bundle_as_before() -> Result<()> {
     attacker::check_refused("export", answer.code, &answer.stderr, &["1.1.0 is not on", "tenurectl push acme-gw1"])?;
     stage.maker.push()?;
     let answer = stage.maker.run(&["--json", "bundle", "export", MODEL, "--out", &out])?.json()?;
-    // The folder has signed more often than the server: its own line would lock the device out.
-    assert_eq!(answer.pointer("/versions/timestamp"), Some(&Value::from(2)), "{answer}");
+    // The server has signed more often than the folder, whose own line would be taken for a rollback.
+    let [live, own] = [server.repository(MODEL), stage.maker.repository()].map(|folder| Forged::open(&folder));
+    let (live, own) = (live?.timestamp.head.version, own?.timestamp.head.version);
+    assert!(live > own, "{live} {own}");
+    assert_eq!(answer.pointer("/versions/timestamp"), Some(&Value::from(live)), "{answer}");
     assert_eq!(answer.get("server"), Some(&Value::from(server.url())));
     server.kill();
     let other = stage.world.path("other.tar").display().to_string();
@@ -380,6 +383,17 @@ fn what_is_exported_is_a_tar_that_anybody_can_read_and_nothing_is_overwritten() 
     for end in [".declaration.json", ".release.json", ".rootfs.frames", ".rootfs.full"] {
         assert!(names.iter().any(|name| name.ends_with(end)), "{end}: {list}");
     }
+    let root = scene.stage.maker.factory_root().display().to_string();
+    let verified = scene.stage.maker.run(&["--json", "verify", "--bundle", &name, "--root", &root])?.json()?;
+    assert_eq!(verified.pointer("/releases/0/version"), Some(&Value::from("1.1.0")), "{verified}");
+    let damaged = changed(&bundle, "damaged", |bytes| {
+        let at = content_of(bytes, ".rootfs.full")?;
+        bytes[at] ^= 1;
+        Ok(())
+    })?;
+    let damaged = damaged.display().to_string();
+    let answer = scene.stage.maker.attempt(&["verify", "--bundle", &damaged, "--root", &root])?;
+    attacker::check_refused("verify", answer.code, &answer.stderr, &["frame 0 of releases/1.1.0/rootfs.full"])?;
     // A file that changed behind our back is found out before there is a bundle.
     let payload = glob(&scene.stage.maker.repository().join("targets/releases/1.1.0"), ".rootfs.full")?;
     let mut bytes = fs::read(&payload).context("no payload")?;

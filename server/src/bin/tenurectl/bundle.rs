@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tenure_proto::bundle::{self, ABOUT_NAME, About, BLOCK_BYTES, Contents, Place};
+use tenure_proto::limits;
 use tenure_proto::time::Timestamp;
 use tenure_proto::trust::{TrustedSet, Want};
 use tenure_server::check::{self, Depth, Files, Finding, OpenFile, Opened, SourceError};
@@ -81,6 +82,11 @@ impl Bundle {
         Part::new(&self.file, place).take(want.bytes_max + 1).read_to_end(&mut bytes)?;
         Ok(Some(bytes))
     }
+}
+
+/// Until when devices take a bundle with this timestamp, by proven time.
+pub(crate) fn usable_until(set: &TrustedSet) -> Option<Timestamp> {
+    set.timestamp().issued.map(|issued| issued.plus_s(limits::BUNDLE_DAYS_MAX * 86_400))
 }
 
 impl Files for Bundle {

@@ -1,15 +1,17 @@
 //! `tenurectl verify`: reads a repository as a device would, and says what one would trust.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use tenure_proto::model::Model;
+use tenure_proto::release::Artifact;
 use tenure_proto::time::Timestamp;
 use tenure_proto::trust::{self, TrustedSet};
 use tenure_server::check::{self, Depth, Files, Finding, Folders, Opened, Refreshed};
 use tenure_server::sign::SUPPORT_ROLE;
 
 use crate::api::{self, Remote, Server};
+use crate::bundle::{self, Bundle};
 use crate::cli::Site;
 use crate::folder;
 use crate::progress::Progress;
@@ -22,18 +24,23 @@ use crate::{release_list, words};
 Examples:
   tenurectl verify acme-gw1 --payloads
   tenurectl verify --url https://updates.example.com --root root.json --model acme-gw1
+  tenurectl verify --bundle acme-gw1.tar --root root.json
 
-The first form reads the folder, the second a server, with nothing but the root that is in the
-product's image. Without --payloads, payloads must be there and have the right length.")]
+The first form reads the folder, the second a server, the third an offline bundle, with nothing but
+the root that is in the product's image. Without --payloads, payloads must be there and have the
+right length; a bundle is read to its last byte.")]
 pub(crate) struct Args {
     /// The model, in the folder
-    #[arg(value_name = "MODEL", required_unless_present = "url", conflicts_with = "url")]
+    #[arg(value_name = "MODEL", required_unless_present_any = ["url", "bundle"], conflicts_with_all = ["url", "bundle"])]
     in_folder: Option<Model>,
     /// The server to read from
     #[arg(long, value_name = "URL", requires = "root", requires = "model")]
     url: Option<String>,
+    /// The bundle to read
+    #[arg(long, value_name = "FILE", requires = "root", conflicts_with = "url")]
+    bundle: Option<PathBuf>,
     /// The root that a device leaves the factory with
-    #[arg(long, value_name = "FILE", requires = "url")]
+    #[arg(long, value_name = "FILE", conflicts_with = "in_folder")]
     root: Option<PathBuf>,
     /// The model, on the server
     #[arg(long, value_name = "MODEL", requires = "url")]
@@ -74,8 +81,11 @@ pub(crate) enum Error {
         source: std::io::Error,
     },
     /// The options do not name a repository.
-    #[error("name a model of the folder, or --url, --root and --model")]
+    #[error("name a model of the folder, or --url, --root and --model, or --bundle and --root")]
     Nothing,
+    /// The bundle is none.
+    #[error(transparent)]
+    Bundle(#[from] bundle::Error),
     /// The manufacturer's folder.
     #[error(transparent)]
     Folder(#[from] folder::Error),
@@ -95,6 +105,9 @@ struct Reading {
 /// Runs `verify`.
 pub(crate) fn run(site: &Site, args: Args) -> Result<(), Error> {
     let (now, payloads) = (site.clock.now(), args.payloads);
+    if let (Some(path), Some(root)) = (&args.bundle, &args.root) {
+        return read_bundle(site, path, read_root(root.clone())?);
+    }
     let (reading, result) = match (args.in_folder, args.url, args.root, args.model) {
         (Some(model), ..) => {
             let folder = site.folder()?.model(&model)?;
@@ -115,8 +128,17 @@ pub(crate) fn run(site: &Site, args: Args) -> Result<(), Error> {
         _ => return Err(Error::Nothing),
     };
     let (set, opened) = result?;
-    tell(site.screen, &reading, &set, &opened);
-    site.screen.answer(&answer(&reading, &set, &opened));
+    let until = set.timestamp().head.expires.min(set.snapshot().head.expires);
+    tell(site.screen, &reading, &set, &opened, until);
+    Ok(())
+}
+
+fn read_bundle(site: &Site, path: &Path, root: Vec<u8>) -> Result<(), Error> {
+    let mut bundle = Bundle::open(path)?;
+    let (model, now) = (bundle.about.model.clone(), site.clock.now());
+    let reading = Reading { model, root: root.clone(), now, payloads: true };
+    let (set, opened) = bundle.check(root, now).map_err(|finding| reading.found(finding))?;
+    tell(site.screen, &reading, &set, &opened, bundle::usable_until(&set).unwrap_or(now));
     Ok(())
 }
 
@@ -159,7 +181,7 @@ fn payload_bytes(set: &TrustedSet) -> u64 {
     payloads.map(|(_, target)| target.length).sum()
 }
 
-fn tell(screen: Screen, reading: &Reading, set: &TrustedSet, opened: &Opened) {
+fn tell(screen: Screen, reading: &Reading, set: &TrustedSet, opened: &Opened, until: Timestamp) {
     screen.say(format!("A device of model {} would trust this repository.", reading.model));
     let support = set.delegated(SUPPORT_ROLE).map_or(0, |role| role.head.version);
     let (root, targets) = (set.root().head.version, set.targets().head.version);
@@ -167,8 +189,7 @@ fn tell(screen: Screen, reading: &Reading, set: &TrustedSet, opened: &Opened) {
     screen.say(format!(
         "  metadata: root {root}, targets {targets}, support {support}, snapshot {snapshot}, timestamp {timestamp}"
     ));
-    let fresh = set.timestamp().head.expires.min(set.snapshot().head.expires);
-    screen.say(format!("  fresh until: {}", words::instant(fresh)));
+    screen.say(format!("  fresh until: {}", words::instant(until)));
     match &opened.declaration {
         Some((declaration, _)) => {
             let (ends, covers) = (declaration.ends.in_words(), declaration.components.join(", "));
@@ -183,11 +204,14 @@ fn tell(screen: Screen, reading: &Reading, set: &TrustedSet, opened: &Opened) {
         .say(format!("  releases: {}", if releases.is_empty() { "none yet".to_string() } else { releases.join(", ") }));
     let how = if reading.payloads { "every byte read and right" } else { "there; --payloads reads every byte" };
     if !opened.releases.is_empty() {
-        screen.say(format!("  payloads: {} ({how})", words::bytes(payload_bytes(set))));
+        let payloads = opened.releases.iter().flat_map(|release| &release.artifacts).filter_map(Artifact::full);
+        let bytes = payloads.map(|full| full.size_bytes).sum();
+        screen.say(format!("  payloads: {} ({how})", words::bytes(bytes)));
     }
+    screen.answer(&answer(reading, set, opened, until));
 }
 
-fn answer(reading: &Reading, set: &TrustedSet, opened: &Opened) -> Value {
+fn answer(reading: &Reading, set: &TrustedSet, opened: &Opened, until: Timestamp) -> Value {
     let declaration = opened.declaration.as_ref().map(|(declaration, digest)| {
         json!({"sequence": declaration.sequence, "ends": declaration.ends, "components": declaration.components, "sha256": digest})
     });
@@ -203,7 +227,7 @@ fn answer(reading: &Reading, set: &TrustedSet, opened: &Opened) -> Value {
             "snapshot": set.snapshot().head.version,
             "timestamp": set.timestamp().head.version,
         },
-        "fresh_until": set.timestamp().head.expires.min(set.snapshot().head.expires),
+        "fresh_until": until,
         "declaration": declaration,
         "releases": releases,
         "payloads_read": reading.payloads,
