@@ -25,9 +25,13 @@ const TARGET_BYTES_MAX: u64 = 256 * 1024 * 1024 * 1024;
 const PIECES_MAX: usize = 8;
 
 /// `POST /api/v1/models/{model}/publications`
+///
+/// What the body says does not matter; but one that is left unread ends the connection, and the
+/// client's next request with it.
 pub(crate) async fn start(
     State(app): State<Handle>,
     Path(model): Path<String>,
+    _body: Bytes,
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
     let model = known_model(&app, &model).await?;
     let id = app.desk.start(&model, &app.folders.staging())?;
