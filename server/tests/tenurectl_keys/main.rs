@@ -99,7 +99,9 @@ mod tests {
         disk::replace(Path::new(&exposed), PASSPHRASE.as_bytes(), PUBLIC).unwrap();
         let error = refused(dir, &[&generate[..], &["--passphrase-file", &exposed]].concat());
         assert!(error.contains("can be read by others (mode 644); run: chmod 600 "), "{error}");
-        assert!(files(dir).is_empty());
+        let error = refused(dir, &[&generate[..], &["--unencrypted", "--out", "key"]].concat());
+        assert!(error.contains("key has to end in .pem"), "{error}");
+        assert!(files(dir).is_empty() && !Path::new("key").exists());
         let made = json_of(dir, &[&generate[..], &["--unencrypted"]].concat());
         assert_eq!(made["held"], json!("unencrypted"));
         assert!(keys::read(&dir.join("keys/targets-1.pem")).is_ok());

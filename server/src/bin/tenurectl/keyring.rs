@@ -101,6 +101,14 @@ pub(crate) enum Error {
     /// A key.
     #[error(transparent)]
     Keys(#[from] keys::Error),
+    /// A name by which nothing finds it.
+    #[error("{} has to end in .{ending}: the commands that sign find a key by that", path.display())]
+    Ending {
+        /// The file.
+        path: PathBuf,
+        /// How it has to end.
+        ending: String,
+    },
     /// ML-DSA in a token.
     #[error("no token makes ml-dsa-65 keys for tenurectl yet; make it as a file, without --token")]
     QuantumToken,
@@ -126,9 +134,11 @@ impl RoleArg {
 
     /// The file asked for, which must not be there yet, or the first free one of the role.
     fn free_file(self, site: &Site, out: Option<&PathBuf>, ending: &str) -> Result<PathBuf, Error> {
-        if let Some(path) = out {
-            let exists = || keys::Error::Exists { path: path.clone() };
-            return if path.exists() { Err(exists().into()) } else { Ok(path.clone()) };
+        if let Some(path) = out.cloned() {
+            if path.extension().is_none_or(|end| end != ending) {
+                return Err(Error::Ending { path, ending: ending.to_string() });
+            }
+            return if path.exists() { Err(keys::Error::Exists { path }.into()) } else { Ok(path) };
         }
         let dir = site.key_dirs.dirs.first().cloned().unwrap_or_default();
         let numbered = |number: u32| dir.join(format!("{}-{number}.pem", self.name()));
