@@ -21,7 +21,7 @@ const P: u32 = 5;
 /// No key file may make us take more memory than this.
 const KDF_BYTES_MAX: u64 = 256 * 1024 * 1024;
 /// Nor walk through more than this, which takes some ten seconds.
-const KDF_WORK_BYTES_MAX: u64 = 8 * 1024 * 1024 * 1024;
+const KDF_WORK_BYTES_MAX: u64 = 2 * 1024 * 1024 * 1024;
 /// The same for PBKDF2, in rounds.
 const ROUNDS_MAX: u32 = 20_000_000;
 
