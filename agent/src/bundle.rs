@@ -137,3 +137,53 @@ fn read_at(file: &File, offset: u64, bytes: u64) -> io::Result<Vec<u8>> {
     file.read_exact_at(&mut content, offset)?;
     Ok(content)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tenure_proto::bundle::Entry;
+
+    /// A bundle for `acme-gw1` with a file of ten bytes.
+    fn bundle(dir: &Path) -> Bundle {
+        let about = br#"{"version":1,"model":"acme-gw1","release":"1.1.0","made_at":"2026-11-22T09:00:00Z","content_bytes":10}"#;
+        let mut bytes = Vec::new();
+        for (name, content) in [(ABOUT_NAME, &about[..]), ("targets/a", b"0123456789")] {
+            let entry = Entry::new(name, content.len() as u64).unwrap();
+            bytes.extend(entry.header("2026-11-22T09:00:00Z".parse().unwrap()));
+            bytes.extend(content);
+            bytes.resize(bytes.len() + entry.padding_bytes(), 0);
+        }
+        bytes.extend([0; BLOCK_BYTES]);
+        let path = dir.join("x.tar");
+        std::fs::write(&path, bytes).unwrap();
+        Bundle::open(&path, &"acme-gw1".parse().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn no_byte_of_another_file_is_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let bundle = bundle(dir.path());
+        assert_eq!(bundle.about().release.to_string(), "1.1.0");
+        let mut into = [0; 99];
+        assert_eq!(bundle.read("targets/a", 4, &mut into).unwrap(), 6);
+        assert_eq!(&into[..7], b"456789\0");
+        assert_eq!(bundle.read("targets/a", 4, &mut into[..2]).unwrap(), 2);
+        for (name, from) in [("targets/a", 10), ("targets/a", u64::MAX), ("targets/b", 0)] {
+            let error = bundle.read(name, from, &mut into).unwrap_err();
+            assert!(matches!(&error, Error::Missing { name: missing, .. } if missing == name), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_small_file_is_read_whole_or_not_at_all() {
+        let dir = tempfile::tempdir().unwrap();
+        let bundle = bundle(dir.path());
+        assert_eq!(bundle.get("targets/a", 10).unwrap().as_deref(), Some(&b"0123456789"[..]));
+        assert!(matches!(bundle.get("targets/a", 9), Err(Error::TooLong { bytes: 10, max: 9, .. })));
+        assert_eq!(bundle.get("targets/b", 9).unwrap(), None);
+        // The stick is pulled, or its file shrinks.
+        File::options().write(true).open(dir.path().join("x.tar")).unwrap().set_len(600).unwrap();
+        let error = bundle.get("targets/a", 10).unwrap_err();
+        assert!(matches!(error, Error::Read { .. }), "{error}");
+    }
+}
