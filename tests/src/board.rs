@@ -55,6 +55,7 @@ pub struct Board {
     booted: Option<&'static str>,
     boots: u32,
     clock: WorldClock,
+    environment: Vec<(&'static str, String)>,
 }
 
 /// The names of the slots, as the bootloader knows them.
@@ -74,7 +75,18 @@ impl Board {
         let clock = WorldClock::start(folder.join("clock.json"))?;
         let program = world.binaries().tenure.clone();
         let known = vec![parts.image.clone()];
-        let board = Self { folder, program, slots, known, process: None, switch: None, booted: None, boots: 0, clock };
+        let board = Self {
+            folder,
+            program,
+            slots,
+            known,
+            process: None,
+            switch: None,
+            booted: None,
+            boots: 0,
+            clock,
+            environment: Vec::new(),
+        };
         board.leave_the_factory(parts)?;
         Ok(board)
     }
@@ -179,6 +191,11 @@ file = "{clock}"
         self.program = program.into();
     }
 
+    /// Sets a variable of the agent's environment, from the next boot on.
+    pub fn set_environment(&mut self, name: &'static str, value: &str) {
+        self.environment.push((name, value.to_owned()));
+    }
+
     /// Has the agent check at once, and does not wait for what comes of it.
     pub fn wake(&self) -> Result<()> {
         for pid in self.processes() {
@@ -259,6 +276,7 @@ file = "{clock}"
     pub fn agent(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
         command.arg("--config").arg(self.config()).args(arguments);
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command
     }
 

@@ -24,5 +24,6 @@ pub mod process;
 pub mod scene;
 pub mod server;
 pub mod stage;
+pub mod tls_front;
 pub mod uboot_env;
 pub mod world;

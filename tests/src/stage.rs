@@ -94,13 +94,18 @@ impl Stage {
     /// promise and has nothing to do.
     pub fn settled_board(&self, server: &str, enrolment_token: Option<&str>) -> Result<Board> {
         let mut board = self.board_with(server, enrolment_token, "")?;
+        self.settle(&mut board)?;
+        Ok(board)
+    }
+
+    /// Powers a board on, and waits until it holds the promise and has nothing to do.
+    pub fn settle(&self, board: &mut Board) -> Result<crate::board::Status> {
         board.power_on()?;
         let ends = self.ends.to_string();
         board.run_until("the promise is held", UPDATE_LIMIT, |board| {
             let idle = |status: &crate::board::Status| status.state() == Some("idle");
             Ok(board.status()?.filter(|status| status.support_ends() == Some(ends.as_str()) && idle(status)))
-        })?;
-        Ok(board)
+        })
     }
 }
 
