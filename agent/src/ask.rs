@@ -184,7 +184,7 @@ impl Ask<'_> {
         if !matches!(outcome, Outcome::Failed { .. }) || self.form == Form::Json {
             self.print(&outcome, |outcome| format!("{}\n", show::outcome(outcome)))?;
         }
-        if let Outcome::Failed { reason } = outcome { Err(Error::Check { reason }) } else { Ok(()) }
+        if let Outcome::Failed { reason, .. } = outcome { Err(Error::Check { reason }) } else { Ok(()) }
     }
 
     fn connect(&self) -> Result<varlink::Client, Error> {

@@ -138,6 +138,9 @@ pub(crate) enum Reply {
         reason: String,
         /// Whether the same may be tried again.
         retry: Retry,
+        /// What kind of refusal it is, in one word.
+        #[serde(default)]
+        code: String,
     },
 }
 

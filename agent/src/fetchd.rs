@@ -183,7 +183,7 @@ impl<'a> Fetchd<'a> {
             tracing::error!(error = %reason, failures = self.failures, ?retry, retry_in_s, "the check failed");
         }
         self.installer_is_missed = failure.is_local();
-        self.conclude(&Outcome::Failed { reason }, wait);
+        self.conclude(&Outcome::Failed { reason, code: failure.code().into() }, wait);
         wait
     }
 
@@ -191,7 +191,7 @@ impl<'a> Fetchd<'a> {
         match outcome {
             Outcome::UpToDate { .. } => systemd::status("up to date"),
             Outcome::Restarting { version } => systemd::status(&format!("restarting into {version}")),
-            Outcome::Failed { reason } => systemd::status(&format!("the last check failed: {reason}")),
+            Outcome::Failed { reason, .. } => systemd::status(&format!("the last check failed: {reason}")),
             Outcome::Waiting { .. } | Outcome::Installing { .. } => {}
         }
         if let Some(overview) = &mut *self.shared.overview() {

@@ -47,6 +47,8 @@ pub(crate) enum Error {
         reason: String,
         /// Whether the same may be tried again.
         retry: Retry,
+        /// What kind of refusal it is, in one word.
+        code: String,
     },
     /// An answer to another question.
     #[error("the installer gave an answer that does not fit the question")]
@@ -91,7 +93,7 @@ impl Installer {
         self.wait()?;
         match channel::receive(&self.stream, &mut Vec::new())? {
             None => Err(Error::HungUp),
-            Some(Reply::Refused { reason, retry }) => Err(Error::Refused { reason, retry }),
+            Some(Reply::Refused { reason, retry, code }) => Err(Error::Refused { reason, retry, code }),
             Some(reply) => Ok(reply),
         }
     }

@@ -90,6 +90,9 @@ pub(crate) enum Outcome {
     Failed {
         /// The whole chain of causes.
         reason: String,
+        /// What kind of failure it is, in one word.
+        #[serde(default)]
+        code: String,
     },
 }
 

@@ -149,7 +149,7 @@ pub(crate) fn outcome(outcome: &Outcome) -> String {
             State::FallingBack => "an update is not healthy; the device goes back to the version before".into(),
             State::Idle | State::Writing | State::Staged | State::Ended { .. } => "an update is about to end".into(),
         },
-        Outcome::Failed { reason } => format!("failed: {reason}"),
+        Outcome::Failed { reason, .. } => format!("failed: {reason}"),
     }
 }
 
@@ -298,7 +298,8 @@ acme-gw1
             evidence: "/var/lib/tenure/install/evidence/1".into(),
         }];
         overview.enrolment = Some(EnrolmentState::Accepted);
-        let outcome = Outcome::Failed { reason: "cannot reach https://updates.example.com".into() };
+        let outcome =
+            Outcome::Failed { reason: "cannot reach https://updates.example.com".into(), code: "unreachable".into() };
         overview.last_check = Some(LastCheck { at: time("2026-11-22T09:29:00Z"), outcome });
         overview.next_check_at = Some(time("2026-11-22T10:04:59Z"));
         (overview.reports_waiting, overview.notices_open) = (2, 1);

@@ -185,6 +185,25 @@ pub enum Error {
     },
 }
 
+impl Error {
+    /// The word for this kind of refusal, which programs can rely on (`docs/wire.md`).
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Unreadable { .. } | Self::TargetUnreadable { .. } => "unreadable",
+            Self::WrongModel { .. } => "wrong_model",
+            Self::Threshold { .. } => "too_few_signatures",
+            Self::RootStep { .. } | Self::TooManyRoots { .. } => "root_out_of_step",
+            Self::Rollback { .. } | Self::Vanished { .. } => "rollback",
+            Self::Expired { .. } | Self::Undated | Self::OldBundle { .. } => "expired",
+            Self::Mismatch { .. } | Self::Target { .. } => "mismatch",
+            Self::Unlisted { .. } => "unlisted",
+            Self::Absent { .. } => "absent",
+            Self::TooManyDelegations { .. } => "too_many_delegations",
+            Self::OutOfOrder { .. } => "out_of_order",
+        }
+    }
+}
+
 fn named(model: Option<&Model>) -> String {
     model.map_or_else(|| "no model".into(), |model| alloc::format!("model {model}"))
 }

@@ -49,20 +49,28 @@ impl Scene {
         attacker::key(&self.stage.maker.folder().join("keys").join(name))
     }
 
-    /// Waits until a check failed for a reason with these words. The device is asked to check now and
-    /// then, for after some refusals it would not by itself.
-    pub fn is_refused(&mut self, words: &[&str]) -> Result<()> {
+    /// Waits until a check failed for a reason with these words; says with which code.
+    ///
+    /// The device is asked to check now and then, for after some refusals it would not by itself.
+    pub fn is_refused(&mut self, words: &[&str]) -> Result<String> {
         let mut asked = Instant::now();
         self.board.run_until(&format!("a check fails with {words:?}"), UPDATE_LIMIT, |board| {
             if asked.elapsed() > Duration::from_secs(2) {
                 asked = Instant::now();
                 board.wake()?;
             }
-            let Some(status) = board.status()? else { return Ok(None) };
-            let check = status.0.get("last_check").cloned().unwrap_or_default();
-            let reason = check.get("reason").and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
-            Ok(words.iter().all(|word| reason.contains(word)).then_some(()))
+            let status = board.status()?.map(|status| status.0).unwrap_or_default();
+            let word = |name| status.pointer(name).and_then(serde_json::Value::as_str).unwrap_or_default();
+            let reason = word("/last_check/reason");
+            Ok(words.iter().all(|word| reason.contains(word)).then(|| word("/last_check/code").to_owned()))
         })
+    }
+
+    /// Waits until a check failed for a reason with these words, and under this code.
+    pub fn is_refused_as(&mut self, code: &str, words: &[&str]) -> Result<()> {
+        let found = self.is_refused(words)?;
+        ensure!(found == code, "expected the code {code}, saw {found}");
+        Ok(())
     }
 
     /// Lets a few checks pass.

@@ -24,7 +24,7 @@ fn a_malicious_mirror_without_keys_is_refused() -> Result<()> {
     let backup = scene.stage.world.path("backup");
     attacker::copy_folder(&scene.stage.maker.repository(), &backup)?;
     scene.forge()?.publish(&StolenKeys::made_up())?;
-    scene.is_refused(&["timestamp", "0 of 1 valid signatures"])?;
+    scene.is_refused_as("too_few_signatures", &["timestamp", "0 of 1 valid signatures"])?;
     scene.nothing_changed()?;
     attacker::copy_folder(&backup, &scene.stage.maker.repository())?;
     scene.recovers()
@@ -39,7 +39,7 @@ fn arbitrary_software_with_the_online_keys_is_refused() -> Result<()> {
     targets.targets.insert("releases/6.6.6/release.json".into(), Target::of(b"{}"));
     forged.replace_role("targets", &targets, &[SigningKey::from_seed(&[13; 32])])?;
     forged.publish(&scene.online_keys()?)?;
-    scene.is_refused(&["targets", "0 of 1 valid signatures"])?;
+    scene.is_refused_as("too_few_signatures", &["targets", "0 of 1 valid signatures"])?;
     scene.nothing_runs_otherwise()
 }
 
@@ -52,7 +52,7 @@ fn a_root_that_the_old_one_did_not_sign_is_refused() -> Result<()> {
     let mut root = root.signed;
     root.head.version = 2;
     fs::write(folder.join("2.root.json"), attacker::sign(&root, &[SigningKey::from_seed(&[13; 32])])?)?;
-    scene.is_refused(&["root", "valid signatures"])?;
+    scene.is_refused_as("too_few_signatures", &["root", "valid signatures"])?;
     scene.nothing_changed()?;
     fs::remove_file(folder.join("2.root.json"))?;
     scene.recovers()
@@ -66,7 +66,7 @@ fn one_root_key_is_not_enough_for_a_threshold_of_two() -> Result<()> {
     let mut root = tenure_proto::metadata::Signed::<tenure_proto::metadata::Root>::parse(&bytes)?.signed;
     root.head.version = 2;
     fs::write(folder.join("2.root.json"), attacker::sign(&root, &[scene.key("root-1.pem")?])?)?;
-    scene.is_refused(&["root", "1 of 2 valid signatures"])?;
+    scene.is_refused_as("too_few_signatures", &["root", "1 of 2 valid signatures"])?;
     scene.nothing_changed()
 }
 
@@ -82,7 +82,7 @@ fn a_rollback_to_older_metadata_is_refused() -> Result<()> {
     })?;
     scene.before = scene.board.fingerprint()?;
     scene.files.switch_to(&old);
-    scene.is_refused(&["timestamp", "older"])?;
+    scene.is_refused_as("rollback", &["timestamp", "older"])?;
     scene.nothing_changed()
 }
 
@@ -100,7 +100,7 @@ fn a_rollback_of_the_software_is_not_taken() -> Result<()> {
 fn an_indefinite_freeze_is_noticed() -> Result<()> {
     let mut scene = Scene::set("freeze")?;
     scene.board.clock().advance_days(8)?;
-    scene.is_refused(&["timestamp", "expired"])?;
+    scene.is_refused_as("expired", &["timestamp", "expired"])?;
     scene.nothing_changed()
 }
 
@@ -113,7 +113,7 @@ fn mixed_and_matched_metadata_is_refused() -> Result<()> {
     scene.stage.maker.extend(scene.stage.ends.plus_days(365))?;
     let next = scene.forge()?.snapshot.head.version;
     fs::write(first.metadata(&format!("{next}.snapshot.json")), old)?;
-    scene.is_refused(&["snapshot metadata does not have the"])?;
+    scene.is_refused_as("mismatch", &["snapshot metadata does not have the"])?;
     scene.nothing_runs_otherwise()
 }
 
@@ -123,7 +123,7 @@ fn the_repository_of_another_model_is_refused() -> Result<()> {
     let other = Maker::new(&scene.stage.world, "other", "acme-other")?;
     other.declare(scene.stage.ends)?;
     scene.files.switch_to(&other.repository());
-    scene.is_refused(&["acme-other", MODEL])?;
+    scene.is_refused_as("wrong_model", &["acme-other", MODEL])?;
     scene.nothing_changed()
 }
 
@@ -133,7 +133,7 @@ fn truncated_metadata_is_refused() -> Result<()> {
     let file = scene.forge()?.metadata("timestamp.json");
     let bytes = fs::read(&file)?;
     fs::write(&file, bytes.get(..bytes.len() / 2).unwrap_or_default())?;
-    scene.is_refused(&["timestamp"])?;
+    scene.is_refused_as("unreadable", &["timestamp"])?;
     scene.nothing_changed()?;
     fs::write(&file, bytes)?;
     scene.recovers()
@@ -146,7 +146,7 @@ fn oversized_metadata_is_refused() -> Result<()> {
     let mut bytes = fs::read(&file)?;
     bytes.resize(80 * 1024, b' ');
     fs::write(&file, bytes)?;
-    scene.is_refused(&["timestamp"])?;
+    scene.is_refused_as("too_long", &["timestamp"])?;
     scene.nothing_changed()
 }
 
@@ -154,7 +154,7 @@ fn oversized_metadata_is_refused() -> Result<()> {
 fn endless_metadata_is_refused() -> Result<()> {
     let mut scene = Scene::set("endless")?;
     scene.files.fail("timestamp.json", Fault::Endless);
-    scene.is_refused(&["timestamp"])?;
+    scene.is_refused_as("too_long", &["timestamp"])?;
     scene.nothing_changed()?;
     scene.files.behave();
     scene.recovers()
@@ -183,7 +183,7 @@ fn a_manifest_with_a_changed_bit_is_refused() -> Result<()> {
     let mut scene = Scene::set("manifest")?;
     scene.files.fail("release.json", Fault::Flip(40));
     scene.stage.publish("1.1.0", Health::Good)?;
-    scene.is_refused(&["release.json", "digest"])?;
+    scene.is_refused_as("mismatch", &["release.json", "digest"])?;
     scene.nothing_runs_otherwise()?;
     scene.files.behave();
     scene.recovers()
@@ -194,7 +194,7 @@ fn a_frame_index_with_a_changed_bit_is_refused() -> Result<()> {
     let mut scene = Scene::set("index")?;
     scene.files.fail("rootfs.frames", Fault::Flip(60));
     scene.stage.publish("1.1.0", Health::Good)?;
-    scene.is_refused(&["frame index", "digest"])?;
+    scene.is_refused_as("mismatch", &["frame index", "digest"])?;
     scene.board.check_bootable()?;
     assert_eq!((scene.board.booted(), scene.board.boots()), (Some("A"), 1));
     scene.files.behave();

@@ -38,7 +38,7 @@ fn versions_run_up_by_a_thief_end_with_the_rotation_of_the_online_keys() -> Resu
     is_believed(&mut scene, 1 << 40)?;
     // The manufacturer, who counts on from where it was, is refused until it rotates the keys.
     scene.files.switch_to(&scene.stage.maker.repository());
-    scene.is_refused(&["timestamp", "is older than version 1099511627776"])?;
+    scene.is_refused_as("rollback", &["timestamp", "is older than version 1099511627776"])?;
     scene.nothing_runs_otherwise()?;
     let ceremony = scene.stage.world.path("ceremony").display().to_string();
     let maker = &scene.stage.maker;
@@ -48,7 +48,7 @@ fn versions_run_up_by_a_thief_end_with_the_rotation_of_the_online_keys() -> Resu
     maker.run(&["root", "publish", MODEL, &ceremony])?;
     scene.recovers()?;
     scene.files.switch_to(&stolen);
-    scene.is_refused(&["valid signatures"])
+    scene.is_refused_as("too_few_signatures", &["valid signatures"])
 }
 
 #[test]
@@ -63,7 +63,7 @@ fn an_older_list_under_new_online_signatures_is_refused() -> Result<()> {
     let listed = old.snapshot.meta.get("targets.json").context("no targets")?.clone();
     forged.snapshot.meta.insert("targets.json".into(), listed);
     forged.publish(&scene.online_keys()?)?;
-    scene.is_refused(&["targets", &format!("version {version} is older than version")])?;
+    scene.is_refused_as("rollback", &["targets", &format!("version {version} is older than version")])?;
     // The timestamp was signed and may count; the snapshot, which takes back the list, may not.
     let after = scene.board.fingerprint()?;
     for name in ["trusted/snapshot.json", "trusted/targets.json"] {
@@ -78,7 +78,7 @@ fn a_role_that_the_online_keys_leave_out_is_missed() -> Result<()> {
     let mut forged = scene.forge()?;
     forged.snapshot.meta.remove("support.json");
     forged.publish(&scene.online_keys()?)?;
-    scene.is_refused(&["support.json was listed before"])?;
+    scene.is_refused_as("rollback", &["support.json was listed before"])?;
     let after = scene.board.fingerprint()?;
     for name in ["trusted/snapshot.json", "trusted/support.json"] {
         assert_eq!(after.trusted.get(name), scene.before.trusted.get(name), "{name}");
@@ -107,7 +107,7 @@ fn a_key_of_an_unknown_kind_in_the_root_never_signs_for_a_device() -> Result<()>
     fs::write(forged.metadata(&format!("{}.targets.json", targets.head.version)), &bytes)?;
     forged.snapshot.meta.insert("targets.json".into(), MetaFile::of(targets.head.version, &bytes));
     forged.publish(&scene.online_keys()?)?;
-    scene.is_refused(&["targets", "0 of 1 valid signatures"])?;
+    scene.is_refused_as("too_few_signatures", &["targets", "0 of 1 valid signatures"])?;
     scene.nothing_runs_otherwise()
 }
 
@@ -166,7 +166,7 @@ fn a_chain_of_delegations_without_end_is_given_up() -> Result<()> {
     let names: Vec<_> = (0..41).map(|nth| format!("chain-{nth}")).collect();
     let chain: Vec<_> = names.iter().zip(names.iter().skip(1)).map(|(a, b)| (a.as_str(), b.as_str())).collect();
     delegate(&scene, &mut forged, &chain)?;
-    scene.is_refused(&["more than 32 delegated roles"])?;
+    scene.is_refused_as("too_many_delegations", &["more than 32 delegated roles"])?;
     assert_eq!(scene.files.requests_for("chain-35.json"), 0, "it went no further");
     scene.nothing_runs_otherwise()
 }

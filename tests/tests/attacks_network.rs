@@ -14,7 +14,7 @@ fn a_server_that_drips_is_given_up_and_tried_again_later() -> Result<()> {
     let mut scene = Scene::set("drip")?;
     scene.files.fail("timestamp.json", Fault::Drip);
     let start = Instant::now();
-    scene.is_refused(&["timestamp.json", "1024 a second is the least"])?;
+    scene.is_refused_as("too_slow", &["timestamp.json", "1024 a second is the least"])?;
     assert!(start.elapsed() < Duration::from_mins(1), "it took {} s", start.elapsed().as_secs());
     scene.nothing_changed()?;
     scene.files.behave();
@@ -25,7 +25,7 @@ fn a_server_that_drips_is_given_up_and_tried_again_later() -> Result<()> {
 fn a_redirect_in_circles_is_refused() -> Result<()> {
     let mut scene = Scene::set("circle")?;
     scene.files.fail("timestamp.json", Fault::Circle);
-    scene.is_refused(&["timestamp.json", "redirect"])?;
+    scene.is_refused_as("unreachable", &["timestamp.json", "redirect"])?;
     scene.nothing_changed()?;
     scene.files.behave();
     scene.recovers()
@@ -48,7 +48,7 @@ fn bytes_made_to_break_a_parser_are_refused() -> Result<()> {
     ];
     for (bytes, word) in poison {
         fs::write(&file, &bytes)?;
-        scene.is_refused(&["timestamp", word])?;
+        scene.is_refused_as("unreadable", &["timestamp", word])?;
         scene.nothing_changed()?;
     }
     fs::write(&file, honest)?;

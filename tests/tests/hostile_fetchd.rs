@@ -108,6 +108,31 @@ impl Stolen {
     }
 }
 
+/// systemd holds the two apart; what it is told is looked at here, for a test cannot boot it.
+#[test]
+fn the_units_give_fetchd_no_slot_and_installd_no_network() -> Result<()> {
+    let unit = |name: &str| {
+        let text = fs::read_to_string(format!("{}/../systemd/{name}.service", env!("CARGO_MANIFEST_DIR")))?;
+        Result::Ok(text.lines().map(str::to_owned).collect::<Vec<_>>())
+    };
+    let (fetchd, installd) = (unit("tenure-fetchd")?, unit("tenure-installd")?);
+    for line in [
+        "User=tenure",
+        "CapabilityBoundingSet=",
+        "NoNewPrivileges=yes",
+        "PrivateDevices=yes",
+        "ProtectSystem=strict",
+        "ReadWritePaths=/var/lib/tenure/fetch /run/tenure",
+    ] {
+        assert!(fetchd.iter().any(|found| found == line), "tenure-fetchd.service lacks {line}");
+    }
+    for line in ["PrivateNetwork=yes", "RestrictAddressFamilies=AF_UNIX", "NoNewPrivileges=yes", "ProtectSystem=strict"]
+    {
+        assert!(installd.iter().any(|found| found == line), "tenure-installd.service lacks {line}");
+    }
+    Ok(())
+}
+
 #[test]
 fn questions_out_of_order_are_refused() -> Result<()> {
     let stolen = Stolen::set("order")?;

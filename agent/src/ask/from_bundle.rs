@@ -25,7 +25,7 @@ impl Ask<'_> {
     pub(crate) fn update_from(&self, path: &Path) -> Result<(), Error> {
         let done = self.install_from(path);
         if let (Form::Json, Err(error)) = (self.form, &done) {
-            self.print(&Outcome::Failed { reason: Chain(error).to_string() }, show::outcome)?;
+            self.print(&Outcome::Failed { reason: Chain(error).to_string(), code: "bundle".into() }, show::outcome)?;
         }
         let outcome = done?;
         if let (Form::Text, Outcome::UpToDate { .. }) = (self.form, &outcome) {

@@ -56,7 +56,7 @@ impl Slot {
 }
 
 fn refused(reason: &str, retry: Retry) -> Reply {
-    Reply::Refused { reason: reason.into(), retry }
+    Reply::Refused { reason: reason.into(), retry, code: "mismatch".into() }
 }
 
 /// Ten frames of different lengths, and their index.

@@ -31,6 +31,22 @@ impl Failure {
         }
     }
 
+    /// What kind of failure it is, in one word: the installer's, or what the line did.
+    pub(super) fn code(&self) -> &str {
+        use fetch::Error as F;
+        match self {
+            Self::Installer(source) => of_installer(source),
+            Self::Http(source) | Self::Poll(poll::Error::Http { source, .. }) => of_line(source),
+            Self::Poll(_) => "answer",
+            Self::Fetch(source) | Self::Write { source, .. } => match source {
+                F::Http { source, .. } => of_line(source),
+                F::Installer { source, .. } => of_installer(source),
+                F::Missing { .. } => "absent",
+                F::Endless { .. } | F::Index { .. } | F::Bundle(_) => "unreadable",
+            },
+        }
+    }
+
     /// For how long the server asks to be left alone.
     pub(super) fn retry_after_s(&self) -> Option<u64> {
         match self {
@@ -51,5 +67,23 @@ impl Failure {
             return false;
         };
         matches!(installer, E::Connect { .. } | E::HungUp | E::Channel(_))
+    }
+}
+
+fn of_installer(error: &installer::Error) -> &str {
+    if let installer::Error::Refused { code, .. } = error { code } else { "device" }
+}
+
+fn of_line(error: &http::Error) -> &'static str {
+    use http::Error as E;
+    match error {
+        E::Unreachable { .. } => "unreachable",
+        E::Interrupted { source, .. } if source.kind() == std::io::ErrorKind::TimedOut => "too_slow",
+        E::Interrupted { .. } => "interrupted",
+        E::Status { .. } => "status",
+        E::TooLong { .. } => "too_long",
+        E::Moved { .. } => "redirected",
+        E::Encoded { .. } | E::WrongPart { .. } => "answer",
+        E::Tls(_) => "device",
     }
 }

@@ -230,9 +230,11 @@ fn a_promise_that_is_not_kept_does_not_stop_updates() {
         Request::Declaration => Some(Reply::Target {
             target: Some(WantedFile { file: "support/x.declaration.json".into(), bytes_max: 9, may_be_absent: false }),
         }),
-        Request::DeclarationBytes => {
-            Some(Reply::Refused { reason: "the support declaration is refused".into(), retry: Retry::Never })
-        }
+        Request::DeclarationBytes => Some(Reply::Refused {
+            reason: "the support declaration is refused".into(),
+            retry: Retry::Never,
+            code: "support_shortened".into(),
+        }),
         _ => None,
     });
     assert!(matches!(world.fetchd().check(), Ok(Outcome::UpToDate { .. })));

@@ -154,6 +154,22 @@ impl Error {
         Chain(self).to_string()
     }
 
+    /// What kind of refusal it is, in one word.
+    fn code(&self) -> &'static str {
+        match self {
+            Self::NotAllowed => "not_allowed",
+            Self::NotLeading | Self::BundleLeads => "not_leading",
+            Self::TooEarly { .. } | Self::AfterRefusal => "out_of_order",
+            Self::Verify(verify::Error::Refused(source)) | Self::Manifest { source, .. } => source.code(),
+            Self::Promise(Refusal::Shortened { .. }) => "support_shortened",
+            Self::Promise(_) => "support_refused",
+            Self::OtherVersion { .. } => "mismatch",
+            Self::Unfit { .. } | Self::NoWay { .. } => "unfit",
+            Self::Install { source, .. } => install_code(source),
+            Self::Verify(_) | Self::Device(_) | Self::Disk(_) => "device",
+        }
+    }
+
     /// What has to be tried again without being asked for.
     pub(super) fn task(&self) -> Option<Task> {
         let undone = matches!(self, Self::Device(_)) && self.nature() == Nature::Passing;
@@ -162,7 +178,18 @@ impl Error {
 
     /// The answer to the other side.
     pub(super) fn to_reply(&self) -> Reply {
-        Reply::Refused { reason: Chain(self).to_string(), retry: self.retry() }
+        Reply::Refused { reason: Chain(self).to_string(), retry: self.retry(), code: self.code().into() }
+    }
+}
+
+fn install_code(error: &install::Error) -> &'static str {
+    use install::Error as E;
+    match error {
+        E::IndexMismatch { .. } | E::FrameMismatch { .. } | E::ReadBack { .. } => "mismatch",
+        E::Index { .. } | E::FrameContent { .. } => "unreadable",
+        E::TooSmall { .. } | E::IndexUnfit { .. } => "unfit",
+        E::NoMoreFrames { .. } => "out_of_order",
+        E::Slot(_) => "device",
     }
 }
 

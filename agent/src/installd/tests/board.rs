@@ -237,7 +237,7 @@ impl Client {
             let file = match reply {
                 Reply::Want { want: Some(want) } => repository.files.get(&format!("metadata/{}", want.file)),
                 Reply::Want { want: None } => return Ok(wanted),
-                Reply::Refused { reason, retry } => return Err((reason, retry)),
+                Reply::Refused { reason, retry, .. } => return Err((reason, retry)),
                 other => panic!("{other:?}"),
             };
             let body = file.map_or(&[][..], |file| file);
@@ -253,7 +253,7 @@ impl Client {
         let Reply::Target { target: Some(wanted) } = self.ask(Request::Declaration, &[]) else { panic!() };
         match self.ask(Request::DeclarationBytes, repository.target(&wanted)) {
             Reply::Done => Ok(()),
-            Reply::Refused { reason, retry } => Err((reason, retry)),
+            Reply::Refused { reason, retry, .. } => Err((reason, retry)),
             other => panic!("{other:?}"),
         }
     }
@@ -272,7 +272,7 @@ impl Client {
     pub(super) fn try_plan(&mut self, repository: &Repository, offer: Offered) -> Result<Reply, Refused> {
         let wanted = self.choose(offer).expect("a release");
         match self.ask(Request::Manifest, repository.target(&wanted)) {
-            Reply::Refused { reason, retry } => Err((reason, retry)),
+            Reply::Refused { reason, retry, .. } => Err((reason, retry)),
             plan => Ok(plan),
         }
     }
@@ -292,7 +292,7 @@ impl Client {
     pub(super) fn frame(&mut self, stored: &[u8]) -> Result<u64, Refused> {
         match self.ask(Request::Frame, stored) {
             Reply::Written { image_bytes } => Ok(image_bytes),
-            Reply::Refused { reason, retry } => Err((reason, retry)),
+            Reply::Refused { reason, retry, .. } => Err((reason, retry)),
             other => panic!("{other:?}"),
         }
     }
@@ -315,7 +315,7 @@ impl Client {
 
     pub(super) fn ask_roll_back(&mut self) -> Refused {
         match self.ask(Request::RollBack, &[]) {
-            Reply::Refused { reason, retry } => (reason, retry),
+            Reply::Refused { reason, retry, .. } => (reason, retry),
             other => panic!("{other:?}"),
         }
     }

@@ -20,7 +20,7 @@ fn no_network_takes_the_place_of_a_person_with_a_bundle() {
     fetchd.refresh(&repository);
     assert!(wants_a_root(&person.ask(refresh(true), &[])), "a person need not wait");
     let is_kept_waiting = |client: &mut Client| {
-        let Reply::Refused { reason, retry } = client.ask(refresh(false), &[]) else { return false };
+        let Reply::Refused { reason, retry, .. } = client.ask(refresh(false), &[]) else { return false };
         assert_eq!(
             (reason.as_str(), retry),
             ("an update from a bundle is under way; come again when it has ended", Retry::Later)
