@@ -157,7 +157,7 @@ def show(figures):
     one = figures["root_chain"]
     print(f"\n{one['roots']:,} new roots, {one['bytes']:,} bytes     core ms  of ours  peak KiB   wall s")
     show_clients(one["clients"])
-    print("\nCode in the agent, stripped of names      bytes")
+    print("\nCode in the agent, by its symbols         bytes")
     for part, size in figures["code_bytes"].items():
         print(f"  {part:32} {size:12,}")
     print("\nBytes of a device: metadata, targets, and both on the wire with headers")
