@@ -1,6 +1,8 @@
 //! `tenurectl model`: what goes into an image, and what is signed anew.
 
+#[cfg(test)]
 mod ctl;
+#[cfg(test)]
 mod serve;
 
 #[cfg(test)]
