@@ -12,8 +12,8 @@ use crate::passphrase::Passphrases;
 use crate::screen::Screen;
 use crate::{
     Failure, bundle_export, device_accept, device_list, device_refuse, device_token, doctor, init, key_list,
-    key_protect, keyring, login, model_add, model_image, model_renew, push, release_list, release_publish, root_propose,
-    root_publish, root_sign, support_declare, support_extend, support_show, verify,
+    key_protect, keyring, login, model_add, model_image, model_renew, push, release_list, release_publish,
+    root_propose, root_publish, root_sign, support_declare, support_extend, support_show, verify,
 };
 
 const EXAMPLES: &str = "\
