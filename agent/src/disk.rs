@@ -235,17 +235,27 @@ pub(crate) fn load_state<T: DeserializeOwned>(path: &Path) -> Result<Loaded<T>, 
         Err(Error::TooLong { .. }) => Vec::new(),
         Err(error) => return Err(error),
     };
-    match serde_json::from_slice::<State<T>>(&bytes) {
-        Ok(state) if state.version == STATE_VERSION => Ok(Loaded::Found(state.content)),
-        _ => Ok(Loaded::Broken(move_aside(path)?)),
+    match parse_state(&bytes) {
+        Some(content) => Ok(Loaded::Found(content)),
+        None => Ok(Loaded::Broken(move_aside(path)?)),
     }
+}
+
+/// Reads the text of a state file.
+pub(crate) fn parse_state<T: DeserializeOwned>(text: &[u8]) -> Option<T> {
+    let state: State<T> = serde_json::from_slice(text).ok()?;
+    (state.version == STATE_VERSION).then_some(state.content)
 }
 
 /// Writes a state file; only its owner may read it.
 pub(crate) fn store_state<T: Serialize>(path: &Path, content: &T) -> Result<(), Error> {
+    replace_with_mode(path, &state_text(path, content)?, 0o600)
+}
+
+/// The text of a state file.
+pub(crate) fn state_text<T: Serialize>(path: &Path, content: &T) -> Result<Vec<u8>, Error> {
     let encode = |source| Error::Encode { path: path.into(), source };
-    let bytes = serde_json::to_vec(&State { version: STATE_VERSION, content }).map_err(encode)?;
-    replace_with_mode(path, &bytes, 0o600)
+    serde_json::to_vec(&State { version: STATE_VERSION, content }).map_err(encode)
 }
 
 fn beside(path: &Path, ending: &str) -> PathBuf {

@@ -3,8 +3,9 @@
 //! Both copies are written, one after the other, each as a whole. The one with the higher sequence
 //! counts, so that after a cut between the two the content is that of before or of after.
 //!
-//! A state file that has one copy of this kind beside it stays as it is itself: an agent that knows
-//! nothing of copies wrote it before an update, and reads it again after a fall-back.
+//! A state file may have one copy beside it: its text, likewise with a checksum. It stays what it is
+//! itself, for an agent that knows nothing of copies wrote it before an update, and reads it again
+//! after a fall-back.
 
 use std::path::{Path, PathBuf};
 
@@ -15,7 +16,7 @@ use tenure_proto::limits;
 
 use crate::disk::{self, Loaded};
 
-/// One copy: a line with the SHA-256 of the rest, and the rest.
+/// What follows in a copy on the line with its SHA-256.
 #[derive(Deserialize, Serialize)]
 struct Copy<T> {
     version: u32,
@@ -34,17 +35,19 @@ pub(crate) fn load<T: DeserializeOwned>(path: &Path) -> Option<T> {
 /// Writes both copies.
 pub(crate) fn store<T: DeserializeOwned + Serialize>(path: &Path, content: &T) -> Result<(), disk::Error> {
     let sequence = newest::<T>(path).map_or(0, |copy| copy.sequence) + 1;
-    copies(path).iter().try_for_each(|copy| write(copy, sequence, content))
+    let text = serde_json::to_vec(&Copy { version: VERSION, sequence, content });
+    let text = text.map_err(|source| disk::Error::Encode { path: path.into(), source })?;
+    copies(path).iter().try_for_each(|copy| write(copy, &text))
 }
 
 /// Reads a state file; if it is torn, emptied or gone, its copy.
 pub(crate) fn load_state<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, disk::Error> {
     match disk::load_state(path) {
         Ok(Loaded::Found(content)) => Ok(Some(content)),
-        damaged => match read(&copy_of(path)) {
-            Some(copy) => {
+        damaged => match read(&copy_of(path)).and_then(|text| disk::parse_state(&text)) {
+            Some(content) => {
                 tracing::error!(path = %path.display(), "a state file is damaged, its copy counts");
-                Ok(Some(copy.content))
+                Ok(Some(content))
             }
             None => damaged.map(Loaded::found),
         },
@@ -53,8 +56,9 @@ pub(crate) fn load_state<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, 
 
 /// Writes a state file, and then its copy.
 pub(crate) fn store_state<T: Serialize>(path: &Path, content: &T) -> Result<(), disk::Error> {
-    disk::store_state(path, content)?;
-    write(&copy_of(path), 0, content)
+    let text = disk::state_text(path, content)?;
+    disk::replace_with_mode(path, &text, 0o600)?;
+    write(&copy_of(path), &text)
 }
 
 fn copies(path: &Path) -> [PathBuf; 2] {
@@ -65,19 +69,18 @@ fn copy_of(path: &Path) -> PathBuf {
     path.with_extension("copy.json")
 }
 
-fn write<T: Serialize>(path: &Path, sequence: u64, content: &T) -> Result<(), disk::Error> {
-    let text = serde_json::to_vec(&Copy { version: VERSION, sequence, content });
-    let text = text.map_err(|source| disk::Error::Encode { path: path.into(), source })?;
-    disk::replace_with_mode(path, &[Digest::of(&text).to_string().as_bytes(), b"\n", &text].concat(), 0o600)
+fn write(path: &Path, text: &[u8]) -> Result<(), disk::Error> {
+    disk::replace_with_mode(path, &[Digest::of(text).to_string().as_bytes(), b"\n", text].concat(), 0o600)
 }
 
 fn newest<T: DeserializeOwned>(path: &Path) -> Option<Copy<T>> {
-    let found = copies(path).into_iter().filter_map(|path| read(&path));
-    found.max_by_key(|copy| copy.sequence)
+    let found = copies(path).into_iter().filter_map(|path| serde_json::from_slice::<Copy<T>>(&read(&path)?).ok());
+    found.filter(|copy| copy.version == VERSION).max_by_key(|copy| copy.sequence)
 }
 
-/// A copy that cannot be read is as good as none: the medium may be worn out there.
-fn read<T: DeserializeOwned>(path: &Path) -> Option<Copy<T>> {
+/// The text of a copy that is whole. One that cannot be read is as good as none: the medium may be
+/// worn out there.
+fn read(path: &Path) -> Option<Vec<u8>> {
     let bytes = match disk::read_bounded(path, limits::STATE_BYTES_MAX) {
         Ok(bytes) => bytes?,
         Err(error) => {
@@ -88,14 +91,13 @@ fn read<T: DeserializeOwned>(path: &Path) -> Option<Copy<T>> {
     let whole = || {
         let at = bytes.iter().position(|byte| *byte == b'\n')?;
         let (digest, text) = (bytes.get(..at)?, bytes.get(at + 1..)?);
-        let copy: Copy<T> = serde_json::from_slice(text).ok()?;
-        (Digest::of(text).to_string().as_bytes() == digest && copy.version == VERSION).then_some(copy)
+        (Digest::of(text).to_string().as_bytes() == digest).then(|| text.to_vec())
     };
-    let copy = whole();
-    if copy.is_none() {
+    let text = whole();
+    if text.is_none() {
         tracing::error!(path = %path.display(), "a copy is damaged, the other one counts");
     }
-    copy
+    text
 }
 
 #[cfg(test)]
