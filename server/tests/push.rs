@@ -6,9 +6,10 @@ mod serve;
 #[cfg(test)]
 mod tests {
     use std::io::{Read as _, Write as _};
-    use std::net::TcpListener;
+    use std::net::{TcpListener, TcpStream};
     use std::path::{Path, PathBuf};
     use std::process::{Command, Stdio};
+    use std::time::Duration;
 
     use serde_json::{Value, json};
     use tenure_server::disk::{PUBLIC, replace};
@@ -113,6 +114,26 @@ mod tests {
         let live = maker.live(&server);
         assert_eq!(live["declaration"]["ends"], json!("2101-12-31"));
         assert_eq!(live["releases"][1]["version"], json!("1.1.0"));
+    }
+
+    #[test]
+    fn a_body_that_comes_after_its_head_does_not_end_the_connection() {
+        let data = tempfile::tempdir().unwrap();
+        let server = Server::start(data.path());
+        let maker = Maker::logged_in(&server);
+        maker.ok(&["push", "acme-gw1"]);
+        let file = std::fs::read_to_string(maker.dir.path().join("server.toml")).unwrap();
+        let token = file.split("token = \"").nth(1).unwrap().split('"').next().unwrap();
+        let mut stream = TcpStream::connect(server.url.strip_prefix("http://").unwrap()).unwrap();
+        let head = format!(
+            "POST /api/v1/models/acme-gw1/publications HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {token}\r\ncontent-length: 2\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        std::thread::sleep(Duration::from_millis(300));
+        stream.write_all(b"{}GET /healthz HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").unwrap();
+        let mut answers = String::new();
+        stream.read_to_string(&mut answers).unwrap();
+        assert!(answers.starts_with("HTTP/1.1 201 ") && answers.contains("HTTP/1.1 200 "), "{answers}");
     }
 
     #[test]
