@@ -171,7 +171,8 @@ impl<In: Transport> Connector<In> for Tls {
         let host = details.uri.host().unwrap_or_default();
         let name = ServerName::try_from(host.trim_matches(['[', ']']).to_string());
         let name = name.map_err(|_| ureq::Error::Tls("the server has no name that a certificate can have"))?;
-        let mut conn = ClientConnection::new(Arc::clone(&self.0), name)?;
+        let conn = ClientConnection::new(Arc::clone(&self.0), name);
+        let mut conn = conn.map_err(|error| ureq::Error::Other(error.into()))?;
         let mut sock = TransportAdapter::new(line.boxed(), Arc::clone(&details.current_time));
         sock.set_timeout(details.timeout);
         conn.complete_io(&mut sock)?;
