@@ -88,7 +88,7 @@ fn rotate(maker: &Maker, name: &str, changes: &[&str]) -> Result<()> {
 fn quantum_key(maker: &Maker, role: &str) -> Result<String> {
     let made = ["--json", "key", "generate", role, "--scheme", "ml-dsa-65", "--unencrypted"];
     let made = maker.run(&made)?.json()?;
-    Ok(made["public"].as_str().context("no public key")?.to_owned())
+    Ok(made.get("public").and_then(Value::as_str).context("no public key")?.to_owned())
 }
 
 fn json(file: &Path) -> Result<Value> {
