@@ -117,6 +117,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::disallowed_methods, reason = "the body has to come late, and no worker waits here")]
     fn a_body_that_comes_after_its_head_does_not_end_the_connection() {
         let data = tempfile::tempdir().unwrap();
         let server = Server::start(data.path());

@@ -140,8 +140,7 @@ pub(crate) fn run(site: &Site, args: &Args) -> Result<(), Error> {
     let model = folder.model(&args.model)?;
     let repo = Repo::open(&model, now)?;
     let release = choose(&repo, args)?;
-    let path = model.factory_root();
-    let root = std::fs::read(&path).map_err(|source| Error::Read { path, source })?;
+    let root = model.read_factory_root()?;
     let server = Server::open_if_logged_in(&site.dir)?;
     let live = match &server {
         Some(server) => from_server(server, &root, &model.model, now)?,

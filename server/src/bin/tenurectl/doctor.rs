@@ -45,15 +45,6 @@ pub(crate) enum Error {
     /// The server that the folder logged in to.
     #[error(transparent)]
     Server(#[from] api::Error),
-    /// The root does not read.
-    #[error("cannot read root {}", path.display())]
-    Root {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
     /// A report that cannot be written as JSON, which is a fault of ours.
     #[error("cannot write the report")]
     Compose(#[from] serde_json::Error),
@@ -78,8 +69,7 @@ pub(crate) fn run(site: &Site, args: &Args) -> Result<ExitCode, Error> {
 
 /// What devices get from the server, which starts at the root that they left the factory with.
 fn served(server: &Server, model: &ModelFolder) -> Result<Served, Error> {
-    let path = model.factory_root();
-    let root = std::fs::read(&path).map_err(|source| Error::Root { path, source })?;
+    let root = model.read_factory_root()?;
     let (remote, mut answered) = (Remote::new(server, &model.model), true);
     let read = doctor::read(root, &model.model, |want| remote.metadata(want).inspect_err(|_| answered = false));
     Ok(match read {

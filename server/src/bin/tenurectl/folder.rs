@@ -266,6 +266,12 @@ impl ModelFolder {
         self.dir.join("root.json")
     }
 
+    /// Reads it.
+    pub(crate) fn read_factory_root(&self) -> Result<Vec<u8>, Error> {
+        let path = self.factory_root();
+        std::fs::read(&path).map_err(|source| Error::Read { path, source })
+    }
+
     /// An online key: `snapshot` or `timestamp`.
     pub(crate) fn online_key(&self, role: &str) -> PathBuf {
         self.dir.join("online").join(format!("{role}.pem"))

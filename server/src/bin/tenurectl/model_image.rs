@@ -43,15 +43,6 @@ pub(crate) enum Error {
         #[source]
         source: Finding,
     },
-    /// A file of the folder.
-    #[error("cannot read {}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
     /// The manufacturer's folder.
     #[error(transparent)]
     Folder(#[from] folder::Error),
@@ -70,9 +61,7 @@ pub(crate) enum Error {
 pub(crate) fn run(site: &Site, args: &Args) -> Result<(), Error> {
     let (model, now) = (site.folder()?.model(&args.model)?, site.clock.now());
     let repo = Repo::open(&model, now)?;
-    let path = model.factory_root();
-    let first = std::fs::read(&path).map_err(|source| Error::Read { path, source })?;
-    let live = live(site, &args.model, first)?;
+    let live = live(site, &args.model, model.read_factory_root()?)?;
     let (set, root) = match &live {
         Some(Refreshed { set, held }) => (set, held.root.as_slice()),
         None => (&repo.set, repo.root_bytes()),

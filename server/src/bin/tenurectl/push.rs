@@ -1,7 +1,6 @@
 //! `tenurectl push`: brings what was signed to the server, which checks all of it before a device sees it.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -69,15 +68,6 @@ pub(crate) enum Error {
     /// The server's answer has no name for the publication.
     #[error("the server's answer has no publication id")]
     NoId,
-    /// A file of ours that does not read.
-    #[error("cannot read {}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
     /// The manufacturer's folder.
     #[error(transparent)]
     Folder(#[from] folder::Error),
@@ -135,8 +125,7 @@ fn check_whole(repo: &Repo, model: &Model) -> Result<(), Error> {
 
 /// Makes the model on the server; the same model twice is no fault.
 fn create(server: &Server, model: &ModelFolder) -> Result<(), Error> {
-    let path = model.factory_root();
-    let root = std::fs::read(&path).map_err(|source| Error::Read { path, source })?;
+    let root = model.read_factory_root()?;
     let parsed = Signed::<Root>::parse(&root).map_err(|source| Error::Root { source })?.signed;
     let mut body = json!({"root": BASE64.encode(root)});
     // Keys that came after the first root go with the publication that brings their root.
@@ -161,8 +150,7 @@ fn missing_metadata(
     remote: &Remote,
     now: tenure_proto::time::Timestamp,
 ) -> Result<BTreeMap<String, Vec<u8>>, Error> {
-    let path = model.factory_root();
-    let root = std::fs::read(&path).map_err(|source| Error::Read { path, source })?;
+    let root = model.read_factory_root()?;
     // A model without a publication has nothing that could be refreshed; anything else that is
     // wrong there, the server says when it is asked to commit.
     let live = check::refresh(check::factory(root), now, &model.model, |want| remote.metadata(want)).ok();

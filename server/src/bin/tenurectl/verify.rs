@@ -112,7 +112,7 @@ pub(crate) fn run(site: &Site, args: Args) -> Result<(), Error> {
         (Some(model), ..) => {
             let folder = site.folder()?.model(&model)?;
             let folders = Folders::new([folder.repo()]);
-            let reading = Reading { model, root: read_root(folder.factory_root())?, now, payloads };
+            let reading = Reading { model, root: folder.read_factory_root()?, now, payloads };
             let refreshed =
                 reading.refresh(|want| folders.metadata(want)).map_err(|finding| stale(finding, &reading.model));
             let result = refreshed.and_then(|refreshed| reading.open(refreshed, folders));
