@@ -233,12 +233,7 @@ mod tests {
             "now": "2026-11-22T09:30:00Z", "floor": "2026-11-22T09:00:00Z", "clock": "synchronised",
             "metadata": {}, "refused": [], "denied": [],
         });
-        (
-            poll,
-            identity,
-            Client::for_test(&server.url(), Timeouts::STANDARD),
-            serde_json::from_value(status).unwrap(),
-        )
+        (poll, identity, Client::for_test(&server.url(), Timeouts::STANDARD), serde_json::from_value(status).unwrap())
     }
 
     fn problem(status: u16, code: &str) -> Then {
