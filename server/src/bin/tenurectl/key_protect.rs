@@ -47,8 +47,8 @@ pub(crate) fn run(site: &Site, args: &Args) -> Result<(), Error> {
     };
     // The file that opened the key does not name its next passphrase; one for a key that had none does.
     let passphrase = match (&args.new_passphrase_file, had_one) {
-        (None, false) => given.choose()?,
-        (file, _) => Passphrases::new(file.clone()).choose()?,
+        (None, false) => given.choose("--passphrase-file FILE")?,
+        (file, _) => Passphrases::new(file.clone()).choose("--new-passphrase-file FILE")?,
     };
     drop(keys::replace_pair(&args.file, &key, Some(&passphrase))?);
     let done = if had_one { "has its new passphrase" } else { "is encrypted" };

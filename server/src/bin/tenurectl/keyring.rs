@@ -186,7 +186,8 @@ pub(crate) fn import(site: &Site, args: &ImportArgs) -> Result<(), Error> {
 
 /// Keeps a private key in a file.
 fn keep(site: &Site, path: &Path, key: &SigningKey, unencrypted: bool) -> Result<(), Error> {
-    let passphrase = if unencrypted { None } else { Some(site.key_dirs.passphrases.choose()?) };
+    let chosen = || site.key_dirs.passphrases.choose("--passphrase-file FILE, or say --unencrypted");
+    let passphrase = if unencrypted { None } else { Some(chosen()?) };
     let beside = keys::replace_pair(path, key, passphrase.as_ref())?;
     tell(site, path, &beside, &key.public(), if unencrypted { "unencrypted" } else { "encrypted" });
     Ok(())

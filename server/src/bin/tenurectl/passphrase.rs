@@ -35,8 +35,11 @@ pub(crate) enum Error {
         token: String,
     },
     /// A new key, no file and no terminal.
-    #[error("there is no terminal to ask for a new passphrase at: give --passphrase-file FILE, or say --unencrypted")]
-    NobodyNew,
+    #[error("there is no terminal to ask for a new passphrase at: give {way_out}")]
+    NobodyNew {
+        /// The options that help.
+        way_out: &'static str,
+    },
     /// Typed twice, and not alike.
     #[error("the passphrase was not typed the same way twice; nothing was written")]
     Differ,
@@ -103,12 +106,12 @@ impl Passphrases {
         Err(keys::Error::Passphrase { name }.into())
     }
 
-    /// A passphrase for new keys, as their maker has to give one.
-    pub(crate) fn choose(&self) -> Result<Passphrase, Error> {
+    /// A passphrase for new keys, as their maker has to give one; `way_out` names the options that do.
+    pub(crate) fn choose(&self, way_out: &'static str) -> Result<Passphrase, Error> {
         match self.offer("New passphrase")? {
             Some(chosen) => Ok(chosen),
             None if is_somebody_there() => Err(Error::Short),
-            None => Err(Error::NobodyNew),
+            None => Err(Error::NobodyNew { way_out }),
         }
     }
 
