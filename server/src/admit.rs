@@ -1,7 +1,7 @@
 //! Operators decide which devices may check in.
 
 use axum::Json;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::rejection::FormRejection;
 use axum::extract::{Extension, Form, Path, State};
 use axum::http::StatusCode;
@@ -57,6 +57,8 @@ pub(crate) async fn decide(
     State(app): State<Handle>,
     Extension(operator): Extension<Operator>,
     Path((id, decision)): Path<(String, String)>,
+    // Read, since one that is left unread ends the connection.
+    _body: Bytes,
 ) -> Result<Json<Value>, ApiError> {
     let state = record(&app, &operator, id.clone(), read(&decision)?).await?;
     Ok(Json(json!({ "id": id, "state": state })))

@@ -24,7 +24,6 @@ const FORM_BYTES_MAX: usize = 16 * 1024;
 /// The whole server as one service.
 pub(crate) fn router(app: Handle) -> Router {
     Router::new()
-        .merge(static_plane())
         .merge(device_plane())
         .merge(public_plane())
         .merge(ways_in())
@@ -37,6 +36,8 @@ pub(crate) fn router(app: Handle) -> Router {
         .layer(from_fn(problems_as_pages))
         .layer(map_response(harden))
         .layer(from_fn_with_state(app.clone(), only_over_tls))
+        // After the layers: devices pay for each header of a signed file, and no browser shows one.
+        .merge(static_plane())
         .with_state(app)
 }
 

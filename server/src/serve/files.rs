@@ -133,7 +133,8 @@ fn respond(found: &Found, status: StatusCode, range: Option<String>, body: Body)
         .header(header::ETAG, &found.etag)
         .header(header::CACHE_CONTROL, found.caching)
         .header(header::ACCEPT_RANGES, "bytes")
-        .header(header::CONTENT_TYPE, found.kind);
+        .header(header::CONTENT_TYPE, found.kind)
+        .header(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     if let Some(range) = range {
         response = response.header(header::CONTENT_RANGE, HeaderValue::from_str(&range).map_err(ApiError::internal)?);
     }
