@@ -12,7 +12,9 @@ use tenure_tests::process;
 #[test]
 fn the_demo_shows_every_step_and_leaves_nothing_behind() -> Result<()> {
     let mut command = Command::new(env!("CARGO_BIN_EXE_demo"));
-    let output = process::run("demo", command.args(["--once", "--json", "--seed", "7"]), b"", Duration::from_mins(4))?;
+    // As `cargo demo -- --once` starts it.
+    let arguments = ["--", "--once", "--json", "--seed", "7"];
+    let output = process::run("demo", command.args(arguments), b"", Duration::from_mins(4))?;
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}");
     let summary: Value = serde_json::from_slice(&output.stdout).context("no JSON")?;

@@ -23,7 +23,7 @@ use crate::show::Show;
 
 /// Shows the main job of Tenure with real processes, in under two minutes.
 #[derive(Debug, Parser)]
-#[command(name = "cargo demo")]
+#[command(name = "cargo demo", bin_name = "cargo demo")]
 pub(crate) struct Options {
     /// End after the last step instead of staying up until Ctrl-C
     #[arg(long)]
@@ -46,7 +46,9 @@ pub(crate) struct Options {
 }
 
 fn main() -> ExitCode {
-    let options = Options::parse();
+    // `cargo demo --once` and `cargo demo -- --once` mean the same: the alias ends with a `--` of its own.
+    let (program, arguments) = (std::env::args_os().take(1), std::env::args_os().skip(1));
+    let options = Options::parse_from(program.chain(arguments.skip_while(|argument| argument == "--")));
     let mut show = Show::new();
     match run(&options, &mut show) {
         Ok(()) => ExitCode::SUCCESS,
