@@ -160,7 +160,7 @@ impl Client {
         if so_far > max { Err(too_long()) } else { Ok(bytes) }
     }
 
-    /// Reads what the server says about a failure. What is no [`Problem`] is of no interest.
+    /// Reads what the server says about a failure. What is no problem of the wire is of no interest.
     fn status_error(&self, url: String, answer: Response) -> Error {
         let (status, retry_after_s) = (answer.status().as_u16(), retry_after_s(&answer));
         let speaks = answer.body().mime_type() == Some(PROBLEM_TYPE);

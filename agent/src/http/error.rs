@@ -35,7 +35,7 @@ pub(crate) enum Error {
         url: String,
         /// The status.
         status: u16,
-        /// For how long the server asks to be left alone, within [`limits::BACKOFF_S_MAX`].
+        /// For how long the server asks to be left alone, within `limits::BACKOFF_S_MAX`.
         retry_after_s: Option<u64>,
         /// What the server says about it, if it speaks our language.
         problem: Option<Box<Problem>>,
