@@ -5,20 +5,26 @@
 //! they are merged key by key, the later one winning (a list is replaced whole); then the whole is
 //! checked. Nothing else in the agent reads configuration.
 
+mod bootloader;
+mod health;
 mod raw;
+mod restart;
+mod slots;
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize as _;
 use tenure_proto::limits;
-use tenure_proto::model::{Model, Name};
+use tenure_proto::model::Model;
 use toml::{Table, Value};
 
 use crate::disk;
 use raw::Raw;
 
-pub(crate) use raw::BootName;
+pub(crate) use bootloader::Bootloader;
+pub(crate) use health::Health;
+pub(crate) use restart::Restart;
+pub(crate) use slots::Slot;
 
 /// The file that is read when no other is named.
 pub(crate) const PATH: &str = "/etc/tenure/agent.toml";
@@ -52,46 +58,12 @@ pub(crate) struct Config {
     pub(crate) slots: Vec<Slot>,
     /// How a new slot proves that it is healthy.
     pub(crate) health: Health,
-    /// The command that restarts the device.
-    pub(crate) restart_command: Vec<String>,
+    /// How the device restarts.
+    pub(crate) restart: Restart,
     /// How owners are told.
     pub(crate) notices: Notices,
     /// The file of a simulated clock.
     pub(crate) clock_file: Option<PathBuf>,
-}
-
-/// How to talk to the bootloader.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Bootloader {
-    /// U-Boot's environment with RAUC's variables.
-    UBoot {
-        /// Where the environment is, as `fw_printenv` reads it.
-        fw_env_config: PathBuf,
-        /// Where `rauc.slot=` is.
-        kernel_command_line: PathBuf,
-    },
-}
-
-/// A slot.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Slot {
-    /// What it holds, such as `rootfs`.
-    pub(crate) class: Name,
-    /// The name that the bootloader knows it by; slots of one name belong together.
-    pub(crate) name: BootName,
-    /// A block device or a file.
-    pub(crate) path: PathBuf,
-}
-
-/// How a new slot proves that it is healthy.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Health {
-    /// Ends with 0 if it is; none: it is as soon as systemd says so.
-    pub(crate) command: Option<Vec<String>>,
-    /// Past this the slot is not healthy.
-    pub(crate) timeout_s: u64,
-    /// Whether systemd is asked too, where it runs the system.
-    pub(crate) systemd: bool,
 }
 
 /// How owners are told.
@@ -220,14 +192,15 @@ fn merge(base: &mut Table, over: Table) {
     }
 }
 
+/// What is given, or the default.
+fn or(given: Option<raw::FullPath>, default: &str) -> PathBuf {
+    given.map_or_else(|| default.into(), PathBuf::from)
+}
+
 fn check(path: &Path, raw: Raw) -> Result<Config, Error> {
     let unset = |key| Error::Unset { path: path.into(), key };
-    let raw::Bootloader { kind, fw_env_config, kernel_command_line } = raw.bootloader;
-    let raw::Kind::Uboot = kind.ok_or_else(|| unset("bootloader.kind"))?;
     let run_dir = raw.run_dir.map_or_else(|| "/run/tenure".into(), PathBuf::from);
-    let or = |given: Option<raw::FullPath>, default: &str| given.map_or_else(|| default.into(), PathBuf::from);
     let factory_root = or(raw.factory_root, "/usr/lib/tenure/root.json");
-    check_slots(path, &raw.slots)?;
     Ok(Config {
         model: raw.model.ok_or_else(|| unset("model"))?,
         server: raw.server.ok_or_else(|| unset("server"))?.into(),
@@ -238,17 +211,10 @@ fn check(path: &Path, raw: Raw) -> Result<Config, Error> {
         enrolment_token_file: raw.enrolment_token_file.map(PathBuf::from),
         check_in_interval_s: raw.check_in_interval_s.map_or(3600, u64::from),
         fetch_user: raw.fetch_user.map(String::from),
-        bootloader: Bootloader::UBoot {
-            fw_env_config: or(fw_env_config, "/etc/fw_env.config"),
-            kernel_command_line: or(kernel_command_line, "/proc/cmdline"),
-        },
-        slots: raw.slots.into_iter().map(Slot::from).collect(),
-        health: Health {
-            command: raw.health.command.map(Vec::from),
-            timeout_s: raw.health.timeout_s.map_or(300, u64::from),
-            systemd: raw.health.systemd.unwrap_or(true),
-        },
-        restart_command: raw.restart.command.map_or_else(|| vec!["systemctl".into(), "reboot".into()], Vec::from),
+        bootloader: bootloader::check(path, raw.bootloader)?,
+        slots: slots::check(path, raw.slots)?,
+        health: health::check(raw.health),
+        restart: restart::check(raw.restart),
         notices: Notices {
             motd: raw.notices.motd.map_or_else(|| run_dir.join("motd"), PathBuf::from),
             hook_dir: raw.notices.hook_dir.map(PathBuf::from),
@@ -256,27 +222,6 @@ fn check(path: &Path, raw: Raw) -> Result<Config, Error> {
         clock_file: raw.clock.file.map(PathBuf::from),
         run_dir,
     })
-}
-
-/// Each class has the same two names, each name once, and no path serves twice.
-fn check_slots(path: &Path, slots: &[raw::Slot]) -> Result<(), Error> {
-    let unfit = |reason: String| Err(Error::Unfit { path: path.into(), key: "slots", reason });
-    let names: BTreeSet<_> = slots.iter().map(|slot| slot.name.as_str()).collect();
-    let classes: BTreeSet<_> = slots.iter().map(|slot| &slot.class).collect();
-    let paths: BTreeSet<_> = slots.iter().map(|slot| slot.path.as_path()).collect();
-    if names.len() != 2 {
-        return unfit(format!("must have exactly two names, one for each side, and {} are given", names.len()));
-    }
-    for class in classes {
-        let here: Vec<_> = slots.iter().filter(|slot| slot.class == *class).map(|slot| slot.name.as_str()).collect();
-        if here.len() != 2 || here.iter().collect::<BTreeSet<_>>().len() != 2 {
-            return unfit(format!("of class {class} must be two, one of each name"));
-        }
-    }
-    if paths.len() != slots.len() {
-        return unfit("name one path twice".into());
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -358,7 +358,7 @@ impl Shared {
         match task {
             Task::Restart => {
                 self.clock.sleep(ANSWERED_WITHIN);
-                reboot::restart(&self.config.restart_command, &self.clock)
+                reboot::restart(&self.config.restart.command, &self.clock)
             }
             Task::TryAgain => {
                 self.clock.sleep(AGAIN_AFTER);

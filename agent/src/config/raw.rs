@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use tenure_proto::limits;
-use tenure_proto::model::{Model, Name};
+use tenure_proto::model::Model;
+
+use super::{bootloader, health, restart, slots};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -19,48 +21,12 @@ pub(super) struct Raw {
     pub(super) enrolment_token_file: Option<FullPath>,
     pub(super) check_in_interval_s: Option<Interval>,
     pub(super) fetch_user: Option<User>,
-    pub(super) bootloader: Bootloader,
-    pub(super) slots: Vec<Slot>,
-    pub(super) health: Health,
-    pub(super) restart: Restart,
+    pub(super) bootloader: bootloader::Raw,
+    pub(super) slots: Vec<slots::Raw>,
+    pub(super) health: health::Raw,
+    pub(super) restart: restart::Raw,
     pub(super) notices: Notices,
     pub(super) clock: Clock,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct Bootloader {
-    pub(super) kind: Option<Kind>,
-    pub(super) fw_env_config: Option<FullPath>,
-    pub(super) kernel_command_line: Option<FullPath>,
-}
-
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Kind {
-    Uboot,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Slot {
-    pub(super) class: Name,
-    pub(super) name: BootName,
-    pub(super) path: FullPath,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct Health {
-    pub(super) command: Option<Command>,
-    pub(super) timeout_s: Option<Limit>,
-    pub(super) systemd: Option<bool>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct Restart {
-    pub(super) command: Option<Command>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -75,11 +41,6 @@ pub(super) struct Notices {
 pub(super) struct Clock {
     pub(super) file: Option<FullPath>,
 }
-
-/// A name that is safe in U-Boot's `BOOT_ORDER` and in the names of its variables.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
-#[serde(try_from = "String")]
-pub(crate) struct BootName(String);
 
 #[derive(Debug, Deserialize)]
 #[serde(try_from = "String")]
@@ -101,28 +62,6 @@ pub(super) struct Command(Vec<String>);
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(try_from = "u64")]
 pub(super) struct Interval(u64);
-
-/// For a health check, in seconds.
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(try_from = "u64")]
-pub(super) struct Limit(u64);
-
-impl BootName {
-    /// The text.
-    pub(crate) fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl TryFrom<String> for BootName {
-    type Error = &'static str;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
-        let ok = (1..=32).contains(&text.len()) && text.bytes().all(plain);
-        if ok { Ok(Self(text)) } else { Err("a slot's name has 1 to 32 of A-Z, a-z, 0-9, '.', '_' and '-'") }
-    }
-}
 
 impl TryFrom<String> for Server {
     type Error = &'static str;
@@ -170,15 +109,7 @@ impl TryFrom<u64> for Interval {
     }
 }
 
-impl TryFrom<u64> for Limit {
-    type Error = String;
-
-    fn try_from(seconds: u64) -> Result<Self, Self::Error> {
-        between(seconds, 1, limits::HEALTH_TIMEOUT_S_MAX).map(Self)
-    }
-}
-
-fn between(seconds: u64, min: u64, max: u64) -> Result<u64, String> {
+pub(super) fn between(seconds: u64, min: u64, max: u64) -> Result<u64, String> {
     if (min..=max).contains(&seconds) {
         Ok(seconds)
     } else {
@@ -219,17 +150,5 @@ impl From<Command> for Vec<String> {
 impl From<Interval> for u64 {
     fn from(interval: Interval) -> Self {
         interval.0
-    }
-}
-
-impl From<Limit> for u64 {
-    fn from(limit: Limit) -> Self {
-        limit.0
-    }
-}
-
-impl From<Slot> for super::Slot {
-    fn from(Slot { class, name, path }: Slot) -> Self {
-        Self { class, name, path: path.into() }
     }
 }
