@@ -199,6 +199,8 @@ fn or(given: Option<raw::FullPath>, default: &str) -> PathBuf {
 
 fn check(path: &Path, raw: Raw) -> Result<Config, Error> {
     let unset = |key| Error::Unset { path: path.into(), key };
+    let bootloader = bootloader::check(path, raw.bootloader)?;
+    let slots = slots::check(path, raw.slots)?;
     let run_dir = raw.run_dir.map_or_else(|| "/run/tenure".into(), PathBuf::from);
     let factory_root = or(raw.factory_root, "/usr/lib/tenure/root.json");
     Ok(Config {
@@ -211,8 +213,8 @@ fn check(path: &Path, raw: Raw) -> Result<Config, Error> {
         enrolment_token_file: raw.enrolment_token_file.map(PathBuf::from),
         check_in_interval_s: raw.check_in_interval_s.map_or(3600, u64::from),
         fetch_user: raw.fetch_user.map(String::from),
-        bootloader: bootloader::check(path, raw.bootloader)?,
-        slots: slots::check(path, raw.slots)?,
+        bootloader,
+        slots,
         health: health::check(raw.health),
         restart: restart::check(raw.restart),
         notices: Notices {
