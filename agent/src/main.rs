@@ -12,6 +12,7 @@ mod clock;
 mod config;
 mod disk;
 mod log;
+mod program;
 mod systemd;
 
 mod bundle;

@@ -61,8 +61,8 @@ pub const STATE_BYTES_MAX: u64 = 1024 * 1024;
 pub const CONFIG_BYTES_MAX: u64 = 256 * 1024;
 /// The most log or error text that a report carries, in characters.
 pub const REASON_CHARS_MAX: usize = 2000;
-/// How much of a health check's output is kept for the report, in bytes.
-pub const HEALTH_TAIL_BYTES_MAX: usize = 1500;
+/// How much of a program's output is kept for the report, such as a health check's, in bytes.
+pub const PROGRAM_TAIL_BYTES_MAX: usize = 1500;
 /// The most reports that wait on a device for a network; the oldest routine one goes first.
 pub const SPOOL_REPORTS_MAX: usize = 256;
 /// The most digests that a device remembers as failed here.

@@ -1,0 +1,172 @@
+//! Other programs, run so that none of them can hold us up.
+//!
+//! Each has a time limit and a process group of its own; past the limit, and after its end, the
+//! whole group is killed. What it prints is read all along and kept within bounds. It runs without
+//! a shell and with nothing on its standard input.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::io::{PipeReader, Read as _};
+use std::os::unix::process::CommandExt as _;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+use tenure_proto::limits;
+
+use crate::clock::Clock;
+
+/// How often we look whether a program has ended.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// How long we wait for the last output after a program has ended.
+const LAST_OUTPUT: Duration = Duration::from_secs(1);
+/// A limit of two commands may have begun to run.
+const ROUND_UP: Duration = Duration::from_millis(999);
+
+/// Why a program did not do what it was run for.
+#[derive(Debug, PartialEq, thiserror::Error)]
+pub(crate) enum Failed {
+    /// It cannot be run.
+    #[error("{name} cannot be run: {reason}")]
+    NotRun {
+        /// The program and its arguments.
+        name: String,
+        /// Why not.
+        reason: String,
+    },
+    /// It said so.
+    #[error("{name} ended with {status}{tail}")]
+    Status {
+        /// The program and its arguments.
+        name: String,
+        /// Its exit status.
+        status: ExitStatus,
+        /// The end of its output.
+        tail: Tail,
+    },
+    /// It did not end.
+    #[error("{name} did not end within {limit_s} s{tail}")]
+    TimedOut {
+        /// The program and its arguments.
+        name: String,
+        /// The limit.
+        limit_s: u64,
+        /// The end of its output.
+        tail: Tail,
+    },
+}
+
+/// The end of a program's output, after a colon in a sentence.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Tail(String);
+
+impl fmt::Display for Tail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() { Ok(()) } else { write!(f, ": {}", self.0) }
+    }
+}
+
+/// Runs the program, which must end with 0 within `limit`.
+pub(crate) fn run(words: &[String], limit: Duration, clock: &Clock) -> Result<(), Failed> {
+    let name = words.join(" ");
+    let not_run = |error: std::io::Error| Failed::NotRun { name: name.clone(), reason: error.to_string() };
+    let (mut child, output) = start(words).map_err(not_run)?;
+    let ended = wait(&mut child, limit, clock);
+    // Also after a good end: what it left behind is not part of the system.
+    kill_group(&child);
+    let status = child.wait().map_err(not_run)?;
+    let tail = Tail(output.recv_timeout(LAST_OUTPUT).unwrap_or_default());
+    match ended {
+        None => Err(Failed::TimedOut { name, limit_s: (limit + ROUND_UP).as_secs(), tail }),
+        Some(()) if status.success() => Ok(()),
+        Some(()) => Err(Failed::Status { name, status, tail }),
+    }
+}
+
+/// Starts the program in a process group of its own, both outputs in one pipe.
+fn start(words: &[String]) -> std::io::Result<(Child, Receiver<String>)> {
+    let (program, arguments) = words.split_first().ok_or(std::io::ErrorKind::InvalidInput)?;
+    let (reader, writer) = std::io::pipe()?;
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(Stdio::null()).stdout(writer.try_clone()?).stderr(writer).process_group(0);
+    let child = command.spawn()?;
+    // The command still holds the pipe's other end; without this, reading would never end.
+    drop(command);
+    let (send, receive) = mpsc::channel();
+    std::thread::spawn(move || send.send(read_tail(reader)));
+    Ok((child, receive))
+}
+
+fn read_tail(mut reader: PipeReader) -> String {
+    let mut tail = VecDeque::new();
+    let mut chunk = [0; 1024];
+    while let Ok(read @ 1..) = reader.read(&mut chunk) {
+        tail.extend(chunk.iter().take(read));
+        let surplus = tail.len().saturating_sub(limits::PROGRAM_TAIL_BYTES_MAX);
+        tail.drain(..surplus);
+    }
+    let bytes: Vec<u8> = tail.into();
+    String::from_utf8_lossy(&bytes).trim().to_owned()
+}
+
+/// Waits until the program has ended, or past the limit: then `None`.
+fn wait(child: &mut Child, limit: Duration, clock: &Clock) -> Option<()> {
+    let deadline = clock.monotonic() + limit;
+    while !matches!(child.try_wait(), Ok(Some(_))) {
+        if clock.monotonic() >= deadline {
+            return None;
+        }
+        clock.sleep(LOOK_EVERY);
+    }
+    Some(())
+}
+
+fn kill_group(child: &Child) {
+    let group = i32::try_from(child.id()).map(Pid::from_raw);
+    // It fails if nobody is left, which is what we want.
+    if let Ok(group) = group {
+        let _nobody_left = killpg(group, Signal::SIGKILL);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str, limit_s: u64) -> Result<(), String> {
+        let words = ["/bin/sh", "-c", script].map(String::from);
+        run(&words, Duration::from_secs(limit_s), &Clock::for_test()).map_err(|failed| failed.to_string())
+    }
+
+    #[test]
+    fn exit_0_is_success() {
+        assert_eq!(shell("true", 10), Ok(()));
+    }
+
+    #[test]
+    fn what_failed_is_named_with_the_end_of_its_output() {
+        let said = "/bin/sh -c echo no route >&2; exit 3 ended with exit status: 3: no route";
+        assert_eq!(shell("echo no route >&2; exit 3", 10), Err(said.into()));
+        let long = shell("i=0; while [ $i -lt 2000 ]; do echo $i; i=$((i+1)); done; exit 1", 10).unwrap_err();
+        assert!(long.ends_with("\n1998\n1999") && long.len() < 2000, "{long}");
+    }
+
+    #[test]
+    fn what_hangs_is_killed_with_its_children() {
+        let dir = tempfile::tempdir().unwrap();
+        let mark = dir.path().join("mark");
+        let script = format!("(sleep 2; touch {}) & echo waiting; sleep 60", mark.display());
+        let error = shell(&script, 1).unwrap_err();
+        assert!(error.ends_with("did not end within 1 s: waiting"), "{error}");
+        std::thread::sleep(Duration::from_millis(1500));
+        assert!(!mark.exists());
+    }
+
+    #[test]
+    fn a_program_that_is_not_there_is_named() {
+        let error = run(&["/nonexistent/check".into()], LAST_OUTPUT, &Clock::for_test()).unwrap_err().to_string();
+        assert!(error.starts_with("/nonexistent/check cannot be run: No such file"), "{error}");
+    }
+}
