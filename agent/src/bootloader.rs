@@ -40,6 +40,9 @@ pub(crate) trait Bootloader: Debug + Send {
     fn confirm(&self, slot: &str) -> Result<(), Error>;
     /// Never boot `slot` again, boot `back`.
     fn fall_back(&self, slot: &str, back: &str) -> Result<(), Error>;
+    /// What it opens for writing; the folder, where it makes, renames or removes files. `installd`
+    /// may write nothing else (`cage.rs`). What cannot be found out is left out.
+    fn writes(&self) -> Vec<PathBuf>;
 }
 
 /// Why the bootloader could not be asked or told.

@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -7,7 +8,7 @@ use clap::{Parser, Subcommand};
 
 use crate::ask::{self, Ask, Form};
 use crate::config::{self, Config};
-use crate::{fetchd, installd, log, run};
+use crate::{cage, fetchd, installd, log, run};
 
 /// It went as it should.
 pub(crate) const EXIT_OK: u8 = 0;
@@ -81,6 +82,8 @@ enum Command {
         #[arg(long, value_name = "ID", conflicts_with = "json")]
         acknowledge: Option<String>,
     },
+    /// Print what confines the installer on this device: a drop-in for tenure-installd.service
+    Cage,
     /// Run both processes of the agent, where there is no systemd
     Run,
     /// Run the process that verifies and writes (no network)
@@ -123,6 +126,9 @@ pub(crate) fn run(cli: &Cli) -> Result<ExitCode, Error> {
         Command::Support { json } => ask(*json).support()?,
         Command::Notices { acknowledge: Some(id), .. } => ask(false).acknowledge(id)?,
         Command::Notices { json, acknowledge: None } => ask(*json).notices()?,
+        Command::Cage => {
+            io::stdout().write_all(cage::drop_in(&config).as_bytes()).map_err(ask::Error::from)?;
+        }
         Command::Run => {
             log::start();
             run::run(&cli.config)?;

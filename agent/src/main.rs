@@ -32,6 +32,7 @@ mod report;
 mod show;
 
 mod bootloader;
+mod cage;
 mod confirm;
 mod floors;
 mod install;

@@ -12,12 +12,18 @@ use std::path::{Path, PathBuf};
 use nix::fcntl::{OFlag, PosixFadviseAdvice, posix_fadvise};
 use tenure_proto::digest::{Digest, Hasher};
 
-use crate::disk;
+use crate::{config, disk};
 
 /// How much is read at once.
 const CHUNK_BYTES: usize = 128 * 1024;
 /// How much stays in the page cache while a whole slot is read.
 const KEPT_BYTES: u64 = 8 * 1024 * 1024;
+
+/// What is opened for writing when the slot is written; the folder, where files are made, renamed or
+/// removed. `installd` may write nothing else (`cage.rs`).
+pub(crate) fn writes(slot: &config::Slot) -> Vec<PathBuf> {
+    vec![slot.path.clone()]
+}
 
 /// An open slot.
 #[derive(Debug)]

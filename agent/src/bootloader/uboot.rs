@@ -153,6 +153,10 @@ impl Bootloader for UBoot {
             boot.set_left(back, limits::BOOT_TRIES_CONFIRMED);
         })
     }
+
+    fn writes(&self) -> Vec<PathBuf> {
+        Env::open(&self.config).map(|env| env.devices()).unwrap_or_default()
+    }
 }
 
 #[cfg(test)]
@@ -222,6 +226,14 @@ mod tests {
         assert_eq!(flags(), (255, 0));
         uboot.try_once("B", "A").unwrap();
         assert_eq!(flags(), (1, 0));
+    }
+
+    #[test]
+    fn it_writes_the_devices_of_its_configuration_each_once() {
+        let (dir, uboot) = board(&FRESH, "");
+        assert_eq!(uboot.writes(), [dir.path().join("env")]);
+        fs::write(dir.path().join("fw_env.config"), "nonsense").unwrap();
+        assert!(uboot.writes().is_empty());
     }
 
     #[test]

@@ -66,6 +66,13 @@ impl Env {
         }
     }
 
+    /// The devices or files that hold the copies.
+    pub(super) fn devices(&self) -> Vec<PathBuf> {
+        let mut devices: Vec<_> = self.places.iter().map(|place| place.device.clone()).collect();
+        devices.dedup();
+        devices
+    }
+
     fn is_redundant(&self) -> bool {
         self.places.len() == 2
     }
