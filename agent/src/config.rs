@@ -10,6 +10,7 @@ mod health;
 mod raw;
 mod restart;
 mod slots;
+mod watchdog;
 
 use std::path::{Path, PathBuf};
 
@@ -25,6 +26,7 @@ pub(crate) use bootloader::Bootloader;
 pub(crate) use health::Health;
 pub(crate) use restart::Restart;
 pub(crate) use slots::Slot;
+pub(crate) use watchdog::Watchdog;
 
 /// The file that is read when no other is named.
 pub(crate) const PATH: &str = "/etc/tenure/agent.toml";
@@ -58,6 +60,8 @@ pub(crate) struct Config {
     pub(crate) slots: Vec<Slot>,
     /// How a new slot proves that it is healthy.
     pub(crate) health: Health,
+    /// What resets a device that hangs meanwhile.
+    pub(crate) watchdog: Watchdog,
     /// How the device restarts.
     pub(crate) restart: Restart,
     /// How owners are told.
@@ -216,6 +220,7 @@ fn check(path: &Path, raw: Raw) -> Result<Config, Error> {
         bootloader,
         slots,
         health: health::check(raw.health),
+        watchdog: watchdog::check(raw.watchdog),
         restart: restart::check(raw.restart),
         notices: Notices {
             motd: raw.notices.motd.map_or_else(|| run_dir.join("motd"), PathBuf::from),
@@ -335,6 +340,7 @@ mod tests {
         let without_default = Config {
             enrolment_token_file: None,
             health: Health { command: None, ..long.health.clone() },
+            watchdog: Watchdog { device: None, ..long.watchdog.clone() },
             notices: Notices { hook_dir: None, ..long.notices.clone() },
             clock_file: None,
             ..long.clone()

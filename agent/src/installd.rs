@@ -34,6 +34,7 @@ use crate::channel::{self, Reply, Request, Status};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::disk::{self, Lock};
+use crate::watchdog::Watchdog;
 use crate::{confirm, reboot, systemd};
 use device::{Device, Task};
 use session::Session;
@@ -84,6 +85,7 @@ struct Shared {
     connections: [AtomicUsize; 2],
     /// The one place for a body that is not small, so that many connections fill no memory.
     large_body: Mutex<Vec<u8>>,
+    watchdog: Watchdog,
 }
 
 /// What one thread at a time changes.
@@ -130,8 +132,12 @@ fn start(config: &Config) -> Result<Ready, Error> {
     let lock = Lock::take(&config.install_dir().join("lock"))?;
     let clock = Clock::new(config);
     let mut device = Device::open(config, clock.clone())?;
+    let watchdog = Watchdog::new(&config.watchdog, clock.clone());
+    // Before anything else: whatever hangs from here on in a slot that is being tried ends with a reset.
+    device.watched_by(&watchdog);
     let fetch_user = config.fetch_user.as_deref().map(find_user).transpose()?;
     let task = device.start();
+    device.watched_by(&watchdog);
     let listener = listen(config, fetch_user.as_ref())?;
     let core = Core { device, session: Session::default(), leader: 0, bundle_leads: false };
     let shared = Arc::new(Shared {
@@ -144,6 +150,7 @@ fn start(config: &Config) -> Result<Ready, Error> {
         trying_again: AtomicBool::new(false),
         connections: Default::default(),
         large_body: Mutex::default(),
+        watchdog,
     });
     start_task(&shared, task);
     Ok(Ready { shared, listener, _lock: lock })
@@ -263,6 +270,7 @@ impl Shared {
             core.device.refused(&error.cause(), &Chain(&error).to_string(), error.is_worth_a_report());
             (error.to_reply(), error.task())
         });
+        core.device.watched_by(&self.watchdog);
         self.refresh_status(&core);
         answered
     }
@@ -380,6 +388,7 @@ impl Shared {
         let mut core = self.core();
         let done = act(&mut core.device);
         let next = core.device.or_try_again(done);
+        core.device.watched_by(&self.watchdog);
         self.refresh_status(&core);
         next
     }

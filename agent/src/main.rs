@@ -43,6 +43,7 @@ mod reboot;
 mod slot;
 mod twin;
 mod verify;
+mod watchdog;
 
 mod run;
 

@@ -151,6 +151,17 @@ pub const CLIENT_SILENCE_S_MAX: u64 = 30;
 pub const HOOK_TIMEOUT_S: u64 = 30;
 /// The longest time that a configuration may give to a health check.
 pub const HEALTH_TIMEOUT_S_MAX: u64 = 86_400;
+/// The shortest and the longest time after which a configuration may let the watchdog reset a
+/// device that gives no sign of life. Many cannot count further.
+pub const WATCHDOG_TIMEOUT_S_MIN: u64 = 10;
+/// See [`WATCHDOG_TIMEOUT_S_MIN`].
+pub const WATCHDOG_TIMEOUT_S_MAX: u64 = 3600;
+/// What is taken for the time of a watchdog that does not say it.
+pub const WATCHDOG_OWN_TIMEOUT_S: u32 = 8;
+/// How long a slot that was judged may take to be left or kept, before the watchdog resets it.
+pub const WATCHDOG_VERDICT_S_MAX: u64 = 60;
+/// How long the restart out of a slot that is left may take, before the watchdog resets it.
+pub const WATCHDOG_RESTART_S_MAX: u64 = 600;
 /// The longest wait before a process that ended is started again by `tenure run`.
 pub const RESPAWN_WAIT_S_MAX: u64 = 60;
 /// How long the processes may take to end before `tenure run` kills them.

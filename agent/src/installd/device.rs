@@ -5,6 +5,7 @@
 
 mod ending;
 mod told;
+mod watched;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -51,6 +52,8 @@ pub(super) struct Device {
     said_behind: bool,
     /// When this process learnt of a fall-back without a verdict, on the clock that never jumps.
     fell_back_at: Option<Duration>,
+    /// The state that the watchdog knows of.
+    watched: Option<State>,
     running: String,
     spare: String,
     version: Version,
@@ -153,6 +156,7 @@ impl Device {
             store,
             history,
             fell_back_at: None,
+            watched: None,
             running,
             spare,
             version,

@@ -12,6 +12,7 @@ use tenure_proto::time::Timestamp;
 use super::{Device, Error};
 use crate::channel::LastUpdate;
 use crate::journal::{FellBack, Update, Why};
+use crate::watchdog;
 
 /// Stands for the manifest of a slot that we did not write.
 const NO_MANIFEST: Digest = Digest::from_bytes([0; 32]);
@@ -103,9 +104,12 @@ impl Device {
                     }
                     Verdict::None | Verdict::Denied(_) => String::new(),
                 };
-                Some(format!(
-                    "slot {target} was tried and slot {running} runs again: it did not start, or restarted before it was found healthy{next}"
-                ))
+                let how = if watchdog::has_reset(&self.config.watchdog) {
+                    "it hung, and the watchdog reset the device"
+                } else {
+                    "it did not start, or restarted before it was found healthy"
+                };
+                Some(format!("slot {target} was tried and slot {running} runs again: {how}{next}"))
             }
             Outcome::Failed if target == running => {
                 Some(format!("slot {running} had to be booted while it was to be overwritten"))
