@@ -4,14 +4,21 @@
 //! what we wanted. **Invariant:** each change is one atomic write, and at every instant the slot
 //! that runs, or a slot that ran, is among those that will be booted.
 
+mod environment;
+mod grub;
+mod grub_env;
+mod medium;
+mod running;
 mod uboot;
 mod uboot_env;
 
 use std::fmt::Debug;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::config::{self, Config};
 use crate::disk;
+use environment::Environment;
+use running::Running;
 
 /// What the bootloader thinks of the slot that does not run.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -60,7 +67,9 @@ pub(crate) enum Error {
         what: &'static str,
     },
     /// The kernel's command line does not name a slot of ours.
-    #[error("{path} does not say which slot was booted: it needs rauc.slot={wanted}, and has {found}")]
+    #[error(
+        "{path} does not say which slot was booted: it needs rauc.slot={wanted}, or root= with the device of a slot, and has {found}"
+    )]
     NoSlot {
         /// The file with the command line.
         path: PathBuf,
@@ -88,11 +97,26 @@ pub(crate) enum Error {
         /// Where the copies are.
         places: String,
     },
+    /// GRUB does not read its environment block either.
+    #[error(
+        "the GRUB environment block {path} {reason}: GRUB finds no slot in it and boots its fallback; write a fresh one with \
+         `grub-editenv {path} create`, then name the slot that runs: `grub-editenv {path} set {example}`"
+    )]
+    NoBlock {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: &'static str,
+        /// What to set.
+        example: &'static str,
+    },
     /// The environment cannot be opened, read or written.
-    #[error("cannot {doing} the U-Boot environment in {device}")]
+    #[error("cannot {doing} the {what} in {device}")]
     Io {
         /// What was being done.
         doing: &'static str,
+        /// To what.
+        what: &'static str,
         /// The device or file.
         device: PathBuf,
         /// Why not.
@@ -100,8 +124,10 @@ pub(crate) enum Error {
         source: std::io::Error,
     },
     /// More variables than fit.
-    #[error("the U-Boot environment in {device} is full: {needed} bytes do not fit into {size}")]
+    #[error("the {what} in {device} is full: {needed} bytes do not fit into {size}")]
     Full {
+        /// What.
+        what: &'static str,
         /// The device or file.
         device: PathBuf,
         /// What would be written.
@@ -110,8 +136,10 @@ pub(crate) enum Error {
         size: usize,
     },
     /// The environment does not read back as written.
-    #[error("the U-Boot environment in {device} does not read back as it was written")]
+    #[error("the {what} in {device} does not read back as it was written")]
     ReadBack {
+        /// What.
+        what: &'static str,
         /// The device or file.
         device: PathBuf,
     },
@@ -119,7 +147,18 @@ pub(crate) enum Error {
 
 /// Opens the bootloader that the configuration names.
 pub(crate) fn open(config: &Config) -> Box<dyn Bootloader> {
-    let names = config.boot_names().into_iter().map(String::from).collect();
-    let config::Bootloader::UBoot { fw_env_config, kernel_command_line } = &config.bootloader;
-    Box::new(uboot::UBoot::new(fw_env_config.clone(), kernel_command_line.clone(), names))
+    let names: Vec<String> = config.boot_names().into_iter().map(String::from).collect();
+    let environment = |store, scheme, command_line: &Path| {
+        Box::new(Environment { store, scheme, running: Running::new(command_line, config), names: names.clone() })
+    };
+    match &config.bootloader {
+        config::Bootloader::UBoot { fw_env_config, kernel_command_line } => {
+            let store = Box::new(uboot_env::Env { config: fw_env_config.clone() });
+            environment(store, Box::new(uboot::Tries { names: names.clone() }), kernel_command_line)
+        }
+        config::Bootloader::Grub { grubenv, kernel_command_line } => {
+            let store = Box::new(grub_env::File { path: grubenv.clone() });
+            environment(store, Box::new(grub::Flags { names: names.clone() }), kernel_command_line)
+        }
+    }
 }

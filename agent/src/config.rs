@@ -205,6 +205,7 @@ fn check(path: &Path, raw: Raw) -> Result<Config, Error> {
     let unset = |key| Error::Unset { path: path.into(), key };
     let bootloader = bootloader::check(path, raw.bootloader)?;
     let slots = slots::check(path, raw.slots)?;
+    bootloader::check_names(path, &bootloader, &slots)?;
     let run_dir = raw.run_dir.map_or_else(|| "/run/tenure".into(), PathBuf::from);
     let factory_root = or(raw.factory_root, "/usr/lib/tenure/root.json");
     Ok(Config {
@@ -309,6 +310,12 @@ mod tests {
                 "[[slots]]\nclass = \"rootfs\"\nname = \"A\"\npath = \"/dev/a\"",
                 "agent.toml",
                 "slots must have exactly two names",
+            ),
+            (
+                "bootloader.kind = \"grub\"\n[[slots]]\nclass = \"rootfs\"\nname = \"A\"\npath = \"/dev/a\"\n\
+                 [[slots]]\nclass = \"rootfs\"\nname = \"B-1\"\npath = \"/dev/b\"",
+                "agent.toml",
+                "a slot's name is B-1, and GRUB's variables have",
             ),
             ("model = ", "10.toml", "10.toml is not a valid"),
         ] {

@@ -5,7 +5,6 @@
 //! counts, and 0 comes after 255. A change goes into the *other* copy, so that a write that is cut
 //! anywhere leaves the copy that counts as it was.
 
-use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt as _, FileTypeExt as _};
@@ -14,14 +13,32 @@ use std::path::{Path, PathBuf};
 use tenure_proto::limits;
 
 use super::Error;
+use super::environment::{Store, Variables};
+use super::medium::overwrite;
 use crate::disk;
 
-/// Variables by name. Names and values are bytes: those of others need not be UTF-8.
-pub(super) type Variables = BTreeMap<Vec<u8>, Vec<u8>>;
+/// What errors call it.
+const WHAT: &str = "U-Boot environment";
+
+/// The environment that `fw_env.config` leads to, which is read anew each time.
+#[derive(Debug)]
+pub(super) struct Env {
+    pub(super) config: PathBuf,
+}
+
+impl Store for Env {
+    fn read(&self) -> Result<Variables, Error> {
+        Copies::open(&self.config)?.read()
+    }
+
+    fn write(&self, variables: &Variables) -> Result<(), Error> {
+        Copies::open(&self.config)?.write(variables)
+    }
+}
 
 /// One copy's place.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) struct Place {
+struct Place {
     device: PathBuf,
     offset: u64,
     size: usize,
@@ -29,7 +46,7 @@ pub(super) struct Place {
 
 /// Where the environment is: one copy, or two.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) struct Env {
+struct Copies {
     places: Vec<Place>,
 }
 
@@ -40,9 +57,9 @@ struct Copy {
     variables: Variables,
 }
 
-impl Env {
+impl Copies {
     /// Reads `fw_env.config`: `device offset size` on one line, or on two.
-    pub(super) fn open(config: &Path) -> Result<Self, Error> {
+    fn open(config: &Path) -> Result<Self, Error> {
         let what = "where the U-Boot environment is";
         let bytes = disk::read_bounded(config, limits::CONFIG_BYTES_MAX)?;
         let bytes = bytes.ok_or_else(|| Error::Missing { path: config.into(), what })?;
@@ -78,18 +95,22 @@ impl Env {
     }
 
     /// Reads the variables of the copy that counts.
-    pub(super) fn read(&self) -> Result<Variables, Error> {
+    fn read(&self) -> Result<Variables, Error> {
         Ok(self.current()?.1.variables)
     }
 
     /// Writes the variables in one go: into the copy that does not count, which then counts.
-    pub(super) fn write(&self, variables: &Variables) -> Result<(), Error> {
+    fn write(&self, variables: &Variables) -> Result<(), Error> {
         let (at, current) = self.current()?;
         let place = self.places.get(at + 1).or(self.places.first());
         let place = place.ok_or_else(|| self.corrupt())?;
         let bytes = encode(place, self.is_redundant().then_some(current.flags.wrapping_add(1)), variables)?;
         place.write(&bytes)?;
-        if self.read()? == *variables { Ok(()) } else { Err(Error::ReadBack { device: place.device.clone() }) }
+        if self.read()? == *variables {
+            Ok(())
+        } else {
+            Err(Error::ReadBack { what: WHAT, device: place.device.clone() })
+        }
     }
 
     /// The copy that counts, and its number.
@@ -158,13 +179,13 @@ impl Place {
     }
 
     fn write(&self, bytes: &[u8]) -> Result<(), Error> {
-        let file = self.open(OpenOptions::new().write(true), "write")?;
-        file.write_all_at(bytes, self.offset).and_then(|()| file.sync_all()).map_err(self.io("write"))
+        self.open(OpenOptions::new().write(true), "write")?;
+        overwrite(&self.device, bytes, self.offset).map_err(self.io("write"))
     }
 
     fn io(&self, doing: &'static str) -> impl FnOnce(io::Error) -> Error {
         let device = self.device.clone();
-        move |source| Error::Io { doing, device, source }
+        move |source| Error::Io { doing, what: WHAT, device, source }
     }
 }
 
@@ -201,7 +222,7 @@ fn encode(place: &Place, flags: Option<u8>, variables: &Variables) -> Result<Vec
     data.push(0);
     let room = place.size - 4 - usize::from(flags.is_some());
     if data.len() > room {
-        return Err(Error::Full { device: place.device.clone(), needed: data.len(), size: room });
+        return Err(Error::Full { what: WHAT, device: place.device.clone(), needed: data.len(), size: room });
     }
     data.resize(room, 0);
     let mut bytes = crc32fast::hash(&data).to_le_bytes().to_vec();
@@ -222,7 +243,7 @@ mod tests {
     struct Board {
         dir: tempfile::TempDir,
         files: Vec<PathBuf>,
-        env: Env,
+        env: Copies,
     }
 
     fn variables(pairs: &[(&str, &str)]) -> Variables {
@@ -238,7 +259,7 @@ mod tests {
         for place in &places {
             fs::write(&place.device, encode(place, flags, &start).unwrap()).unwrap();
         }
-        Board { dir, files, env: Env { places } }
+        Board { dir, files, env: Copies { places } }
     }
 
     #[test]
@@ -318,11 +339,11 @@ mod tests {
 
     #[test]
     fn a_config_is_read_as_fw_printenv_reads_it() {
-        let parse = |text| Env::parse(Path::new("/etc/fw_env.config"), text);
+        let parse = |text| Copies::parse(Path::new("/etc/fw_env.config"), text);
         let place = |device: &str, offset, size| Place { device: device.into(), offset, size };
         let two = "# comment\n/dev/mmcblk0 0x400000 0x4000 # first\n\n/dev/mmcblk0\t4210688 0x4000 0x200 1\n";
         let both = vec![place("/dev/mmcblk0", 0x40_0000, 0x4000), place("/dev/mmcblk0", 4_210_688, 0x4000)];
-        assert_eq!(parse(two).unwrap(), Env { places: both });
+        assert_eq!(parse(two).unwrap(), Copies { places: both });
         for (text, line) in [
             ("", 1),
             ("/dev/a 0 0x100\n/dev/b 0 0x100\n/dev/c 0 0x100", 1),
