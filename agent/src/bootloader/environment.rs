@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
+use std::path::PathBuf;
 
 use super::running::Running;
 use super::{Bootloader, Error, Spare};
@@ -19,6 +20,8 @@ pub(super) trait Store: Debug + Send {
     fn read(&self) -> Result<Variables, Error>;
     /// Makes them durable so that at every instant the old ones or the new ones count.
     fn write(&self, variables: &Variables) -> Result<(), Error>;
+    /// See [`Bootloader::writes`].
+    fn writes(&self) -> Vec<PathBuf>;
 }
 
 /// What variables mean. Pure.
@@ -83,6 +86,10 @@ impl Bootloader for Environment {
 
     fn fall_back(&self, slot: &str, back: &str) -> Result<(), Error> {
         self.change(|scheme, variables| scheme.fall_back(variables, slot, back))
+    }
+
+    fn writes(&self) -> Vec<PathBuf> {
+        self.store.writes()
     }
 }
 

@@ -46,6 +46,10 @@ impl Store for File {
         write(&self.path, &before, &after)?;
         if self.read()? == *variables { Ok(()) } else { Err(Error::ReadBack { what: WHAT, device: self.path.clone() }) }
     }
+
+    fn writes(&self) -> Vec<PathBuf> {
+        vec![self.path.clone()]
+    }
 }
 
 impl File {

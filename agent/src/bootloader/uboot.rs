@@ -82,10 +82,6 @@ impl Scheme for Tries {
         self.mark_bad(variables, slot, back);
         self.confirm(variables, back);
     }
-
-    fn writes(&self) -> Vec<PathBuf> {
-        Env::open(&self.config).map(|env| env.devices()).unwrap_or_default()
-    }
 }
 
 #[cfg(test)]

@@ -34,6 +34,10 @@ impl Store for Env {
     fn write(&self, variables: &Variables) -> Result<(), Error> {
         Copies::open(&self.config)?.write(variables)
     }
+
+    fn writes(&self) -> Vec<PathBuf> {
+        Copies::open(&self.config).map(|copies| copies.devices()).unwrap_or_default()
+    }
 }
 
 /// One copy's place.
@@ -84,7 +88,7 @@ impl Copies {
     }
 
     /// The devices or files that hold the copies.
-    pub(super) fn devices(&self) -> Vec<PathBuf> {
+    fn devices(&self) -> Vec<PathBuf> {
         let mut devices: Vec<_> = self.places.iter().map(|place| place.device.clone()).collect();
         devices.dedup();
         devices
