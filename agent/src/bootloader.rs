@@ -4,11 +4,14 @@
 //! what we wanted. **Invariant:** each change is one atomic write, and at every instant the slot
 //! that runs, or a slot that ran, is among those that will be booted.
 
+mod efi_variables;
 mod environment;
 mod grub;
 mod grub_env;
 mod medium;
 mod running;
+mod systemd_boot;
+mod systemd_boot_entry;
 mod uboot;
 mod uboot_env;
 
@@ -143,6 +146,28 @@ pub(crate) enum Error {
         /// The device or file.
         device: PathBuf,
     },
+    /// systemd-boot has nothing to start a slot by.
+    #[error("there is no entry for slot {slot}: put one back as {path}")]
+    NoEntry {
+        /// The slot.
+        slot: String,
+        /// Where it belongs.
+        path: PathBuf,
+    },
+    /// Something else than the counters decides what systemd-boot starts.
+    #[error(
+        "systemd-boot does not start slot {slot} when it should, and nothing was changed after that was seen: it starts {found}; \
+         an entry whose kernel is missing is passed over; a default in {conf} or by `bootctl set-default` overrules the \
+         counters, and has to go, as has an entry of others that sorts first"
+    )]
+    Overruled {
+        /// The slot.
+        slot: String,
+        /// What is started instead.
+        found: PathBuf,
+        /// Where a default may stand.
+        conf: PathBuf,
+    },
 }
 
 /// Opens the bootloader that the configuration names.
@@ -159,6 +184,15 @@ pub(crate) fn open(config: &Config) -> Box<dyn Bootloader> {
         config::Bootloader::Grub { grubenv, kernel_command_line } => {
             let store = Box::new(grub_env::File { path: grubenv.clone() });
             environment(store, Box::new(grub::Flags { names: names.clone() }), kernel_command_line)
+        }
+        config::Bootloader::SystemdBoot { esp, entry, efi_variables, kernel_command_line } => {
+            Box::new(systemd_boot::SystemdBoot {
+                esp: esp.clone(),
+                entry: entry.clone(),
+                variables: efi_variables::Variables { folder: efi_variables.clone() },
+                running: Running::new(kernel_command_line, config),
+                names,
+            })
         }
     }
 }

@@ -305,6 +305,9 @@ mod tests {
             ("[health]\ntimeout_s = 100000", "10.toml", "between 1 and 86400"),
             ("[health]\ncommand = []", "10.toml", "at least the program"),
             ("[bootloader]\nkind = \"lilo\"", "10.toml", "unknown variant `lilo`"),
+            ("[bootloader]\nesp = \"/efi\"", "agent.toml", "bootloader.esp is a setting of another kind of bootloader"),
+            ("[bootloader]\nentry = \"/efi/loader/entries/a.conf\"", "10.toml", "with {slot} once in its name"),
+            ("[bootloader]\nentry = \"/efi/{slot}.conf\"", "10.toml", "a file in loader/entries that ends in .conf"),
             ("[[slots]]\nclass = \"rootfs\"\nname = \"A B\"\npath = \"/dev/a\"", "10.toml", "a slot's name"),
             (
                 "[[slots]]\nclass = \"rootfs\"\nname = \"A\"\npath = \"/dev/a\"",
@@ -337,7 +340,18 @@ mod tests {
 
     #[test]
     fn the_shipped_example_loads_and_its_comments_are_the_defaults() {
-        let example = include_str!("../../systemd/agent.toml");
+        for kind in ["uboot", "grub", "systemd-boot"] {
+            let example = include_str!("../../systemd/agent.toml").replace("\"uboot\"\n", &format!("\"{kind}\"\n"));
+            let is_its = |block: &&str| {
+                let heading = block.lines().next().filter(|line| line.starts_with("# With kind = "));
+                heading.is_none_or(|heading| heading.contains(&format!("\"{kind}\"")))
+            };
+            let blocks: Vec<_> = example.split("\n\n").filter(is_its).collect();
+            its_comments_are_the_defaults(&blocks.join("\n\n"));
+        }
+    }
+
+    fn its_comments_are_the_defaults(example: &str) {
         let key =
             |line: &str| line.starts_with('#') && line.split_once(" = ").is_some_and(|(key, _)| !key.contains(' '));
         let uncommented =

@@ -139,6 +139,39 @@ pub(crate) fn move_aside(path: &Path) -> Result<PathBuf, Error> {
     Ok(aside)
 }
 
+/// Renames a file within its folder. On FAT a power cut may cost it.
+#[expect(clippy::disallowed_methods, reason = "this is the one place that renames, and all is synced after it")]
+pub(crate) fn rename(from: &Path, to: &Path) -> Result<(), Error> {
+    fs::rename(from, to).map_err(Error::io("rename", from))?;
+    sync_file_system_of(to)
+}
+
+/// Copies a file; under the new name there is nothing or the whole content, also on FAT.
+#[expect(clippy::disallowed_methods, reason = "this is the one place that renames, after a sync and before another")]
+pub(crate) fn copy(from: &Path, to: &Path) -> Result<(), Error> {
+    let new = beside(to, "new");
+    let copied = || {
+        fs::copy(from, &new)?;
+        File::open(&new)?.sync_all()?;
+        fs::rename(&new, to)
+    };
+    copied().map_err(|error| {
+        drop(fs::remove_file(&new));
+        Error::io("write", to)(error)
+    })?;
+    sync_file_system_of(to)
+}
+
+/// FAT writes a file's new name with the file, not with the folder.
+fn sync_file_system_of(path: &Path) -> Result<(), Error> {
+    sync_folder_of(path)?;
+    let synced = File::open(path).and_then(|file| nix::unistd::syncfs(&file).map_err(io::Error::from));
+    synced.map_err(Error::io("sync", path))?;
+    #[cfg(test)]
+    tests::tell_of_a_write();
+    Ok(())
+}
+
 /// Makes a folder and those above it; it is no error if it exists.
 pub(crate) fn make_folder(path: &Path, mode: u32) -> Result<(), Error> {
     if path.is_dir() {

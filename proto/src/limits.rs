@@ -77,6 +77,12 @@ pub const ROOM_BYTES_MIN: u64 = 1024 * 1024;
 pub const BOOT_ENV_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// The smallest copy of a boot environment: a checksum and something to check.
 pub const BOOT_ENV_BYTES_MIN: u64 = 16;
+/// The most sections of a unified kernel image that are looked at.
+pub const PE_SECTIONS_MAX: u16 = 96;
+/// The largest os-release in such an image.
+pub const OS_RELEASE_BYTES_MAX: u64 = 64 * 1024;
+/// The largest EFI variable that is read.
+pub const EFI_VARIABLE_BYTES_MAX: u64 = 64 * 1024;
 
 /// How often one release is fetched anew before it counts as failed here.
 pub const FETCH_ATTEMPTS_MAX: u32 = 12;
