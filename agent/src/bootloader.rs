@@ -9,6 +9,8 @@ mod environment;
 mod grub;
 mod grub_env;
 mod medium;
+mod mender;
+mod mender_env;
 mod running;
 mod systemd_boot;
 mod systemd_boot_entry;
@@ -18,9 +20,10 @@ mod uboot_env;
 use std::fmt::Debug;
 use std::path::{Path, PathBuf};
 
-use crate::config::{self, Config};
+use crate::config::{self, Config, GrubVariables, UBootVariables};
 use crate::disk;
-use environment::Environment;
+use environment::{Environment, Scheme};
+use mender::Loader;
 use running::Running;
 
 /// What the bootloader thinks of the slot that does not run.
@@ -113,6 +116,24 @@ pub(crate) enum Error {
         /// What to set.
         example: &'static str,
     },
+    /// A change of Mender's environment for GRUB was cut in both copies.
+    #[error(
+        "neither copy of Mender's environment in {folder} is whole: the menu goes by the first one as it is; see that \
+         {folder}/mender_grubenv1/env names the slot that runs, then set editing=0 in both files called lock with `grub-editenv`"
+    )]
+    BothOpen {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// The environment that we read is not the one that U-Boot saves.
+    #[error(
+        "U-Boot has not saved the environment that we read: {variable} is not 1 there; see that fw_env.config names the \
+         places that U-Boot's saveenv writes"
+    )]
+    NotSaved {
+        /// The variable that U-Boot sets and saves.
+        variable: &'static str,
+    },
     /// The environment cannot be opened, read or written.
     #[error("cannot {doing} the {what} in {device}")]
     Io {
@@ -173,17 +194,21 @@ pub(crate) enum Error {
 /// Opens the bootloader that the configuration names.
 pub(crate) fn open(config: &Config) -> Box<dyn Bootloader> {
     let names: Vec<String> = config.boot_names().into_iter().map(String::from).collect();
-    let environment = |store, scheme, command_line: &Path| {
+    let environment = |store, scheme: Box<dyn Scheme>, command_line: &Path| {
         Box::new(Environment { store, scheme, running: Running::new(command_line, config), names: names.clone() })
     };
     match &config.bootloader {
-        config::Bootloader::UBoot { fw_env_config, kernel_command_line } => {
+        config::Bootloader::UBoot { fw_env_config, variables, kernel_command_line } => {
             let store = Box::new(uboot_env::Env { config: fw_env_config.clone() });
-            environment(store, Box::new(uboot::Tries { names: names.clone() }), kernel_command_line)
+            environment(store, uboot_scheme(variables, &names), kernel_command_line)
         }
-        config::Bootloader::Grub { grubenv, kernel_command_line } => {
+        config::Bootloader::Grub { variables: GrubVariables::Rauc { grubenv }, kernel_command_line } => {
             let store = Box::new(grub_env::File { path: grubenv.clone() });
             environment(store, Box::new(grub::Flags { names: names.clone() }), kernel_command_line)
+        }
+        config::Bootloader::Grub { variables: GrubVariables::Mender { folder }, kernel_command_line } => {
+            let store = Box::new(mender_env::Folder { path: folder.clone() });
+            environment(store, trial(MENDER_SLOT, Loader::GrubMender), kernel_command_line)
         }
         config::Bootloader::SystemdBoot { esp, entry, efi_variables, kernel_command_line } => {
             Box::new(systemd_boot::SystemdBoot {
@@ -196,3 +221,21 @@ pub(crate) fn open(config: &Config) -> Box<dyn Bootloader> {
         }
     }
 }
+
+/// The variable that names Mender's partition.
+const MENDER_SLOT: &str = "mender_boot_part";
+
+fn uboot_scheme(variables: &UBootVariables, names: &[String]) -> Box<dyn Scheme> {
+    match variables {
+        UBootVariables::Rauc => Box::new(uboot::Tries { names: names.into() }),
+        UBootVariables::Mender => trial(MENDER_SLOT, Loader::UBootMender),
+        UBootVariables::Plain { slot_variable } => trial(slot_variable, Loader::UBoot),
+    }
+}
+
+fn trial(variable: &str, loader: Loader) -> Box<dyn Scheme> {
+    Box::new(mender::Trial { variable: variable.into(), loader })
+}
+
+#[cfg(test)]
+mod tests;

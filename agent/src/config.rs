@@ -22,7 +22,7 @@ use toml::{Table, Value};
 use crate::disk;
 use raw::Raw;
 
-pub(crate) use bootloader::Bootloader;
+pub(crate) use bootloader::{Bootloader, GrubVariables, UBootVariables};
 pub(crate) use health::Health;
 pub(crate) use restart::Restart;
 pub(crate) use slots::Slot;

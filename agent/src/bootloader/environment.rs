@@ -26,6 +26,10 @@ pub(super) trait Store: Debug + Send {
 
 /// What variables mean. Pure.
 pub(super) trait Scheme: Debug + Send {
+    /// Whether it can be trusted that the bootloader reads and writes what we do.
+    fn check(&self, _variables: &Variables) -> Result<(), Error> {
+        Ok(())
+    }
     /// See [`Bootloader::spare`].
     fn spare(&self, variables: &Variables, running: &str, spare: &str) -> Spare;
     /// See [`Bootloader::is_kept`].
@@ -54,7 +58,11 @@ impl Environment {
         let before = self.store.read()?;
         let mut after = before.clone();
         change(&*self.scheme, &mut after);
-        if after == before { Ok(()) } else { self.store.write(&after) }
+        if after == before {
+            return Ok(());
+        }
+        self.scheme.check(&before)?;
+        self.store.write(&after)
     }
 }
 

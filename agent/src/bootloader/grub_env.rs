@@ -22,7 +22,7 @@ use super::medium::{SECTOR_BYTES, overwrite};
 use crate::disk;
 
 /// What errors call it.
-const WHAT: &str = "GRUB environment block";
+pub(super) const WHAT: &str = "GRUB environment block";
 const SIGNATURE: &[u8] = b"# GRUB Environment Block\n";
 
 /// The file that GRUB's `load_env` reads.
@@ -42,7 +42,7 @@ impl Store for File {
 
     fn write(&self, variables: &Variables) -> Result<(), Error> {
         let before = self.block()?;
-        let after = before.with(variables).map_err(|needed| self.full(needed, before.0.len()))?;
+        let after = before.with(variables).map_err(|needed| self.full(needed, before.size()))?;
         write(&self.path, &before, &after)?;
         if self.read()? == *variables { Ok(()) } else { Err(Error::ReadBack { what: WHAT, device: self.path.clone() }) }
     }
@@ -92,6 +92,16 @@ pub(super) fn write(path: &Path, before: &Block, after: &Block) -> Result<(), Er
 }
 
 impl Block {
+    /// The whole file.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The size of the file, in bytes.
+    pub(super) fn size(&self) -> usize {
+        self.0.len()
+    }
+
     /// The variables as GRUB reads them: of two of one name the later one counts.
     pub(super) fn variables(&self) -> Variables {
         let mut variables = Variables::new();

@@ -10,17 +10,19 @@ use super::{Error, Slot, or};
 /// How to talk to the bootloader.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Bootloader {
-    /// U-Boot's environment with RAUC's variables.
+    /// U-Boot's environment.
     UBoot {
         /// Where the environment is, as `fw_printenv` reads it.
         fw_env_config: PathBuf,
+        /// What its variables are called and mean.
+        variables: UBootVariables,
         /// Where `rauc.slot=` is.
         kernel_command_line: PathBuf,
     },
-    /// GRUB's environment block with RAUC's variables.
+    /// GRUB's environment blocks.
     Grub {
-        /// The file that GRUB's `load_env` reads.
-        grubenv: PathBuf,
+        /// Where they are, and what their variables mean.
+        variables: GrubVariables,
         /// Where `rauc.slot=` is.
         kernel_command_line: PathBuf,
     },
@@ -37,12 +39,44 @@ pub(crate) enum Bootloader {
     },
 }
 
+/// Variables in U-Boot's environment.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum UBootVariables {
+    /// `BOOT_ORDER` and `BOOT_x_LEFT`.
+    Rauc,
+    /// `mender_boot_part`, `upgrade_available`, `bootcount`; a slot's name is its partition's number.
+    Mender,
+    /// The same with a name of the board's own for the first.
+    Plain {
+        /// The variable that names the slot.
+        slot_variable: String,
+    },
+}
+
+/// Variables in GRUB's environment blocks.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum GrubVariables {
+    /// `ORDER`, `x_OK` and `x_TRY`.
+    Rauc {
+        /// The file that GRUB's `load_env` reads.
+        grubenv: PathBuf,
+    },
+    /// `mender_boot_part` and others, in two copies; a slot's name is its partition's number.
+    Mender {
+        /// The folder with both copies.
+        folder: PathBuf,
+    },
+}
+
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Raw {
     kind: Option<Kind>,
     fw_env_config: Option<FullPath>,
+    variables: Option<Variables>,
+    slot_variable: Option<VariableName>,
     grubenv: Option<FullPath>,
+    mender_grubenv_dir: Option<FullPath>,
     kernel_command_line: Option<FullPath>,
     esp: Option<FullPath>,
     entry: Option<Entry>,
@@ -81,10 +115,13 @@ impl TryFrom<PathBuf> for Entry {
 
 impl Raw {
     /// Each setting: whether it is given, and the kinds that have it.
-    fn settings(&self) -> [(&'static str, bool, &'static [Kind]); 6] {
+    fn settings(&self) -> [(&'static str, bool, &'static [Kind]); 9] {
         use Kind::{Grub, SystemdBoot, Uboot};
         [
             ("bootloader.fw_env_config", self.fw_env_config.is_some(), &[Uboot]),
+            ("bootloader.variables", self.variables.is_some(), &[Uboot, Grub]),
+            ("bootloader.slot_variable", self.slot_variable.is_some(), &[Uboot]),
+            ("bootloader.mender_grubenv_dir", self.mender_grubenv_dir.is_some(), &[Grub]),
             ("bootloader.grubenv", self.grubenv.is_some(), &[Grub]),
             ("bootloader.kernel_command_line", self.kernel_command_line.is_some(), &[Uboot, Grub, SystemdBoot]),
             ("bootloader.esp", self.esp.is_some(), &[SystemdBoot]),
@@ -94,18 +131,47 @@ impl Raw {
     }
 }
 
-/// GRUB's script has variables with a slot's name in theirs; FAT knows no capitals.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Variables {
+    #[default]
+    Rauc,
+    Mender,
+    Plain,
+}
+
+/// A name that U-Boot's scripts can use.
+#[derive(Debug, Deserialize)]
+#[serde(try_from = "String")]
+struct VariableName(String);
+
+impl TryFrom<String> for VariableName {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        let taken = ["upgrade_available", "bootcount", "bootlimit"].contains(&text.as_str());
+        let ok = (1..=64).contains(&text.len()) && plain && !taken;
+        if ok {
+            Ok(Self(text))
+        } else {
+            Err("a variable's name has 1 to 64 of A-Z, a-z, 0-9 and '_', and is not taken")
+        }
+    }
+}
+
+/// Scripts make variables, or partitions, out of the names of slots; FAT knows no capitals.
 pub(super) fn check_names(path: &Path, bootloader: &Bootloader, slots: &[Slot]) -> Result<(), Error> {
-    let plain = |name: &str| {
-        let letters = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-        letters && !name.starts_with(|first: char| first.is_ascii_digit())
-    };
     let alone = |name: &str| {
         slots.iter().all(|slot| slot.name.as_str() == name || !slot.name.as_str().eq_ignore_ascii_case(name))
     };
     let rule: (&dyn Fn(&str) -> bool, _) = match bootloader {
+        Bootloader::UBoot { variables: UBootVariables::Mender, .. }
+        | Bootloader::Grub { variables: GrubVariables::Mender { .. }, .. } => {
+            (&is_a_partition, "Mender's variables name the number of its partition")
+        }
         Bootloader::UBoot { .. } => return Ok(()),
-        Bootloader::Grub { .. } => (&plain, "GRUB's variables have A-Z, a-z, 0-9 and '_' in their names"),
+        Bootloader::Grub { .. } => (&is_in_a_variable, "GRUB's variables have A-Z, a-z, 0-9 and '_' in their names"),
         Bootloader::SystemdBoot { .. } => {
             (&alone, "the other's differs from it in capitals only, which FAT does not tell apart")
         }
@@ -119,6 +185,16 @@ pub(super) fn check_names(path: &Path, bootloader: &Bootloader, slots: &[Slot]) 
     }
 }
 
+fn is_in_a_variable(name: &str) -> bool {
+    let letters = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    letters && !name.starts_with(|first: char| first.is_ascii_digit())
+}
+
+fn is_a_partition(name: &str) -> bool {
+    // No other way of writing the number.
+    name.parse::<u8>().is_ok_and(|number| number.to_string() == name)
+}
+
 pub(super) fn check(path: &Path, raw: Raw) -> Result<Bootloader, Error> {
     let kind = raw.kind.ok_or_else(|| Error::Unset { path: path.into(), key: "bootloader.kind" })?;
     for (key, given, kinds) in raw.settings() {
@@ -128,11 +204,31 @@ pub(super) fn check(path: &Path, raw: Raw) -> Result<Bootloader, Error> {
         }
     }
     let kernel_command_line = or(raw.kernel_command_line, "/proc/cmdline");
+    let slot_variable = raw.slot_variable.map_or_else(|| "boot_slot".into(), |name| name.0);
     Ok(match kind {
         Kind::Uboot => {
-            Bootloader::UBoot { fw_env_config: or(raw.fw_env_config, "/etc/fw_env.config"), kernel_command_line }
+            let variables = match raw.variables.unwrap_or_default() {
+                Variables::Rauc => UBootVariables::Rauc,
+                Variables::Mender => UBootVariables::Mender,
+                Variables::Plain => UBootVariables::Plain { slot_variable },
+            };
+            let fw_env_config = or(raw.fw_env_config, "/etc/fw_env.config");
+            Bootloader::UBoot { fw_env_config, variables, kernel_command_line }
         }
-        Kind::Grub => Bootloader::Grub { grubenv: or(raw.grubenv, "/boot/grub/grubenv"), kernel_command_line },
+        Kind::Grub => {
+            let variables = match raw.variables.unwrap_or_default() {
+                Variables::Rauc => GrubVariables::Rauc { grubenv: or(raw.grubenv, "/boot/grub/grubenv") },
+                Variables::Mender => {
+                    let folder = or(raw.mender_grubenv_dir, "/boot/efi/grub-mender-grubenv");
+                    GrubVariables::Mender { folder }
+                }
+                Variables::Plain => {
+                    let reason = "is \"plain\", which is for U-Boot: GRUB has \"rauc\" and \"mender\"".into();
+                    return Err(Error::Unfit { path: path.into(), key: "bootloader.variables", reason });
+                }
+            };
+            Bootloader::Grub { variables, kernel_command_line }
+        }
         Kind::SystemdBoot => {
             let esp = or(raw.esp, "/efi");
             let entry = raw.entry.map_or_else(|| esp.join("loader/entries/tenure-{slot}.conf"), |entry| entry.0);
