@@ -50,7 +50,7 @@ impl Store for Folder {
         let (current, block) = self.current()?;
         for copy in [current.other(), current] {
             self.set_lock(copy, "1")?;
-            self.put(&self.file(copy, "env"), variables, &block)?;
+            put(&self.file(copy, "env"), variables, &block)?;
             self.set_lock(copy, "0")?;
         }
         if self.read()? == *variables { Ok(()) } else { Err(Error::ReadBack { what: WHAT, device: self.path.clone() }) }
@@ -93,15 +93,15 @@ impl Folder {
         set(&mut variables, "editing", editing);
         // Mender's tools compare a checksum of the lock, which is the same for both copies.
         let like = self.lock(copy).or_else(|_| self.lock(copy.other()))?;
-        self.put(&self.file(copy, "lock"), &variables, &like)
+        put(&self.file(copy, "lock"), &variables, &like)
     }
+}
 
-    /// Changes a block in its place; one that is no block becomes one like the other.
-    fn put(&self, path: &Path, variables: &Variables, like: &Block) -> Result<(), Error> {
-        let full = |needed| Error::Full { what: WHAT, device: path.into(), needed, size: like.size() };
-        match grub_env::read(path) {
-            Ok(before) => grub_env::write(path, &before, &before.with(variables).map_err(full)?),
-            Err(_) => Ok(disk::replace(path, like.with(variables).map_err(full)?.bytes())?),
-        }
+/// Changes a block in its place; one that is no block becomes one like the other.
+fn put(path: &Path, variables: &Variables, like: &Block) -> Result<(), Error> {
+    let full = |needed| Error::Full { what: WHAT, device: path.into(), needed, size: like.size() };
+    match grub_env::read(path) {
+        Ok(before) => grub_env::write(path, &before, &before.with(variables).map_err(full)?),
+        Err(_) => Ok(disk::replace(path, like.with(variables).map_err(full)?.bytes())?),
     }
 }

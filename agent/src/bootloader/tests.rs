@@ -174,7 +174,9 @@ impl Board {
 }
 
 fn restore(files: &[(PathBuf, Vec<u8>)]) {
-    files.iter().for_each(|(path, bytes)| fs::write(path, bytes).unwrap());
+    for (path, bytes) in files {
+        fs::write(path, bytes).unwrap();
+    }
 }
 
 /// Each state that a power cut in this write can leave: any of its sectors new, the others old.
@@ -334,7 +336,9 @@ fn whatever_happens_a_whole_slot_is_started_in_the_end() {
             if !made.is_empty() && below(3) == 0 {
                 let last = below(made.len());
                 restore(&before);
-                made[..last].iter().for_each(|write| overwrite(&write.path, &write.bytes, write.offset).unwrap());
+                for write in &made[..last] {
+                    overwrite(&write.path, &write.bytes, write.offset).unwrap();
+                }
                 let tears = tears(&made[last]);
                 let mut bytes = fs::read(&made[last].path).unwrap();
                 for (at, sector) in &tears[below(tears.len())] {

@@ -29,11 +29,15 @@ pub(super) fn rauc_grub(store: &dyn Store) -> Option<String> {
     }
     if started.is_none() {
         let again = tries.iter_mut().filter(|(slot, now)| flag(format!("{slot}_OK")) == "1" && now == "1");
-        again.for_each(|(_, now)| *now = "0".into());
+        for (_, now) in again {
+            *now = "0".into();
+        }
     }
     // Saving fails where reading fails.
     if let Ok(mut variables) = store.read() {
-        tries.iter().for_each(|(slot, now)| set(&mut variables, &format!("{slot}_TRY"), now));
+        for (slot, now) in &tries {
+            set(&mut variables, &format!("{slot}_TRY"), now);
+        }
         store.write(&variables).unwrap();
     }
     started
@@ -55,7 +59,11 @@ pub(super) fn rauc_uboot(store: &dyn Store) -> Option<String> {
             let now = format!("{:x}", left(slot) - 1);
             set(&mut variables, &format!("BOOT_{slot}_LEFT"), &now);
         }
-        None => ["A", "B"].iter().for_each(|slot| set(&mut variables, &format!("BOOT_{slot}_LEFT"), "3")),
+        None => {
+            for slot in ["A", "B"] {
+                set(&mut variables, &format!("BOOT_{slot}_LEFT"), "3");
+            }
+        }
     }
     if can_save {
         store.write(&variables).unwrap();
@@ -99,7 +107,9 @@ pub(super) fn mender_grub(folder: &Path) -> Option<String> {
     let save = |copy, name, wanted: &[(&str, String)]| {
         let Ok(before) = grub_env::read(&file(copy, name)) else { return };
         let mut variables = before.variables();
-        wanted.iter().for_each(|(name, value)| set(&mut variables, name, value));
+        for (name, value) in wanted {
+            set(&mut variables, name, value);
+        }
         grub_env::write(&file(copy, name), &before, &before.with(&variables).unwrap()).unwrap();
     };
     let editing = |value: &str| [("editing", value.to_owned())];
