@@ -1,7 +1,7 @@
 //! Images of root file systems, made from real files of the machine, and read again by the board.
 
 use std::fs::File;
-use std::io::{BufReader, BufWriter, Cursor, Read as _};
+use std::io::{BufReader, BufWriter, Cursor, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -80,6 +80,31 @@ pub fn make(recipe: &Recipe, file: &Path) -> Result<Image> {
     let target = File::create(file).context(format_args!("cannot make {}", file.display()))?;
     writer.write(BufWriter::new(target)).map_err(unreadable)?;
     Image::open(file, &recipe.version)
+}
+
+/// Makes an image of this length out of the bytes of the machine's programs, again and again, each
+/// time with another tag in front, so that no two blocks are alike; the next generation begins with
+/// another program, so that no block is where it was. It holds no file system.
+pub fn of_programs(file: &Path, version: &str, mib: u64, generation: u64) -> Result<Image> {
+    let mut out = BufWriter::new(File::create(file).context("cannot make an image")?);
+    let mut programs: Vec<_> = std::fs::read_dir("/usr/bin")?.flatten().map(|entry| entry.path()).collect();
+    programs.retain(|program| program.is_file());
+    programs.sort();
+    let start = usize::try_from(generation * 101).unwrap_or(0) % programs.len().max(1);
+    programs.rotate_left(start);
+    let mut left = mib << 20;
+    for (place, program) in (0_u64..).zip(programs.iter().cycle()) {
+        let Ok(source) = File::open(program) else { continue };
+        let tag = (place + (generation << 32)).to_le_bytes();
+        let copied = std::io::copy(&mut (&tag[..]).chain(source).take(left), &mut out);
+        left -= copied.context("cannot write an image")?;
+        if left == 0 {
+            break;
+        }
+    }
+    out.flush().context("cannot write an image")?;
+    drop(out);
+    Image::open(file, version)
 }
 
 /// The text of `os-release` of a version.

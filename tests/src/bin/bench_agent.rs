@@ -1,6 +1,6 @@
 //! The figures of the agent; started by `tests/bench/agent`, which says what each is.
 
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use tenure_tests::board::{Board, Parts};
 use tenure_tests::ensure;
 use tenure_tests::failure::{Context as _, Result};
 use tenure_tests::hostile::Hostile;
-use tenure_tests::images::Image;
+use tenure_tests::images::{self, Image};
 use tenure_tests::maker::Maker;
 use tenure_tests::stage::MODEL;
 use tenure_tests::world::World;
@@ -41,8 +41,8 @@ fn main() -> ExitCode {
 
 fn measure(options: &Options) -> Result<()> {
     let world = World::new("bench")?;
-    let first = make_image(&world, "1.0.0", 16, 1)?;
-    let second = make_image(&world, "1.1.0", options.mib, 2)?;
+    let first = images::of_programs(&world.path("1.0.0.img"), "1.0.0", 16, 1)?;
+    let second = images::of_programs(&world.path("1.1.0.img"), "1.1.0", options.mib, 2)?;
     let maker = Maker::new(&world, "maker", MODEL)?;
     maker.declare(world.clock().today().plus_days(3650))?;
     maker.publish(&first)?;
@@ -73,29 +73,6 @@ fn measure(options: &Options) -> Result<()> {
     });
     let text = serde_json::to_string_pretty(&figures).context("cannot write the figures")?;
     std::io::stdout().write_all(format!("{text}\n").as_bytes()).context("cannot print the figures")
-}
-
-/// An image of this length out of real files: the bytes of the machine's programs, again and
-/// again, each time with another tag in front, so that no two blocks are alike.
-fn make_image(world: &World, version: &str, mib: u64, generation: u64) -> Result<Image> {
-    let file = world.path(&format!("{version}.img"));
-    let mut out = std::io::BufWriter::new(std::fs::File::create(&file).context("cannot make an image")?);
-    let mut programs: Vec<_> = std::fs::read_dir("/usr/bin")?.flatten().map(|entry| entry.path()).collect();
-    programs.retain(|program| program.is_file());
-    programs.sort();
-    let mut left = mib << 20;
-    for (place, program) in (0_u64..).zip(programs.iter().cycle()) {
-        let Ok(source) = std::fs::File::open(program) else { continue };
-        let tag = (place + (generation << 32)).to_le_bytes();
-        let copied = std::io::copy(&mut (&tag[..]).chain(source).take(left), &mut out);
-        left -= copied.context("cannot write an image")?;
-        if left == 0 {
-            break;
-        }
-    }
-    out.flush().context("cannot write an image")?;
-    drop(out);
-    Image::open(&file, version)
 }
 
 fn make_board(world: &World, maker: &Maker, server: &str, image: &Image, slot_bytes: u64) -> Result<Board> {
