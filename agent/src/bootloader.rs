@@ -4,6 +4,7 @@
 //! what we wanted. **Invariant:** each change is one atomic write, and at every instant the slot
 //! that runs, or a slot that ran, is among those that will be booted.
 
+mod efi;
 mod efi_variables;
 mod environment;
 mod grub;
@@ -167,6 +168,18 @@ pub(crate) enum Error {
         /// The device or file.
         device: PathBuf,
     },
+    /// What the bootloader goes by cannot be written.
+    #[error("cannot tell the bootloader")]
+    Write(#[source] disk::Error),
+    /// The firmware has nothing to start a slot by.
+    #[error(
+        "no active boot entry of the firmware has slot {slot} as its label; make one: \
+         `efibootmgr --create-only --label {slot} --disk DISK --part PARTITION --loader FILE`"
+    )]
+    NoBootEntry {
+        /// The slot.
+        slot: String,
+    },
     /// systemd-boot has nothing to start a slot by.
     #[error("there is no entry for slot {slot}: put one back as {path}")]
     NoEntry {
@@ -210,6 +223,11 @@ pub(crate) fn open(config: &Config) -> Box<dyn Bootloader> {
             let store = Box::new(mender_env::Folder { path: folder.clone() });
             environment(store, trial(MENDER_SLOT, Loader::GrubMender), kernel_command_line)
         }
+        config::Bootloader::Efi { efi_variables, kernel_command_line } => Box::new(efi::Efi {
+            variables: efi_variables::Variables { folder: efi_variables.clone() },
+            running: Running::new(kernel_command_line, config),
+            names,
+        }),
         config::Bootloader::SystemdBoot { esp, entry, efi_variables, kernel_command_line } => {
             Box::new(systemd_boot::SystemdBoot {
                 esp: esp.clone(),

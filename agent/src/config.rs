@@ -340,7 +340,7 @@ mod tests {
 
     #[test]
     fn the_shipped_example_loads_and_its_comments_are_the_defaults() {
-        for kind in ["uboot", "grub", "systemd-boot"] {
+        for kind in ["uboot", "grub", "systemd-boot", "efi"] {
             let example = include_str!("../../systemd/agent.toml").replace("\"uboot\"\n", &format!("\"{kind}\"\n"));
             let is_its = |block: &&str| {
                 let heading = block.lines().next().filter(|line| line.starts_with("# With kind = "));

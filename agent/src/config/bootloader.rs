@@ -37,6 +37,13 @@ pub(crate) enum Bootloader {
         /// Where `rauc.slot=` is.
         kernel_command_line: PathBuf,
     },
+    /// The boot manager of the UEFI firmware.
+    Efi {
+        /// The folder with the EFI variables.
+        efi_variables: PathBuf,
+        /// Where `rauc.slot=` is.
+        kernel_command_line: PathBuf,
+    },
 }
 
 /// Variables in U-Boot's environment.
@@ -89,7 +96,11 @@ enum Kind {
     Uboot,
     Grub,
     SystemdBoot,
+    Efi,
 }
+
+/// Where Linux shows them.
+const EFI_VARIABLES: &str = "/sys/firmware/efi/efivars";
 
 /// The path of systemd-boot's entry for a slot.
 #[derive(Debug, Deserialize)]
@@ -116,17 +127,17 @@ impl TryFrom<PathBuf> for Entry {
 impl Raw {
     /// Each setting: whether it is given, and the kinds that have it.
     fn settings(&self) -> [(&'static str, bool, &'static [Kind]); 9] {
-        use Kind::{Grub, SystemdBoot, Uboot};
+        use Kind::{Efi, Grub, SystemdBoot, Uboot};
         [
             ("bootloader.fw_env_config", self.fw_env_config.is_some(), &[Uboot]),
             ("bootloader.variables", self.variables.is_some(), &[Uboot, Grub]),
             ("bootloader.slot_variable", self.slot_variable.is_some(), &[Uboot]),
             ("bootloader.mender_grubenv_dir", self.mender_grubenv_dir.is_some(), &[Grub]),
             ("bootloader.grubenv", self.grubenv.is_some(), &[Grub]),
-            ("bootloader.kernel_command_line", self.kernel_command_line.is_some(), &[Uboot, Grub, SystemdBoot]),
+            ("bootloader.kernel_command_line", self.kernel_command_line.is_some(), &[Uboot, Grub, SystemdBoot, Efi]),
             ("bootloader.esp", self.esp.is_some(), &[SystemdBoot]),
             ("bootloader.entry", self.entry.is_some(), &[SystemdBoot]),
-            ("bootloader.efi_variables", self.efi_variables.is_some(), &[SystemdBoot]),
+            ("bootloader.efi_variables", self.efi_variables.is_some(), &[SystemdBoot, Efi]),
         ]
     }
 }
@@ -170,7 +181,7 @@ pub(super) fn check_names(path: &Path, bootloader: &Bootloader, slots: &[Slot]) 
         | Bootloader::Grub { variables: GrubVariables::Mender { .. }, .. } => {
             (&is_a_partition, "Mender's variables name the number of its partition")
         }
-        Bootloader::UBoot { .. } => return Ok(()),
+        Bootloader::UBoot { .. } | Bootloader::Efi { .. } => return Ok(()),
         Bootloader::Grub { .. } => (&is_in_a_variable, "GRUB's variables have A-Z, a-z, 0-9 and '_' in their names"),
         Bootloader::SystemdBoot { .. } => {
             (&alone, "the other's differs from it in capitals only, which FAT does not tell apart")
@@ -229,10 +240,11 @@ pub(super) fn check(path: &Path, raw: Raw) -> Result<Bootloader, Error> {
             };
             Bootloader::Grub { variables, kernel_command_line }
         }
+        Kind::Efi => Bootloader::Efi { efi_variables: or(raw.efi_variables, EFI_VARIABLES), kernel_command_line },
         Kind::SystemdBoot => {
             let esp = or(raw.esp, "/efi");
             let entry = raw.entry.map_or_else(|| esp.join("loader/entries/tenure-{slot}.conf"), |entry| entry.0);
-            let efi_variables = or(raw.efi_variables, "/sys/firmware/efi/efivars");
+            let efi_variables = or(raw.efi_variables, EFI_VARIABLES);
             Bootloader::SystemdBoot { esp, entry, efi_variables, kernel_command_line }
         }
     })
