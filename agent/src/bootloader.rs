@@ -12,6 +12,7 @@ mod grub_env;
 mod medium;
 mod mender;
 mod mender_env;
+mod rpi;
 mod running;
 mod systemd_boot;
 mod systemd_boot_entry;
@@ -54,6 +55,11 @@ pub(crate) trait Bootloader: Debug + Send {
     fn confirm(&self, slot: &str) -> Result<(), Error>;
     /// Never boot `slot` again, boot `back`.
     fn fall_back(&self, slot: &str, back: &str) -> Result<(), Error>;
+    /// What the restart command gets as its last word, where the try depends on how the system
+    /// restarts. Asked right before the restart.
+    fn restart_argument(&self) -> Result<Option<&'static str>, Error> {
+        Ok(None)
+    }
     /// What it opens for writing; the folder, where it makes, renames or removes files. `installd`
     /// may write nothing else (`cage.rs`). What cannot be found out is left out.
     fn writes(&self) -> Vec<PathBuf>;
@@ -171,6 +177,27 @@ pub(crate) enum Error {
     /// What the bootloader goes by cannot be written.
     #[error("cannot tell the bootloader")]
     Write(#[source] disk::Error),
+    /// The firmware booted a partition that is no slot of ours.
+    #[error("{path} does not say which slot was booted: it needs {wanted}, and has {found}")]
+    NoPartition {
+        /// The file.
+        path: PathBuf,
+        /// The partitions that we know.
+        wanted: String,
+        /// What it says.
+        found: String,
+    },
+    /// The Raspberry Pi's firmware would not do as we want by its file.
+    #[error(
+        "{path} {reason}; it needs these lines: [all] tryboot_a_b=1 boot_partition=2 [tryboot] boot_partition=3, with the numbers \
+         of the slots"
+    )]
+    NoAutoboot {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: &'static str,
+    },
     /// The firmware has nothing to start a slot by.
     #[error(
         "no active boot entry of the firmware has slot {slot} as its label; make one: \
@@ -228,6 +255,9 @@ pub(crate) fn open(config: &Config) -> Box<dyn Bootloader> {
             running: Running::new(kernel_command_line, config),
             names,
         }),
+        config::Bootloader::Rpi { autoboot_txt, device_tree } => {
+            Box::new(rpi::Rpi::new(autoboot_txt, device_tree, config.install_dir().join("tryboot"), names))
+        }
         config::Bootloader::SystemdBoot { esp, entry, efi_variables, kernel_command_line } => {
             Box::new(systemd_boot::SystemdBoot {
                 esp: esp.clone(),

@@ -340,8 +340,14 @@ mod tests {
 
     #[test]
     fn the_shipped_example_loads_and_its_comments_are_the_defaults() {
-        for kind in ["uboot", "grub", "systemd-boot", "efi"] {
+        for kind in ["uboot", "grub", "systemd-boot", "efi", "rpi"] {
             let example = include_str!("../../systemd/agent.toml").replace("\"uboot\"\n", &format!("\"{kind}\"\n"));
+            // There, a slot's name is the number of its partition.
+            let example = if kind == "rpi" {
+                example.replace("name = \"A\"", "name = \"2\"").replace("name = \"B\"", "name = \"3\"")
+            } else {
+                example
+            };
             let is_its = |block: &&str| {
                 let heading = block.lines().next().filter(|line| line.starts_with("# With kind = "));
                 heading.is_none_or(|heading| heading.contains(&format!("\"{kind}\"")))

@@ -366,7 +366,8 @@ impl Shared {
         match task {
             Task::Restart => {
                 self.clock.sleep(ANSWERED_WITHIN);
-                reboot::restart(&self.config.restart.command, &self.clock)
+                let command = self.core().device.restart_command();
+                reboot::restart(&command, &self.clock)
             }
             Task::TryAgain => {
                 self.clock.sleep(AGAIN_AFTER);

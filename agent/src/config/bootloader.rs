@@ -37,6 +37,13 @@ pub(crate) enum Bootloader {
         /// Where `rauc.slot=` is.
         kernel_command_line: PathBuf,
     },
+    /// Raspberry Pi's firmware with tryboot.
+    Rpi {
+        /// The file that names the boot partitions.
+        autoboot_txt: PathBuf,
+        /// The folder in which the firmware says what it booted.
+        device_tree: PathBuf,
+    },
     /// The boot manager of the UEFI firmware.
     Efi {
         /// The folder with the EFI variables.
@@ -88,6 +95,8 @@ pub(super) struct Raw {
     esp: Option<FullPath>,
     entry: Option<Entry>,
     efi_variables: Option<FullPath>,
+    autoboot_txt: Option<FullPath>,
+    device_tree: Option<FullPath>,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq)]
@@ -97,6 +106,7 @@ enum Kind {
     Grub,
     SystemdBoot,
     Efi,
+    Rpi,
 }
 
 /// Where Linux shows them.
@@ -126,8 +136,8 @@ impl TryFrom<PathBuf> for Entry {
 
 impl Raw {
     /// Each setting: whether it is given, and the kinds that have it.
-    fn settings(&self) -> [(&'static str, bool, &'static [Kind]); 9] {
-        use Kind::{Efi, Grub, SystemdBoot, Uboot};
+    fn settings(&self) -> [(&'static str, bool, &'static [Kind]); 11] {
+        use Kind::{Efi, Grub, Rpi, SystemdBoot, Uboot};
         [
             ("bootloader.fw_env_config", self.fw_env_config.is_some(), &[Uboot]),
             ("bootloader.variables", self.variables.is_some(), &[Uboot, Grub]),
@@ -135,6 +145,8 @@ impl Raw {
             ("bootloader.mender_grubenv_dir", self.mender_grubenv_dir.is_some(), &[Grub]),
             ("bootloader.grubenv", self.grubenv.is_some(), &[Grub]),
             ("bootloader.kernel_command_line", self.kernel_command_line.is_some(), &[Uboot, Grub, SystemdBoot, Efi]),
+            ("bootloader.autoboot_txt", self.autoboot_txt.is_some(), &[Rpi]),
+            ("bootloader.device_tree", self.device_tree.is_some(), &[Rpi]),
             ("bootloader.esp", self.esp.is_some(), &[SystemdBoot]),
             ("bootloader.entry", self.entry.is_some(), &[SystemdBoot]),
             ("bootloader.efi_variables", self.efi_variables.is_some(), &[SystemdBoot, Efi]),
@@ -183,6 +195,7 @@ pub(super) fn check_names(path: &Path, bootloader: &Bootloader, slots: &[Slot]) 
         }
         Bootloader::UBoot { .. } | Bootloader::Efi { .. } => return Ok(()),
         Bootloader::Grub { .. } => (&is_in_a_variable, "GRUB's variables have A-Z, a-z, 0-9 and '_' in their names"),
+        Bootloader::Rpi { .. } => (&is_a_partition, "autoboot.txt names the number of its boot partition"),
         Bootloader::SystemdBoot { .. } => {
             (&alone, "the other's differs from it in capitals only, which FAT does not tell apart")
         }
@@ -240,6 +253,10 @@ pub(super) fn check(path: &Path, raw: Raw) -> Result<Bootloader, Error> {
             };
             Bootloader::Grub { variables, kernel_command_line }
         }
+        Kind::Rpi => Bootloader::Rpi {
+            autoboot_txt: or(raw.autoboot_txt, "/boot/firmware/autoboot.txt"),
+            device_tree: or(raw.device_tree, "/proc/device-tree/chosen/bootloader"),
+        },
         Kind::Efi => Bootloader::Efi { efi_variables: or(raw.efi_variables, EFI_VARIABLES), kernel_command_line },
         Kind::SystemdBoot => {
             let esp = or(raw.esp, "/efi");

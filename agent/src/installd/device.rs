@@ -4,6 +4,7 @@
 //! act may be repeated, so that whatever fails is mended by asking the bootloader again.
 
 mod ending;
+mod restarting;
 mod told;
 mod watched;
 
