@@ -108,6 +108,15 @@ impl Clock {
         self.started.elapsed()
     }
 
+    /// How long ago a file was changed, by the system's clock; `None` if that is longer than the
+    /// system runs, or to come: then the clock has jumped since. For files that no restart outlives.
+    pub(crate) fn age_of_file(about: &std::fs::Metadata) -> Option<Duration> {
+        let age = about.modified().ok()?.elapsed().ok()?;
+        let uptime = disk::read_bounded(Path::new("/proc/uptime"), limits::CONFIG_BYTES_MAX).ok()??;
+        let uptime_s: u64 = std::str::from_utf8(&uptime).ok()?.split('.').next()?.parse().ok()?;
+        (age.as_secs() <= uptime_s).then_some(age)
+    }
+
     /// Waits.
     #[expect(
         clippy::disallowed_methods,

@@ -6,6 +6,7 @@
 //! checked. Nothing else in the agent reads configuration.
 
 mod bootloader;
+mod conditions;
 mod health;
 mod raw;
 mod restart;
@@ -23,6 +24,7 @@ use crate::disk;
 use raw::Raw;
 
 pub(crate) use bootloader::{Bootloader, GrubVariables, UBootVariables};
+pub(crate) use conditions::{Conditions, Download};
 pub(crate) use health::Health;
 pub(crate) use restart::Restart;
 pub(crate) use slots::Slot;
@@ -62,8 +64,12 @@ pub(crate) struct Config {
     pub(crate) health: Health,
     /// What resets a device that hangs meanwhile.
     pub(crate) watchdog: Watchdog,
-    /// How the device restarts.
+    /// When the device restarts into an update, and how.
     pub(crate) restart: Restart,
+    /// What it must have before an update is installed.
+    pub(crate) conditions: Conditions,
+    /// How updates are fetched.
+    pub(crate) download: Download,
     /// How owners are told.
     pub(crate) notices: Notices,
     /// The file of a simulated clock.
@@ -222,7 +228,9 @@ fn check(path: &Path, raw: Raw) -> Result<Config, Error> {
         slots,
         health: health::check(raw.health),
         watchdog: watchdog::check(raw.watchdog),
-        restart: restart::check(raw.restart),
+        restart: restart::check(path, raw.restart)?,
+        conditions: conditions::check(&raw.conditions),
+        download: conditions::check_download(raw.download),
         notices: Notices {
             motd: raw.notices.motd.map_or_else(|| run_dir.join("motd"), PathBuf::from),
             hook_dir: raw.notices.hook_dir.map(PathBuf::from),
@@ -304,6 +312,19 @@ mod tests {
             ("check_in_interval_s = 0", "10.toml", "between 1 and 604800"),
             ("[health]\ntimeout_s = 100000", "10.toml", "between 1 and 86400"),
             ("[health]\ncommand = []", "10.toml", "at least the program"),
+            ("[restart]\nwhen = \"window\"", "agent.toml", "restart.windows must have 1 to 32 windows"),
+            ("[restart]\nwhen = \"later\"", "10.toml", "unknown variant `later`"),
+            ("[restart]\nwindows = [{ start = \"24:00\", length_s = 60 }]", "10.toml", "written HH:MM"),
+            ("[restart]\nwindows = [{ start = \"3:00\", length_s = 60 }]", "10.toml", "written HH:MM"),
+            ("[restart]\nwindows = [{ start = \"03:00\", length_s = 86401 }]", "10.toml", "between 60 and 86400"),
+            ("[restart]\nwindows = [{ days = [\"mo\"], start = \"03:00\", length_s = 60 }]", "10.toml", "variant `mo`"),
+            ("[restart]\ntime_zone = \"../../etc/shadow\"", "10.toml", "a time zone is a name"),
+            ("[restart]\noverdue_max_s = 604801", "10.toml", "between 0 and 604800"),
+            ("[restart]\ncommand = [\"systemctl\", \"kexec\"]", "agent.toml", "passes the bootloader by"),
+            ("[restart]\ncommand = [\"systemctl\", \"soft-reboot\"]", "agent.toml", "passes the bootloader by"),
+            ("[conditions]\nbattery_percent_min = 101", "10.toml", "between 0 and 100 percent"),
+            ("[conditions]\nfree_bytes_min = 5", "10.toml", "at least 1048576 bytes"),
+            ("[download]\nrate_bytes_per_s = 100", "10.toml", "at least 4096 bytes"),
             ("[bootloader]\nkind = \"lilo\"", "10.toml", "unknown variant `lilo`"),
             ("[bootloader]\nesp = \"/efi\"", "agent.toml", "bootloader.esp is a setting of another kind of bootloader"),
             ("[bootloader]\nentry = \"/efi/loader/entries/a.conf\"", "10.toml", "with {slot} once in its name"),
@@ -369,6 +390,7 @@ mod tests {
             health: Health { command: None, ..long.health.clone() },
             watchdog: Watchdog { device: None, ..long.watchdog.clone() },
             notices: Notices { hook_dir: None, ..long.notices.clone() },
+            restart: Restart { windows: Vec::new(), time_zone: None, ..long.restart.clone() },
             clock_file: None,
             ..long.clone()
         };

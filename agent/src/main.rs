@@ -9,6 +9,7 @@ mod chain;
 mod channel;
 mod cli;
 mod clock;
+mod conditions;
 mod config;
 mod disk;
 mod log;

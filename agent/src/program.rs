@@ -70,23 +70,34 @@ impl fmt::Display for Tail {
 
 /// Runs the program, which must end with 0 within `limit`.
 pub(crate) fn run(words: &[String], limit: Duration, clock: &Clock) -> Result<(), Failed> {
+    run_and_read(words, limit, clock, read_tail).map(drop)
+}
+
+/// Runs the program as [`run`] does, and gives what it says.
+pub(crate) fn answer(words: &[String], limit: Duration, clock: &Clock) -> Result<String, Failed> {
+    run_and_read(words, limit, clock, read_head)
+}
+
+type Reader = fn(PipeReader) -> String;
+
+fn run_and_read(words: &[String], limit: Duration, clock: &Clock, read: Reader) -> Result<String, Failed> {
     let name = words.join(" ");
     let not_run = |error: std::io::Error| Failed::NotRun { name: name.clone(), reason: error.to_string() };
-    let (mut child, output) = start(words).map_err(not_run)?;
+    let (mut child, output) = start(words, read).map_err(not_run)?;
     let ended = wait(&mut child, limit, clock);
     // Also after a good end: what it left behind is not part of the system.
     kill_group(&child);
     let status = child.wait().map_err(not_run)?;
-    let tail = Tail(output.recv_timeout(LAST_OUTPUT).unwrap_or_default());
+    let said = output.recv_timeout(LAST_OUTPUT).unwrap_or_default();
     match ended {
-        None => Err(Failed::TimedOut { name, limit_s: (limit + ROUND_UP).as_secs(), tail }),
-        Some(()) if status.success() => Ok(()),
-        Some(()) => Err(Failed::Status { name, status, tail }),
+        None => Err(Failed::TimedOut { name, limit_s: (limit + ROUND_UP).as_secs(), tail: Tail(said) }),
+        Some(()) if status.success() => Ok(said),
+        Some(()) => Err(Failed::Status { name, status, tail: Tail(said) }),
     }
 }
 
 /// Starts the program in a process group of its own, both outputs in one pipe.
-fn start(words: &[String]) -> std::io::Result<(Child, Receiver<String>)> {
+fn start(words: &[String], read: Reader) -> std::io::Result<(Child, Receiver<String>)> {
     let (program, arguments) = words.split_first().ok_or(std::io::ErrorKind::InvalidInput)?;
     let (reader, writer) = std::io::pipe()?;
     let mut command = Command::new(program);
@@ -95,8 +106,18 @@ fn start(words: &[String]) -> std::io::Result<(Child, Receiver<String>)> {
     // The command still holds the pipe's other end; without this, reading would never end.
     drop(command);
     let (send, receive) = mpsc::channel();
-    std::thread::spawn(move || send.send(read_tail(reader)));
+    std::thread::spawn(move || send.send(read(reader)));
     Ok((child, receive))
+}
+
+/// Reads the beginning; what comes after it is read too, so that nobody waits for us.
+fn read_head(reader: PipeReader) -> String {
+    let mut head = Vec::new();
+    let mut limited = reader.take(limits::PROGRAM_ANSWER_BYTES_MAX);
+    if limited.read_to_end(&mut head).is_ok() {
+        drop(std::io::copy(&mut limited.into_inner(), &mut std::io::sink()));
+    }
+    String::from_utf8_lossy(&head).trim().to_owned()
 }
 
 fn read_tail(mut reader: PipeReader) -> String {
@@ -151,6 +172,17 @@ mod tests {
         assert_eq!(shell("echo no route >&2; exit 3", 10), Err(said.into()));
         let long = shell("i=0; while [ $i -lt 2000 ]; do echo $i; i=$((i+1)); done; exit 1", 10).unwrap_err();
         assert!(long.ends_with("\n1998\n1999") && long.len() < 2000, "{long}");
+    }
+
+    #[test]
+    fn an_answer_is_read_whole_and_one_without_end_holds_nobody_up() {
+        let answer = |script: &str| {
+            let words = ["/bin/sh", "-c", script].map(String::from);
+            answer(&words, Duration::from_secs(20), &Clock::for_test())
+        };
+        assert_eq!(answer("seq 1 2000").unwrap().lines().count(), 2000);
+        assert_eq!(answer("head -c 1000000 /dev/zero | tr '\\0' x").unwrap().len(), 256 * 1024);
+        assert!(answer("echo no; exit 1").unwrap_err().to_string().ends_with("exit status: 1: no"));
     }
 
     #[test]

@@ -6,8 +6,8 @@
 //!
 //! Reading order: values first ([`time`], [`digest`], [`key`], [`canonical`], [`model`],
 //! [`version`]), then trust ([`metadata`], [`trust`]), what is signed ([`release`], [`payload`],
-//! [`support`]) and carried ([`bundle`]), what is decided ([`lifecycle`], [`policy`], [`notice`]),
-//! and what is said ([`dsse`], [`checkin`], [`report`]). Every bound stands in [`limits`].
+//! [`support`]) and carried ([`bundle`]), what is decided ([`lifecycle`], [`policy`], [`restart`],
+//! [`window`], [`notice`]), and what is said ([`dsse`], [`checkin`], [`report`]). Every bound stands in [`limits`].
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -34,6 +34,8 @@ pub mod support;
 pub mod lifecycle;
 pub mod notice;
 pub mod policy;
+pub mod restart;
+pub mod window;
 
 pub mod checkin;
 pub mod dsse;

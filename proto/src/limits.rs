@@ -98,6 +98,30 @@ pub const BOOT_TRIES: u8 = 1;
 /// The tries that a confirmed slot is given back: between 1 and 9, see `bootloader/uboot.rs`.
 pub const BOOT_TRIES_CONFIRMED: u8 = 3;
 
+/// The longest that a window of the week stays open.
+pub const WINDOW_S_MAX: u32 = 86_400;
+/// The most windows that a configuration names.
+pub const WINDOWS_MAX: usize = 32;
+/// The largest file of the time zone database.
+pub const ZONE_BYTES_MAX: u64 = 256 * 1024;
+/// How long an update waits for a window while nothing proves the clock right; then any time will do.
+pub const UNKNOWN_WINDOW_S_MAX: u64 = 86_400;
+/// The lowest limit that a configuration can put on the rate of downloads, in bytes a second: well
+/// above [`BYTES_PER_S_MIN`], below which a server counts as dead.
+pub const RATE_BYTES_PER_S_MIN: u64 = 4096;
+/// The longest that a configuration lets an owner defer an update.
+pub const DEFER_S_MAX: u64 = 90 * 86_400;
+/// The longest that a configuration lets a security update wait past its deadline.
+pub const OVERDUE_S_MAX: u64 = 7 * 86_400;
+/// How old a lock file may get at most, by any configuration, before it no longer counts.
+pub const INHIBITOR_S_MAX: u64 = 30 * 86_400;
+/// How many lock files are read, and how much of each.
+pub const INHIBITORS_MAX: usize = 64;
+/// See [`INHIBITORS_MAX`].
+pub const INHIBITOR_BYTES_MAX: u64 = 4 * 1024;
+/// The most that a program may say whose answer is read.
+pub const PROGRAM_ANSWER_BYTES_MAX: u64 = 256 * 1024;
+
 /// How far behind the floor a synchronised clock may be: a time service sets clocks back a little.
 pub const CLOCK_BEHIND_S_MAX: u64 = 300;
 /// By how much the floor of the time grows before it is written again, so that polls do not wear

@@ -142,6 +142,20 @@ impl Day {
     }
 }
 
+/// A length of time as people write it, in seconds: `90s`, `30m`, `8h`, `3d`.
+pub fn length_s(text: &str) -> Option<u64> {
+    let (number, unit) = text.trim().split_at_checked(text.trim().len().checked_sub(1)?)?;
+    let unit_s = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        "d" => 86_400,
+        _ => return None,
+    };
+    let digits = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+    number.parse::<u64>().ok().filter(|_| digits)?.checked_mul(unit_s)
+}
+
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&self.0, f)
@@ -196,6 +210,16 @@ as_text!(Day);
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_length_of_time_has_one_number_and_one_unit() {
+        for (text, seconds) in [("0s", 0), ("90s", 90), ("30m", 1800), ("8h", 28_800), (" 3d\n", 259_200)] {
+            assert_eq!(length_s(text), Some(seconds), "{text}");
+        }
+        for nonsense in ["", "h", "3", "-1h", "+1h", "1.5h", "1 h", "3w", "1h30m", "99999999999999999999d", "é"] {
+            assert_eq!(length_s(nonsense), None, "{nonsense}");
+        }
+    }
 
     #[test]
     fn an_instant_has_one_form() {

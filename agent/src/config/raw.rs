@@ -6,7 +6,7 @@ use serde::Deserialize;
 use tenure_proto::limits;
 use tenure_proto::model::Model;
 
-use super::{bootloader, health, restart, slots, watchdog};
+use super::{bootloader, conditions, health, restart, slots, watchdog};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -26,6 +26,8 @@ pub(super) struct Raw {
     pub(super) health: health::Raw,
     pub(super) watchdog: watchdog::Raw,
     pub(super) restart: restart::Raw,
+    pub(super) conditions: conditions::Raw,
+    pub(super) download: conditions::RawDownload,
     pub(super) notices: Notices,
     pub(super) clock: Clock,
 }
@@ -63,6 +65,25 @@ pub(super) struct Command(Vec<String>);
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(try_from = "u64")]
 pub(super) struct Interval(u64);
+
+/// A time in seconds within bounds.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(try_from = "u64")]
+pub(super) struct Seconds<const MIN: u64, const MAX: u64>(u64);
+
+impl<const MIN: u64, const MAX: u64> TryFrom<u64> for Seconds<MIN, MAX> {
+    type Error = String;
+
+    fn try_from(seconds: u64) -> Result<Self, Self::Error> {
+        between(seconds, MIN, MAX).map(Self)
+    }
+}
+
+impl<const MIN: u64, const MAX: u64> Seconds<MIN, MAX> {
+    pub(super) fn get(self) -> u64 {
+        self.0
+    }
+}
 
 impl TryFrom<String> for Server {
     type Error = &'static str;
@@ -116,6 +137,10 @@ pub(super) fn between(seconds: u64, min: u64, max: u64) -> Result<u64, String> {
     } else {
         Err(format!("this must be between {min} and {max} seconds"))
     }
+}
+
+pub(super) fn between_bytes(bytes: u64, min: u64, max: u64) -> Result<u64, String> {
+    if (min..=max).contains(&bytes) { Ok(bytes) } else { Err(format!("this must be at least {min} bytes")) }
 }
 
 impl FullPath {
