@@ -13,7 +13,7 @@ use tenure_proto::notice::Notice;
 use tenure_proto::time::Timestamp;
 use tenure_proto::version::Version;
 
-use crate::channel::Request;
+use crate::channel::{Reply, Request, Until};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::installer::{self, Installer};
@@ -171,6 +171,33 @@ impl Ask<'_> {
     pub(crate) fn roll_back(&self) -> Result<(), Error> {
         self.order("go back to the version before", &Request::RollBack)?;
         self.say("The device restarts into the version that ran before.")
+    }
+
+    /// `tenure restart`: restarts into the update that waits.
+    pub(crate) fn restart(&self) -> Result<(), Error> {
+        let reply = self.ask_installer("restart into the update", &Request::RestartNow)?;
+        if let Reply::Waits(waits) = reply {
+            return self.say(&show::waits(&waits));
+        }
+        self.say("The device restarts into the update.")
+    }
+
+    /// `tenure defer`: puts the restart off, or no longer.
+    pub(crate) fn defer(&self, until: Option<Until>) -> Result<(), Error> {
+        let reply = self.ask_installer("put the restart off", &Request::Defer { until })?;
+        let Reply::Deferred { until } = reply else {
+            return Err(Error::Installer { what: "put the restart off", source: installer::Error::Unexpected });
+        };
+        match until {
+            Some(until) => self.say(&format!("Updates wait with their restart until {}.", show::at(until))),
+            None => self.say("Updates do not wait for you."),
+        }
+    }
+
+    fn ask_installer(&self, what: &'static str, request: &Request) -> Result<Reply, Error> {
+        let installer = Installer::connect(&self.config.install_socket());
+        let reply = installer.and_then(|mut installer| installer.ask(request, &[]));
+        reply.map_err(|source| Error::Installer { what, source })
     }
 
     fn order(&self, what: &'static str, request: &Request) -> Result<(), Error> {

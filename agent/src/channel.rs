@@ -15,6 +15,7 @@ use tenure_proto::lifecycle::State;
 use tenure_proto::limits;
 use tenure_proto::model::{Model, Name};
 use tenure_proto::report::ReportEvent;
+use tenure_proto::restart::Hold;
 use tenure_proto::support::Declaration;
 use tenure_proto::time::{Day, Proof, Timestamp};
 use tenure_proto::version::Version;
@@ -45,9 +46,13 @@ pub(crate) enum Request {
     /// Body: the declaration. [`Reply::Done`], or [`Reply::Refused`] if it breaks the promise.
     DeclarationBytes,
     /// After the workflow: which release is to be installed? [`Reply::Target`]; `None` for none.
+    /// [`Reply::Waits`] if it may not be installed now, or is installed and waits for the restart.
     Choose {
         /// What the server said.
         offer: Offered,
+        /// Whether the network is metered.
+        #[serde(default)]
+        metered: bool,
     },
     /// Body: the manifest last named. [`Reply::Plan`].
     Manifest,
@@ -63,8 +68,16 @@ pub(crate) enum Request {
         /// Why.
         reason: String,
     },
-    /// All artifacts are written: try the new slot. [`Reply::Done`], then the device restarts.
+    /// All artifacts are written: try the new slot. [`Reply::Done`], then the device restarts; or
+    /// [`Reply::Waits`], and it restarts later, without being asked again.
     Restart,
+    /// A person wants the restart that an update waits for. As [`Request::Restart`].
+    RestartNow,
+    /// A person puts the restart off. [`Reply::Deferred`].
+    Defer {
+        /// Up to when; none: it is not put off any more.
+        until: Option<Until>,
+    },
     /// Which events wait to be reported? [`Reply::Events`].
     Events,
     /// The events up to this number are spooled. [`Reply::Done`].
@@ -76,6 +89,16 @@ pub(crate) enum Request {
     Confirm,
     /// A person goes back to the slot that ran before. [`Reply::Done`].
     RollBack,
+}
+
+/// Up to when a person puts a restart off.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Until {
+    /// Up to an instant.
+    At(Timestamp),
+    /// For so many seconds from now on.
+    ForS(u64),
 }
 
 /// What the server said about releases.
@@ -129,6 +152,13 @@ pub(crate) enum Reply {
     Events {
         /// In the order they happened.
         events: Vec<NumberedEvent>,
+    },
+    /// An update waits.
+    Waits(Waits),
+    /// The restart is put off.
+    Deferred {
+        /// Up to when; none: it is not.
+        until: Option<Timestamp>,
     },
     /// It is done.
     Done,
@@ -228,6 +258,15 @@ pub(crate) struct Status {
     pub(crate) refused: Vec<RefusedDeclaration>,
     /// Releases that failed here, by the digest of their manifest.
     pub(crate) denied: Vec<Digest>,
+    /// For what an update waits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) waits: Option<Waits>,
+    /// Up to when the owner has put updates off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) deferred_until: Option<Timestamp>,
+    /// Why the restart that was ordered does not happen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) restart_trouble: Option<String>,
     /// How the last update ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) last_update: Option<LastUpdate>,
@@ -241,6 +280,30 @@ impl Status {
             State::Armed | State::Trying | State::Confirming | State::FallingBack => true,
         }
     }
+}
+
+/// An update that waits, and for what.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub(crate) struct Waits {
+    /// Its version.
+    pub(crate) version: Version,
+    /// What it waits with.
+    pub(crate) step: Step,
+    /// For what it waits.
+    pub(crate) holds: Vec<Hold>,
+    /// When the device restarts at the latest, by the deadline that was signed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) latest: Option<Timestamp>,
+}
+
+/// What an update waits with.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Step {
+    /// It is not fetched yet.
+    Installation,
+    /// It is installed.
+    Restart,
 }
 
 /// What is wrong with the clock. Neither keeps updates back.

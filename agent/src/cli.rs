@@ -5,8 +5,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use tenure_proto::time::{Day, length_s};
 
 use crate::ask::{self, Ask, Form};
+use crate::channel::Until;
 use crate::config::{self, Config};
 use crate::{cage, fetchd, installd, log, run};
 
@@ -66,6 +68,21 @@ enum Command {
     /// Go back to the version that ran before; the device restarts
     #[command(after_help = "Example:\n  tenure rollback    when the new version does not do what it should")]
     Rollback,
+    /// Restart into the update that is installed and waits; what the product is at work on is awaited
+    #[command(after_help = "Example:\n  tenure restart    when `tenure status` shows an update that waits")]
+    Restart,
+    /// Put the restart into updates off, as long as the maker of the device allows
+    #[command(after_help = "Examples:\n  tenure defer 8h                      from now on\n  \
+                            tenure defer 2026-12-24T18:00:00Z    until then\n  \
+                            tenure defer --withdraw              no longer")]
+    Defer {
+        /// For how long (`90m`, `8h`, `3d`), or until when (an instant in UTC, or a day)
+        #[arg(value_name = "TIME", value_parser = until, required_unless_present = "withdraw")]
+        time: Option<Until>,
+        /// Do not put it off any more
+        #[arg(long, conflicts_with = "time")]
+        withdraw: bool,
+    },
     /// Show the manufacturer's promise: until when, what is covered, and what then
     Support {
         /// Print JSON, as in support.json
@@ -112,6 +129,13 @@ pub(crate) enum Error {
     Run(#[from] run::Error),
 }
 
+/// Reads a length of time, an instant or a day.
+fn until(text: &str) -> Result<Until, &'static str> {
+    let at = || text.parse().or_else(|_| text.parse().map(Day::midnight_utc)).ok().map(Until::At);
+    let read = length_s(text).map(Until::ForS).or_else(at);
+    read.ok_or("a time is written 90m, 8h, 3d, 2026-12-24 or 2026-12-24T18:00:00Z")
+}
+
 /// Does what the command line says.
 pub(crate) fn run(cli: &Cli) -> Result<ExitCode, Error> {
     let config = Config::load(&cli.config)?;
@@ -123,6 +147,8 @@ pub(crate) fn run(cli: &Cli) -> Result<ExitCode, Error> {
         Command::Update { json, from: None } => ask(*json).update()?,
         Command::Confirm => ask(false).confirm()?,
         Command::Rollback => ask(false).roll_back()?,
+        Command::Restart => ask(false).restart()?,
+        Command::Defer { time, .. } => ask(false).defer(*time)?,
         Command::Support { json } => ask(*json).support()?,
         Command::Notices { acknowledge: Some(id), .. } => ask(false).acknowledge(id)?,
         Command::Notices { json, acknowledge: None } => ask(*json).notices()?,
@@ -151,6 +177,18 @@ pub(crate) fn run(cli: &Cli) -> Result<ExitCode, Error> {
 mod tests {
     use super::*;
     use clap::CommandFactory as _;
+
+    #[test]
+    fn a_deferral_is_a_length_of_time_an_instant_or_a_day() {
+        let at = |text: &str| Ok(Until::At(text.parse().unwrap()));
+        assert_eq!(until("8h"), Ok(Until::ForS(28_800)));
+        assert_eq!(until("2026-12-24T18:00:00Z"), at("2026-12-24T18:00:00Z"));
+        assert_eq!(until("2026-12-24"), at("2026-12-24T00:00:00Z"));
+        assert!(until("tomorrow").is_err());
+        let parses = |words: &[&str]| Cli::try_parse_from([&["tenure", "defer"], words].concat()).is_ok();
+        assert!(parses(&["3d"]) && parses(&["--withdraw"]));
+        assert!(!parses(&[]) && !parses(&["3d", "--withdraw"]));
+    }
 
     #[test]
     fn the_command_line_is_consistent_and_the_configuration_may_stand_anywhere() {

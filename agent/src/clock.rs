@@ -108,6 +108,17 @@ impl Clock {
         self.started.elapsed()
     }
 
+    /// A random number, to spread what many devices would do together; the middle if the system
+    /// gives none.
+    pub(crate) fn jitter() -> u16 {
+        getrandom::u32().map_or(u16::MAX / 2, |random| u16::try_from(random >> 16).unwrap_or(u16::MAX))
+    }
+
+    /// A random part of `most`.
+    pub(crate) fn spread(most: Duration) -> Duration {
+        most * u32::from(Self::jitter()) / u32::from(u16::MAX)
+    }
+
     /// How long ago a file was changed, by the system's clock; `None` if that is longer than the
     /// system runs, or to come: then the clock has jumped since. For files that no restart outlives.
     pub(crate) fn age_of_file(about: &std::fs::Metadata) -> Option<Duration> {

@@ -10,7 +10,7 @@ use nix::unistd::Uid;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tenure_proto::limits;
-use tenure_proto::restart::{Inhibitor, Lock, Power, Rules, When};
+use tenure_proto::restart::{Inhibitor, Lock, Metered, Power, Rules, When};
 use tenure_proto::time::{Timestamp, length_s};
 use tenure_proto::window::Zone;
 
@@ -24,6 +24,8 @@ const ZONES: &str = "/usr/share/zoneinfo";
 const LOCAL_ZONE: &str = "/etc/localtime";
 /// How often logind is asked at most: that takes a process.
 const LOGIND_EVERY: Duration = Duration::from_secs(60);
+/// logind's manager: name, path, interface.
+const LOGIND: [&str; 3] = ["org.freedesktop.login1", "/org/freedesktop/login1", "org.freedesktop.login1.Manager"];
 /// How long a question to another service may take.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
@@ -152,8 +154,6 @@ impl Logind {
         if fresh || !ours {
             return;
         }
-        const LOGIND: [&str; 3] =
-            ["org.freedesktop.login1", "/org/freedesktop/login1", "org.freedesktop.login1.Manager"];
         let locks = ask(clock, &[&["call"], &LOGIND[..], &["ListInhibitors"]].concat());
         let idle = ask(clock, &[&["get-property"], &LOGIND[..], &["IdleHint"]].concat());
         self.asked_at = Some(now);
@@ -210,7 +210,8 @@ fn data<T: DeserializeOwned>(text: &str) -> Option<T> {
 fn shutdown_locks(text: &str) -> Vec<Lock> {
     type Row = (String, String, String, String, u32, u32);
     let (rows,) = data::<(Vec<Row>,)>(text).unwrap_or_default();
-    let blocks = |(what, _, _, mode, ..): &Row| mode.starts_with("block") && what.split(':').any(|what| what == "shutdown");
+    let blocks =
+        |(what, _, _, mode, ..): &Row| mode.starts_with("block") && what.split(':').any(|what| what == "shutdown");
     let locks = rows.into_iter().filter(blocks).map(|(_, who, why, ..)| Lock { who, why });
     locks.take(limits::INHIBITORS_MAX).collect()
 }
@@ -232,7 +233,9 @@ fn power_of(folder: &Path) -> Power {
             // The battery of a mouse is none of ours.
             Some("Battery") if read("scope").as_deref() != Some("Device") => {
                 discharging |= read("status").as_deref() == Some("Discharging");
-                charges.extend(read("capacity").and_then(|text| text.parse::<u32>().ok()).filter(|percent| *percent <= 100));
+                charges.extend(
+                    read("capacity").and_then(|text| text.parse::<u32>().ok()).filter(|percent| *percent <= 100),
+                );
             }
             Some("Battery") | None => {}
             Some(_) if read("online").as_deref().is_some_and(|online| online != "0") => return Power::Mains,
@@ -247,8 +250,11 @@ fn power_of(folder: &Path) -> Power {
     Power::Battery { percent }
 }
 
-/// Whether the network is metered: somebody says so in a file, or NetworkManager does.
+/// Whether the network is metered, if that matters: somebody says so in a file, or `NetworkManager` does.
 pub(crate) fn is_metered(config: &Config, clock: &Clock) -> bool {
+    if config.download.metered == Metered::Allow {
+        return false;
+    }
     if config.download.metered_file.exists() {
         return true;
     }

@@ -13,7 +13,7 @@ use tenure_proto::version::Version;
 
 use crate::bundle::{self, Bundle};
 use crate::chain::Chain;
-use crate::channel::{Offered, PlannedArtifact, Reply, Request, Retry, WantedFile};
+use crate::channel::{Offered, PlannedArtifact, Reply, Request, Retry, Waits, WantedFile};
 use crate::clock::Clock;
 use crate::http::{self, Client, Part};
 use crate::installer::{self, Installer};
@@ -52,6 +52,17 @@ pub(crate) struct Plan {
     pub(crate) version: Version,
     /// Its parts, in the order of writing.
     artifacts: Vec<PlannedArtifact>,
+}
+
+/// What the installer makes of the releases that there are.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Choice {
+    /// There is nothing to install.
+    Nothing,
+    /// There is, and it waits.
+    Waits(Waits),
+    /// This is to be installed now.
+    Install(Plan),
 }
 
 /// Bytes of all images that are in their slots, of how many.
@@ -151,20 +162,25 @@ impl Fetch<'_> {
     /// Brings the support declaration if the signed one is not held yet; says whether there was one.
     pub(crate) fn declaration(&mut self) -> Result<bool, Error> {
         const WHAT: &str = "renew the support declaration";
-        let Some(bytes) = self.target(WHAT, &Request::Declaration)? else { return Ok(false) };
+        let reply = self.ask(WHAT, &Request::Declaration, &[])?;
+        let Some(bytes) = self.target(WHAT, reply)? else { return Ok(false) };
         let done = self.installer.done(&Request::DeclarationBytes, &bytes);
         done.map_err(|source| Error::Installer { what: WHAT, source })?;
         Ok(true)
     }
 
     /// Asks which release is to be installed, and brings its manifest.
-    pub(crate) fn choose(&mut self, offer: Offered) -> Result<Option<Plan>, Error> {
+    pub(crate) fn choose(&mut self, offer: Offered, metered: bool) -> Result<Choice, Error> {
         const WHAT: &str = "choose a release";
-        let Some(bytes) = self.target(WHAT, &Request::Choose { offer })? else { return Ok(None) };
+        let reply = self.ask(WHAT, &Request::Choose { offer, metered }, &[])?;
+        if let Reply::Waits(waits) = reply {
+            return Ok(Choice::Waits(waits));
+        }
+        let Some(bytes) = self.target(WHAT, reply)? else { return Ok(Choice::Nothing) };
         let Reply::Plan { version, artifacts } = self.ask(WHAT, &Request::Manifest, &bytes)? else {
             return Err(unexpected(WHAT));
         };
-        Ok(Some(Plan { version, artifacts }))
+        Ok(Choice::Install(Plan { version, artifacts }))
     }
 
     /// Writes every part of the release into its slot.
@@ -178,10 +194,14 @@ impl Fetch<'_> {
         Ok(())
     }
 
-    /// Asks for the restart into the new slot.
-    pub(crate) fn restart(&mut self) -> Result<(), Error> {
-        let done = self.installer.done(&Request::Restart, &[]);
-        done.map_err(|source| Error::Installer { what: "restart into the new slot", source })
+    /// Asks for the restart into the new slot; says for what it waits, if it does.
+    pub(crate) fn restart(&mut self) -> Result<Option<Waits>, Error> {
+        const WHAT: &str = "restart into the new slot";
+        let reply = self.ask(WHAT, &Request::Restart, &[])?;
+        if let Reply::Waits(waits) = reply {
+            return Ok(Some(waits));
+        }
+        if reply == Reply::Done { Ok(None) } else { Err(unexpected(WHAT)) }
     }
 
     /// A frame that came damaged is asked for again, from where the installer says.
@@ -294,8 +314,9 @@ impl Fetch<'_> {
         self.clock.sleep(self.pause * 2_u32.saturating_pow(breaks.saturating_sub(1)));
     }
 
-    fn target(&mut self, what: &'static str, request: &Request) -> Result<Option<Vec<u8>>, Error> {
-        let Reply::Target { target } = self.ask(what, request, &[])? else { return Err(unexpected(what)) };
+    /// Brings the file that the installer wants, if it wants one.
+    fn target(&mut self, what: &'static str, reply: Reply) -> Result<Option<Vec<u8>>, Error> {
+        let Reply::Target { target } = reply else { return Err(unexpected(what)) };
         let Some(want) = target else { return Ok(None) };
         self.get("targets", &want)?.ok_or(Error::Missing { file: want.file }).map(Some)
     }

@@ -18,10 +18,10 @@ use tenure_proto::version::Version;
 use tenure_proto::{limits, policy};
 
 use crate::chain::Chain;
-use crate::channel::{Offered, Reply, Request, Status};
+use crate::channel::{Offered, Reply, Request, Status, Waits};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::fetch::{self, Fetch, Plan, Source};
+use crate::fetch::{self, Choice, Fetch, Plan, Source};
 use crate::http::{Client, Timeouts};
 use crate::identity::{self, Identity};
 use crate::installer::{self, Installer};
@@ -29,7 +29,7 @@ use crate::notice::{self, Notices};
 use crate::owner::{LastCheck, Outcome, Overview, Shared, Support};
 use crate::poll::{self, Poll};
 use crate::report::{self, Spool};
-use crate::{disk, systemd, varlink};
+use crate::{conditions, disk, show, systemd, varlink};
 use failure::Failure;
 
 /// Why `fetchd` cannot start.
@@ -60,6 +60,8 @@ pub(crate) enum Error {
 
 /// How soon the installer is asked again while an update is about to end, or when it is not there.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
+/// The same while an update waits.
+const LOOK_WHILE_WAITING: Duration = Duration::from_secs(30);
 /// How often clients hear of progress, and how often the file says it.
 const PROGRESS_STEP: Duration = Duration::from_millis(500);
 const PROGRESS_FILE_STEP: Duration = Duration::from_secs(2);
@@ -151,7 +153,7 @@ impl<'a> Fetchd<'a> {
 
     fn run(&mut self) -> ! {
         // A street that has its power back does not check in all at once.
-        self.rest(spread(Duration::from_secs((self.interval_s / 20).min(60))));
+        self.rest(Clock::spread(Duration::from_secs((self.interval_s / 20).min(60))));
         loop {
             let outcome = self.check();
             let wait = self.settle(outcome);
@@ -164,7 +166,7 @@ impl<'a> Fetchd<'a> {
         let failure = match result {
             Ok(outcome) => {
                 (self.failures, self.installer_is_missed) = (0, false);
-                let wait = Duration::from_secs(policy::next_poll_s(self.interval_s, 0, jitter()));
+                let wait = Duration::from_secs(policy::next_poll_s(self.interval_s, 0, Clock::jitter()));
                 self.conclude(&outcome, wait);
                 return wait;
             }
@@ -175,7 +177,7 @@ impl<'a> Fetchd<'a> {
             LOOK_AGAIN
         } else {
             self.failures = self.failures.saturating_add(1);
-            let wait_s = policy::next_poll_s(self.interval_s, self.failures, jitter());
+            let wait_s = policy::next_poll_s(self.interval_s, self.failures, Clock::jitter());
             Duration::from_secs(failure.retry_after_s().unwrap_or(0) + wait_s)
         };
         if !(failure.is_local() && self.installer_is_missed) {
@@ -192,6 +194,7 @@ impl<'a> Fetchd<'a> {
             Outcome::UpToDate { .. } => systemd::status("up to date"),
             Outcome::Restarting { version } => systemd::status(&format!("restarting into {version}")),
             Outcome::Failed { reason, .. } => systemd::status(&format!("the last check failed: {reason}")),
+            Outcome::Held(_) => systemd::status(&show::outcome(outcome)),
             Outcome::Waiting { .. } | Outcome::Installing { .. } => {}
         }
         if let Some(overview) = &mut *self.shared.overview() {
@@ -212,7 +215,11 @@ impl<'a> Fetchd<'a> {
         let watchdog = systemd::watchdog_interval().unwrap_or(Duration::MAX);
         loop {
             let left = until.saturating_sub(self.clock.monotonic());
-            let look = if self.is_unsettled() { LOOK_AGAIN } else { Duration::MAX };
+            let look = match (self.is_unsettled(), self.waits()) {
+                (true, _) => LOOK_AGAIN,
+                (false, true) => LOOK_WHILE_WAITING,
+                (false, false) => Duration::MAX,
+            };
             match self.woken.recv_timeout(left.min(watchdog).min(look)) {
                 Ok(()) => return,
                 Err(RecvTimeoutError::Disconnected) => self.clock.sleep(left.min(watchdog)),
@@ -222,7 +229,7 @@ impl<'a> Fetchd<'a> {
                 return;
             }
             systemd::alive();
-            if self.is_unsettled() && self.look() {
+            if (self.is_unsettled() || self.waits()) && self.look() {
                 // It has ended: the server is to know, and there may be more to install.
                 return;
             }
@@ -233,11 +240,15 @@ impl<'a> Fetchd<'a> {
         self.shared.overview().as_ref().is_some_and(|overview| overview.device.is_unsettled())
     }
 
+    fn waits(&self) -> bool {
+        self.shared.overview().as_ref().is_some_and(|overview| overview.device.waits.is_some())
+    }
+
     /// Asks the installer what is so; says whether an update has come to its end since.
     fn look(&mut self) -> bool {
         let status = Installer::connect(&self.config.install_socket()).and_then(|mut installer| installer.status());
         let Ok(status) = status else { return false };
-        let ended = !status.is_unsettled();
+        let ended = self.is_unsettled() && !status.is_unsettled();
         self.learn(status);
         ended
     }
@@ -252,6 +263,7 @@ impl<'a> Fetchd<'a> {
         }
         self.learn(status.clone());
         let http = Client::new(&self.config.server, self.timeouts, &self.clock, status.floor)?;
+        let http = http.limited(self.config.download.rate_bytes_per_s);
         let (offered, failure) = match self.poll.check_in(&http, &self.identity, &status) {
             Ok(answer) => {
                 self.interval_s = answer.interval_s.unwrap_or(self.interval_s);
@@ -299,13 +311,21 @@ impl<'a> Fetchd<'a> {
         if status.is_unsettled() {
             return Ok(Outcome::Waiting { state: status.state });
         }
-        match fetch.choose(offered)? {
-            None => {
+        match fetch.choose(offered, conditions::is_metered(self.config, &self.clock))? {
+            Choice::Nothing => {
                 self.vain = None;
                 Ok(Outcome::UpToDate { enrolment: self.poll.enrolment().filter(|state| !is_accepted(*state)) })
             }
-            Some(plan) => self.install(&mut fetch, &plan),
+            Choice::Waits(waits) => self.hold(fetch.installer, waits),
+            Choice::Install(plan) => self.install(&mut fetch, &plan),
         }
+    }
+
+    /// An update waits; its owner is to see for what.
+    fn hold(&mut self, installer: &mut Installer, waits: Waits) -> Result<Outcome, Failure> {
+        self.vain = None;
+        self.learn(installer.status()?);
+        Ok(Outcome::Held(waits))
     }
 
     fn install(&mut self, fetch: &mut Fetch<'_>, plan: &Plan) -> Result<Outcome, Failure> {
@@ -330,7 +350,11 @@ impl<'a> Fetchd<'a> {
         });
         let restarted = written.and_then(|()| fetch.restart());
         match restarted {
-            Ok(()) => {
+            Ok(Some(waits)) => {
+                tracing::info!(%version, "installed; the restart waits");
+                self.hold(fetch.installer, waits)
+            }
+            Ok(None) => {
                 tracing::info!(%version, "installed; the device restarts");
                 self.vain = None;
                 self.learn(fetch.installer.status()?);
@@ -451,15 +475,6 @@ fn log<E: std::error::Error + 'static>(result: Result<(), E>, what: &'static str
 
 fn is_accepted(state: tenure_proto::checkin::EnrolmentState) -> bool {
     state == tenure_proto::checkin::EnrolmentState::Accepted
-}
-
-/// A random number; the middle if the system gives none.
-fn jitter() -> u16 {
-    getrandom::u32().map_or(u16::MAX / 2, |random| u16::try_from(random >> 16).unwrap_or(u16::MAX))
-}
-
-fn spread(most: Duration) -> Duration {
-    most * u32::from(jitter()) / u32::from(u16::MAX)
 }
 
 #[cfg(test)]

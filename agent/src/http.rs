@@ -9,6 +9,7 @@ mod error;
 #[cfg(test)]
 pub(crate) mod fake;
 mod pace;
+mod rate;
 
 use std::io::{self, Read};
 use std::time::Duration;
@@ -24,6 +25,7 @@ use crate::clock::Clock;
 use crate::tls::Tls;
 pub(crate) use error::Error;
 use pace::Paced;
+use rate::Rate;
 
 type Response = ureq::http::Response<ureq::Body>;
 
@@ -33,6 +35,8 @@ pub(crate) struct Client {
     agent: ureq::Agent,
     server: String,
     timeouts: Timeouts,
+    clock: Clock,
+    rate_bytes_per_s: Option<u64>,
 }
 
 /// How long to wait.
@@ -77,7 +81,12 @@ impl Client {
             .timeout_per_read(Some(timeouts.stall))
             .timeout_per_write(Some(timeouts.stall));
         let agent = ureq::Agent::with_parts(config.build(), line, DefaultResolver::default());
-        Ok(Self { agent, server: server.to_string(), timeouts })
+        Ok(Self { agent, server: server.to_string(), timeouts, clock: clock.clone(), rate_bytes_per_s: None })
+    }
+
+    /// Lets large files come no faster than this.
+    pub(crate) fn limited(self, rate_bytes_per_s: Option<u64>) -> Self {
+        Self { rate_bytes_per_s, ..self }
     }
 
     /// A client for tests of others, of a server without TLS.
@@ -130,7 +139,8 @@ impl Client {
             206 => return Err(Error::WrongPart { url, from }),
             _ => return Err(self.status_error(url, answer)),
         };
-        let mut part = Part { url, bytes: 0, reader: self.paced(answer) };
+        let rate = self.rate_bytes_per_s.map(|rate| Rate::new(rate, self.clock.monotonic()));
+        let mut part = Part { url, bytes: 0, reader: self.paced(answer), rate, clock: self.clock.clone() };
         part.skip(skip)?;
         Ok(part)
     }
@@ -188,6 +198,8 @@ pub(crate) struct Part {
     url: String,
     bytes: u64,
     reader: Paced,
+    rate: Option<Rate>,
+    clock: Clock,
 }
 
 impl std::fmt::Debug for Part {
@@ -199,12 +211,19 @@ impl std::fmt::Debug for Part {
 impl Part {
     /// Reads some bytes, at least one.
     pub(crate) fn read(&mut self, into: &mut [u8]) -> Result<usize, Error> {
+        let most = self.rate.map_or(usize::MAX, Rate::piece).min(into.len());
+        let into = into.get_mut(..most).unwrap_or_default();
         let read = self.reader.read(into).and_then(|read| match read {
             0 => Err(io::ErrorKind::UnexpectedEof.into()),
             read => Ok(read),
         });
         let read = read.map_err(|source| Error::Interrupted { url: self.url.clone(), bytes: self.bytes, source })?;
         self.bytes += read as u64;
+        if let Some(rate) = &mut self.rate {
+            // The other side is slowed down by what we leave unread.
+            self.clock.sleep(rate.pass(read, self.clock.monotonic()));
+            crate::systemd::alive();
+        }
         Ok(read)
     }
 
@@ -326,6 +345,24 @@ mod tests {
             let error = client(&fake).get("/x", 9).unwrap_err();
             assert_eq!((error.retry_after_s(), error.retry()), (heeded, Retry::Later), "{status} {text}");
         }
+    }
+
+    #[test]
+    fn a_large_file_comes_no_faster_than_it_may_and_a_small_one_as_fast_as_it_can() {
+        let fake = Fake::start(|_| Then::answer(200, &vec![7; 150_000]));
+        let client = client(&fake).limited(Some(100_000));
+        let watch = crate::clock::Stopwatch::start();
+        let mut part = client.open("/large", 0).unwrap();
+        let (mut bytes, mut buffer) = (0, vec![0; 100_000]);
+        while bytes < 150_000 {
+            bytes += part.read(&mut buffer).unwrap();
+        }
+        let took = watch.elapsed();
+        // 1.5 s; what is read at once is 12 500 bytes. A machine that is busy takes longer.
+        assert!((1.425..10.0).contains(&took.as_secs_f64()), "{took:?}");
+        let watch = crate::clock::Stopwatch::start();
+        assert_eq!(client.get("/small", 200_000).unwrap().unwrap().len(), 150_000);
+        assert!(watch.elapsed().as_secs_f64() < 1.0);
     }
 
     #[test]

@@ -10,6 +10,7 @@
 
 mod device;
 mod hear;
+mod patience;
 mod refusal;
 mod session;
 
@@ -27,15 +28,15 @@ use nix::sys::stat::{FchmodatFlags, Mode, fchmodat};
 use nix::unistd::{Gid, Uid, User};
 use tenure_proto::lifecycle::State;
 use tenure_proto::limits;
-use tenure_proto::time::Proof;
+use tenure_proto::time::{Proof, Timestamp};
 
 use crate::chain::Chain;
-use crate::channel::{self, Reply, Request, Status};
+use crate::channel::{self, Reply, Request, Status, Until};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::disk::{self, Lock};
 use crate::watchdog::Watchdog;
-use crate::{confirm, reboot, systemd};
+use crate::{confirm, systemd};
 use device::{Device, Task};
 use session::Session;
 
@@ -81,6 +82,8 @@ struct Shared {
     fetch_user: Option<Uid>,
     restarting: AtomicBool,
     trying_again: AtomicBool,
+    /// Whether a thread looks when the device may restart.
+    waiting: AtomicBool,
     /// Connections of `fetchd`, and of the owner.
     connections: [AtomicUsize; 2],
     /// The one place for a body that is not small, so that many connections fill no memory.
@@ -148,6 +151,7 @@ fn start(config: &Config) -> Result<Ready, Error> {
         fetch_user: fetch_user.map(|user| user.uid),
         restarting: AtomicBool::new(false),
         trying_again: AtomicBool::new(false),
+        waiting: AtomicBool::new(false),
         connections: Default::default(),
         large_body: Mutex::default(),
         watchdog,
@@ -304,8 +308,14 @@ impl Core {
         request: Request,
         body: &[u8],
     ) -> Result<(Reply, Option<Task>), refusal::Error> {
-        let owner_only =
-            matches!(request, Request::Confirm | Request::RollBack | Request::Refresh { bundle: true, .. });
+        let owner_only = matches!(
+            request,
+            Request::Confirm
+                | Request::RollBack
+                | Request::RestartNow
+                | Request::Defer { .. }
+                | Request::Refresh { bundle: true, .. }
+        );
         if owner_only && caller != Caller::Owner {
             return Err(refusal::Error::NotAllowed);
         }
@@ -323,6 +333,13 @@ impl Core {
         if let Request::RollBack = request {
             return done(self.device.roll_back()?);
         }
+        if let Request::RestartNow = request {
+            let task = self.device.restart_now()?;
+            return Ok((self.device.waits().map_or(Reply::Done, Reply::Waits), task));
+        }
+        if let Request::Defer { until } = request {
+            return Ok((Reply::Deferred { until: self.defer(until)? }, None));
+        }
         if let Request::Events = request {
             return Ok((Reply::Events { events: self.device.waiting_events() }, None));
         }
@@ -337,6 +354,15 @@ impl Core {
 }
 
 impl Core {
+    fn defer(&mut self, until: Option<Until>) -> Result<Option<Timestamp>, refusal::Error> {
+        let now = self.device.reading()?.now;
+        let until = until.map(|until| match until {
+            Until::At(at) => at,
+            Until::ForS(seconds) => now.plus_s(seconds),
+        });
+        Ok(self.device.defer(until)?)
+    }
+
     fn hung_up(&mut self, number: u64) {
         self.bundle_leads &= self.leader != number;
     }
@@ -344,12 +370,13 @@ impl Core {
 
 /// Starts a thread for what has to wait.
 fn start_task(shared: &Arc<Shared>, task: Option<Task>) {
+    patience::watch_over(shared);
     let Some(task) = task else { return };
     // One thread at a time is enough for each of these.
     let under_way = match task {
         Task::Restart => shared.restarting.swap(true, Ordering::SeqCst),
         Task::TryAgain => shared.trying_again.swap(true, Ordering::SeqCst),
-        Task::CheckHealth { .. } | Task::CheckOldSlot => false,
+        Task::CheckHealth { .. } | Task::CheckOldSlot | Task::Look => false,
     };
     if under_way {
         return;
@@ -366,9 +393,9 @@ impl Shared {
         match task {
             Task::Restart => {
                 self.clock.sleep(ANSWERED_WITHIN);
-                let command = self.core().device.restart_command();
-                reboot::restart(&command, &self.clock)
+                self.restart()
             }
+            Task::Look => self.look(),
             Task::TryAgain => {
                 self.clock.sleep(AGAIN_AFTER);
                 self.trying_again.store(false, Ordering::SeqCst);

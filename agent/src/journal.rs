@@ -10,8 +10,10 @@ use serde::{Deserialize, Serialize};
 use tenure_proto::digest::Digest;
 use tenure_proto::lifecycle::State;
 use tenure_proto::limits;
+use tenure_proto::model::Name;
+use tenure_proto::release::Kind;
 use tenure_proto::report::ReportEvent;
-use tenure_proto::time::{Reading, Timestamp};
+use tenure_proto::time::{Proof, Reading, Timestamp};
 use tenure_proto::version::Version;
 
 use crate::channel::{LastUpdate, NumberedEvent};
@@ -48,6 +50,49 @@ pub(crate) struct Update {
     /// Whether the same would fail again.
     #[serde(default)]
     pub(crate) hopeless: bool,
+    /// What is known of it once it is installed and waits for the restart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) staged: Option<Staged>,
+}
+
+/// An update that is installed.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub(crate) struct Staged {
+    /// What the release changes.
+    pub(crate) kind: Kind,
+    /// The deadline that its manufacturer signed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) deadline: Option<Timestamp>,
+    /// When it was installed.
+    pub(crate) at: Timestamp,
+    /// What `at` is worth.
+    pub(crate) clock: Proof,
+    /// How long it has waited while the device ran, as it was last counted.
+    pub(crate) waited_s: u64,
+    /// Whether the owner has said: now.
+    #[serde(default)]
+    pub(crate) released: bool,
+    /// What its slots hold.
+    pub(crate) images: Vec<Image>,
+}
+
+/// What one slot of an update holds.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub(crate) struct Image {
+    /// The class of slots.
+    pub(crate) class: Name,
+    /// The length.
+    pub(crate) size_bytes: u64,
+    /// The digest.
+    pub(crate) sha256: Digest,
+}
+
+/// The owner's wish to wait.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub(crate) struct Deferral {
+    /// Up to when; none: it was withdrawn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) until: Option<Timestamp>,
 }
 
 /// Why a slot is tried.
@@ -177,6 +222,16 @@ impl Store {
         twin::store_state(&self.path("events.json"), events)
     }
 
+    /// Reads the owner's deferral. A wish that is lost is no reason to stop.
+    pub(crate) fn deferral(&self) -> Deferral {
+        twin::load_state(&self.path("deferral.json")).ok().flatten().unwrap_or_default()
+    }
+
+    /// Writes the owner's deferral.
+    pub(crate) fn keep_deferral(&self, deferral: &Deferral) -> Result<(), disk::Error> {
+        twin::store_state(&self.path("deferral.json"), deferral)
+    }
+
     /// Reads the floor of the time; 1970 if there is none.
     pub(crate) fn floor(&self) -> Timestamp {
         twin::load(&self.path("floor.json")).map_or(Timestamp::UNIX_EPOCH, |found: Floor| found.floor)
@@ -265,7 +320,6 @@ impl Events {
 mod tests {
     use super::*;
     use tenure_proto::lifecycle::Outcome;
-    use tenure_proto::time::Proof;
 
     /// The journal as version 1 writes it; to be readable for ever.
     const SAMPLE: &str = concat!(
@@ -291,6 +345,7 @@ mod tests {
                 why: Why::Release,
                 reason: None,
                 hopeless: false,
+                staged: None,
             }),
         }
     }
@@ -304,6 +359,40 @@ mod tests {
         let ended = Journal { state: State::Ended { ended: Outcome::FellBack }, ..sample() };
         store.keep_journal(&ended).unwrap();
         assert_eq!(store.journal().unwrap(), ended);
+    }
+
+    /// An update that waits, as it is written; to be readable for ever.
+    const WAITING: &str = concat!(
+        r#""hopeless":false,"staged":{"kind":"security","deadline":"2026-12-01T00:00:00Z","at":"2026-11-22T09:30:00Z","#,
+        r#""clock":"synchronised","waited_s":3600,"released":true,"images":[{"class":"rootfs","size_bytes":3,"#,
+        r#""sha256":"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"}]}}}"#
+    );
+
+    #[test]
+    fn an_update_that_waits_is_remembered_and_so_is_the_owners_wish() {
+        let (dir, store) = store();
+        let at = |text: &str| text.parse().unwrap();
+        let mut journal = sample();
+        let image = Image { class: "rootfs".parse().unwrap(), size_bytes: 3, sha256: Digest::of(b"abc") };
+        journal.update.as_mut().unwrap().staged = Some(Staged {
+            kind: Kind::Security,
+            deadline: Some(at("2026-12-01T00:00:00Z")),
+            at: at("2026-11-22T09:30:00Z"),
+            clock: Proof::Synchronised,
+            waited_s: 3600,
+            released: true,
+            images: vec![image],
+        });
+        store.keep_journal(&journal).unwrap();
+        let text = std::fs::read_to_string(dir.path().join("journal.json")).unwrap();
+        assert_eq!(text, SAMPLE.replace(r#""hopeless":false}}"#, WAITING));
+        assert_eq!(store.journal().unwrap(), journal);
+        assert_eq!(store.deferral(), Deferral::default());
+        let deferral = Deferral { until: Some(at("2026-11-23T00:00:00Z")) };
+        store.keep_deferral(&deferral).unwrap();
+        let text = std::fs::read_to_string(dir.path().join("deferral.json")).unwrap();
+        assert_eq!(text, r#"{"version":1,"until":"2026-11-23T00:00:00Z"}"#);
+        assert_eq!(store.deferral(), deferral);
     }
 
     /// History and events as an agent without copies left them.

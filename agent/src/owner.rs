@@ -18,7 +18,7 @@ use tenure_proto::time::Timestamp;
 use tenure_proto::version::Version;
 
 use crate::chain::Chain;
-use crate::channel::{RefusedDeclaration, Status};
+use crate::channel::{RefusedDeclaration, Status, Waits};
 use crate::notice::Notices;
 use crate::varlink::{Call, Fault, More};
 
@@ -76,6 +76,8 @@ pub(crate) enum Outcome {
         /// Of how many.
         of_bytes: u64,
     },
+    /// A release is there, or installed, and waits.
+    Held(Waits),
     /// It is written, and the device restarts into it.
     Restarting {
         /// Its version.

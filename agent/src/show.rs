@@ -2,6 +2,8 @@
 //!
 //! Facts in short lines, no jargon, dates in words. Tested as exact text.
 
+mod waits;
+
 use std::fmt::Write as _;
 
 use tenure_proto::checkin::EnrolmentState;
@@ -12,6 +14,7 @@ use tenure_proto::time::{Proof, Timestamp};
 
 use crate::channel::{ClockTrouble, LastUpdate, RefusedDeclaration, Status};
 use crate::owner::{Outcome, Overview, Support};
+pub(crate) use waits::words as waits;
 
 /// The answer to `tenure status`.
 pub(crate) fn status(overview: &Overview) -> String {
@@ -23,6 +26,9 @@ pub(crate) fn status(overview: &Overview) -> String {
     line("Version", &format!("{}, slot {}", device.version, device.slot));
     line("Support", &support_line(device));
     line("Update", &update_line(device));
+    for (label, words) in waits::lines(device) {
+        line(label, &words);
+    }
     if let Some(last) = &device.last_update {
         line("Last update", &last_update_line(last));
     }
@@ -69,6 +75,7 @@ fn support_line(device: &Status) -> String {
 fn update_line(device: &Status) -> String {
     let version = device.installing.as_ref().map_or_else(|| "an update".into(), |version| format!("version {version}"));
     match device.state {
+        State::Idle if device.waits.is_some() => "one is there and waits".into(),
         State::Idle => "none under way".into(),
         State::Writing => match device.progress_bytes {
             Some((bytes, of_bytes)) => format!("installing {version}: {}", progress(bytes, of_bytes)),
@@ -141,6 +148,7 @@ pub(crate) fn outcome(outcome: &Outcome) -> String {
             format!("installing version {version}: {}", progress(*bytes, *of_bytes))
         }
         Outcome::Installing { version, .. } => format!("installing version {version}"),
+        Outcome::Held(waits) => waits::words(waits),
         Outcome::Restarting { version } => format!("version {version} is installed; the device restarts into it"),
         Outcome::Waiting { state } => match state {
             State::Armed => "the device is about to restart into an update".into(),

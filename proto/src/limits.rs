@@ -119,6 +119,10 @@ pub const INHIBITOR_S_MAX: u64 = 30 * 86_400;
 pub const INHIBITORS_MAX: usize = 64;
 /// See [`INHIBITORS_MAX`].
 pub const INHIBITOR_BYTES_MAX: u64 = 4 * 1024;
+/// How long after a restart that did not happen it is ordered again, at first and at most.
+pub const RESTART_AGAIN_S_MIN: u64 = 60;
+/// See [`RESTART_AGAIN_S_MIN`].
+pub const RESTART_AGAIN_S_MAX: u64 = 3600;
 /// The most that a program may say whose answer is read.
 pub const PROGRAM_ANSWER_BYTES_MAX: u64 = 256 * 1024;
 

@@ -129,6 +129,14 @@ pub fn next_poll_s(interval_s: u64, failures: u32, jitter: u16) -> u64 {
     (doubled / 2 + share(doubled - doubled / 2)).max(1)
 }
 
+/// How long to wait before a restart that did not happen is ordered again, in seconds: a minute,
+/// twice as long after each further failure up to an hour, less up to half of it by `jitter`.
+pub fn next_restart_s(failures: u32, jitter: u16) -> u64 {
+    let wait_s = limits::RESTART_AGAIN_S_MIN.saturating_mul(1 << failures.saturating_sub(1).min(16));
+    let wait_s = wait_s.min(limits::RESTART_AGAIN_S_MAX);
+    wait_s - wait_s / 2 * u64::from(jitter) / u64::from(u16::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -185,6 +193,13 @@ mod tests {
         let waits: Vec<_> = (0..8).map(|failures| next_poll_s(3600, failures, u16::MAX)).collect();
         assert_eq!(waits, [3960, 60, 120, 240, 480, 960, 1920, 3840]);
         assert_eq!(next_poll_s(3600, u32::MAX, u16::MAX), limits::BACKOFF_S_MAX);
+    }
+
+    #[test]
+    fn a_restart_that_fails_is_ordered_ever_more_rarely_up_to_an_hour() {
+        let waits: Vec<_> = (1..9).map(|failures| next_restart_s(failures, 0)).collect();
+        assert_eq!(waits, [60, 120, 240, 480, 960, 1920, 3600, 3600]);
+        assert_eq!((next_restart_s(1, u16::MAX), next_restart_s(u32::MAX, u16::MAX)), (30, 1800));
     }
 
     proptest! {

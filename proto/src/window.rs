@@ -4,7 +4,6 @@
 //! opening that the local clock skips (summer time begins) comes as much later as the clock jumps;
 //! of one that it shows twice (summer time ends) the first counts (RFC 5545, 3.3.5).
 
-use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -80,12 +79,6 @@ impl Zone {
         TimeZone::posix(text).ok().map(Self)
     }
 
-    /// What the local clock shows: `22 November 2026, 03:00`.
-    pub fn in_words(&self, at: Timestamp) -> String {
-        let local = self.local(at);
-        alloc::format!("{}, {:02}:{:02}", at_date(local.date()), local.hour(), local.minute())
-    }
-
     fn local(&self, at: Timestamp) -> civil::DateTime {
         self.0.to_datetime(instant(at))
     }
@@ -153,14 +146,10 @@ fn instant(at: Timestamp) -> jiff::Timestamp {
     jiff::Timestamp::from_second(at.unix_s()).unwrap_or(jiff::Timestamp::UNIX_EPOCH)
 }
 
-fn at_date(date: Date) -> String {
-    let day = crate::time::Day::new(date.year(), date.month(), date.day());
-    day.map(crate::time::Day::in_words).unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::string::{String, ToString as _};
     use alloc::vec;
     use proptest::prelude::*;
 
@@ -185,8 +174,8 @@ mod tests {
 
     fn said(rule: &str, windows: &[Window], now: &str) -> (bool, String) {
         match opening(windows, &zone(rule), at(now)) {
-            Opening::Open { until } => (true, alloc::string::ToString::to_string(&until)),
-            Opening::Closed { opens } => (false, alloc::string::ToString::to_string(&opens.unwrap())),
+            Opening::Open { until } => (true, until.to_string()),
+            Opening::Closed { opens } => (false, opens.unwrap().to_string()),
         }
     }
 
@@ -239,7 +228,6 @@ mod tests {
         assert_eq!(opening(&[], &Zone::UTC, at("2026-11-22T00:00:00Z")), Opening::Closed { opens: None });
         assert_eq!(Zone::from_rule("Europe/Berlin"), None);
         assert_eq!(Zone::from_tzif("Europe/Berlin", b"TZif"), None);
-        assert_eq!(zone(BERLIN).in_words(at("2026-07-01T01:05:00Z")), "1 July 2026, 03:05");
     }
 
     /// A file of the time zone database with one change of offsets and a rule for what comes after.
@@ -247,7 +235,9 @@ mod tests {
         let header = |counts: [u32; 6]| {
             let mut bytes = b"TZif2".to_vec();
             bytes.extend([0; 15]);
-            counts.iter().for_each(|count| bytes.extend(count.to_be_bytes()));
+            for count in counts {
+                bytes.extend(count.to_be_bytes());
+            }
             bytes
         };
         // Version 1 is there and empty, as `zic -b slim` writes it.
@@ -270,9 +260,10 @@ mod tests {
     #[test]
     fn a_file_of_the_database_holds_for_the_past_by_its_table_and_for_the_future_by_its_rule() {
         let zone = Zone::from_tzif("Test/Town", &tzif(BERLIN)).unwrap();
-        assert_eq!(zone.in_words(at("1999-12-31T21:30:00Z")), "1 January 2000, 00:30");
-        assert_eq!(zone.in_words(at("2000-01-01T00:30:00Z")), "1 January 2000, 01:30");
-        assert_eq!(zone.in_words(at("2040-07-01T10:00:00Z")), "1 July 2040, 12:00");
+        let shown = |text: &str| zone.local(at(text)).to_string();
+        assert_eq!(shown("1999-12-31T21:30:00Z"), "2000-01-01T00:30:00");
+        assert_eq!(shown("2000-01-01T00:30:00Z"), "2000-01-01T01:30:00");
+        assert_eq!(shown("2040-07-01T10:00:00Z"), "2040-07-01T12:00:00");
     }
 
     /// Whether a window is open, found out the other way round: minute by minute, by what the local

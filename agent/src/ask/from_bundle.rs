@@ -11,9 +11,9 @@ use std::time::Duration;
 use super::{Ask, Error, Form, Told};
 use crate::bundle::Bundle;
 use crate::chain::Chain;
-use crate::channel::Offered;
+use crate::channel::{Offered, Waits};
 use crate::clock::Clock;
-use crate::fetch::{self, Fetch, Source};
+use crate::fetch::{self, Choice, Fetch, Source};
 use crate::installer::Installer;
 use crate::owner::Outcome;
 use crate::show;
@@ -59,14 +59,16 @@ impl Ask<'_> {
         if release < status.version {
             return Err(Error::Older { path: path.into(), release, running: status.version });
         }
-        let Some(plan) = fetch.choose(offered).map_err(refused)? else {
-            return Err(Error::NotWanted { path: path.into(), release });
+        let plan = match fetch.choose(offered, false).map_err(refused)? {
+            Choice::Nothing => return Err(Error::NotWanted { path: path.into(), release }),
+            Choice::Waits(waits) => return Ok(Outcome::Held(waits)),
+            Choice::Install(plan) => plan,
         };
-        self.write(&mut fetch, &plan).map_err(refused)?;
-        Ok(Outcome::Restarting { version: plan.version })
+        let waits = self.write(&mut fetch, &plan).map_err(refused)?;
+        Ok(waits.map_or(Outcome::Restarting { version: plan.version }, Outcome::Held))
     }
 
-    fn write(&self, fetch: &mut Fetch<'_>, plan: &fetch::Plan) -> Result<(), fetch::Error> {
+    fn write(&self, fetch: &mut Fetch<'_>, plan: &fetch::Plan) -> Result<Option<Waits>, fetch::Error> {
         let mut told = Told::new(self.form);
         let written = fetch.write(plan, &mut |bytes, of_bytes| {
             told.tell(&Outcome::Installing { version: plan.version.clone(), bytes, of_bytes });

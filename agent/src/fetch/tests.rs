@@ -303,6 +303,6 @@ fn nothing_to_bring_brings_nothing() {
     let server = Fake::start(|_| Then::answer(404, b""));
     let none = || installer(|_, _| Reply::Target { target: None });
     assert!(!with(&server, none(), |fetch| fetch.declaration()).unwrap());
-    assert!(with(&server, none(), |fetch| fetch.choose(Offered::Nothing)).unwrap().is_none());
+    assert_eq!(with(&server, none(), |fetch| fetch.choose(Offered::Nothing, false)).unwrap(), Choice::Nothing);
     assert!(server.requests().is_empty());
 }

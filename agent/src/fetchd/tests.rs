@@ -191,7 +191,7 @@ fn a_server_that_only_answers_500_cannot_hold_back_what_is_overdue() {
     world.install(|_| None);
     let error = failure(&mut world.fetchd());
     assert!(error.contains("status 500"), "{error}");
-    assert!(world.asked().contains(&Request::Choose { offer: Offered::Nothing }));
+    assert!(world.asked().contains(&Request::Choose { offer: Offered::Nothing, metered: false }));
 }
 
 #[test]
@@ -217,7 +217,7 @@ fn a_plain_file_server_lets_the_device_take_the_newest() {
     });
     world.install(|_| None);
     world.fetchd().check().unwrap();
-    assert!(world.asked().contains(&Request::Choose { offer: Offered::NoServer }));
+    assert!(world.asked().contains(&Request::Choose { offer: Offered::NoServer, metered: false }));
 }
 
 #[test]
@@ -238,7 +238,7 @@ fn a_promise_that_is_not_kept_does_not_stop_updates() {
         _ => None,
     });
     assert!(matches!(world.fetchd().check(), Ok(Outcome::UpToDate { .. })));
-    assert!(world.asked().contains(&Request::Choose { offer: Offered::Nothing }));
+    assert!(world.asked().contains(&Request::Choose { offer: Offered::Nothing, metered: false }));
 }
 
 #[test]

@@ -6,6 +6,7 @@
 mod ending;
 mod restarting;
 mod told;
+mod waiting;
 mod watched;
 
 use std::collections::BTreeMap;
@@ -30,6 +31,7 @@ use crate::journal::{Events, History, Journal, Misread, SlotRecord, Store, Updat
 use crate::promise::Promise;
 use crate::systemd;
 use crate::verify::Keeper;
+use waiting::Patience;
 
 /// See above.
 #[derive(Debug)]
@@ -55,6 +57,7 @@ pub(super) struct Device {
     fell_back_at: Option<Duration>,
     /// The state that the watchdog knows of.
     watched: Option<State>,
+    patience: Patience,
     running: String,
     spare: String,
     version: Version,
@@ -71,6 +74,8 @@ pub(super) enum Task {
     },
     /// Check the health of a slot that was confirmed long ago, to give it its tries back.
     CheckOldSlot,
+    /// Look at once whether the device may restart.
+    Look,
     /// Restart the device.
     Restart,
     /// Ask the bootloader after a while and go on from there.
@@ -111,6 +116,9 @@ pub(crate) enum Error {
         /// The file.
         path: PathBuf,
     },
+    /// No update waits for the restart.
+    #[error("no update waits for a restart; `tenure status` shows what goes on")]
+    NothingToRestartInto,
     /// There is nothing to go back to.
     #[error("slot {slot} holds no release that has run on this device")]
     NothingToRollBackTo {
@@ -138,7 +146,7 @@ impl Device {
             None => image_version(config)?,
         };
         let keeper = Keeper::open(&folder, config)?;
-        let floor_written = store.floor();
+        let (floor_written, floor_at) = (store.floor(), clock.monotonic());
         let floor = keeper.built_at().map_or(floor_written, |built_at| built_at.max(floor_written));
         let mut device = Self {
             metadata: keeper.versions(),
@@ -147,13 +155,14 @@ impl Device {
             events: store.events()?,
             config: config.clone(),
             floor_written,
-            floor_at: clock.monotonic(),
+            floor_at,
             clock_unproven: false,
             said_behind: false,
             clock,
             keeper,
             floor,
             bootloader,
+            patience: Patience::new(config, &store, floor_at),
             store,
             history,
             fell_back_at: None,
@@ -317,6 +326,7 @@ impl Device {
             why,
             reason: None,
             hopeless: false,
+            staged: None,
         })
     }
 

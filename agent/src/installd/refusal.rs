@@ -112,7 +112,11 @@ impl Error {
             | Self::BundleLeads
             | Self::TooEarly { .. }
             | Self::AfterRefusal
-            | Self::Device(device::Error::Refused(_) | device::Error::NothingToRollBackTo { .. }) => Nature::Misuse,
+            | Self::Device(
+                device::Error::Refused(_)
+                | device::Error::NothingToRestartInto
+                | device::Error::NothingToRollBackTo { .. },
+            ) => Nature::Misuse,
             Self::Promise(_)
             | Self::OtherVersion { .. }
             | Self::Unfit { .. }

@@ -70,7 +70,7 @@ impl Session {
             Request::Metadata { present } => self.metadata(device, present.then_some(body)),
             Request::Declaration => self.declaration(device),
             Request::DeclarationBytes => self.declaration_bytes(device, body),
-            Request::Choose { offer } => self.choose(device, offer),
+            Request::Choose { offer, metered } => self.choose(device, offer, metered),
             Request::Manifest => self.manifest(device, body),
             Request::Index { artifact } => self.index(device, artifact, body),
             Request::Frame => self.frame(device, body),
@@ -79,10 +79,14 @@ impl Session {
                 device.give_up(&reason, false)?;
                 answer(Reply::Done)
             }
-            Request::Restart => Ok((Reply::Done, self.restart(device)?)),
-            Request::Status | Request::Events | Request::EventsKept { .. } | Request::Confirm | Request::RollBack => {
-                Err(Error::TooEarly { what: "another question" })
-            }
+            Request::Restart => self.restart(device),
+            Request::Status
+            | Request::Events
+            | Request::EventsKept { .. }
+            | Request::Confirm
+            | Request::RollBack
+            | Request::RestartNow
+            | Request::Defer { .. } => Err(Error::TooEarly { what: "another question" }),
         }
     }
 
@@ -174,7 +178,7 @@ impl Session {
         Err(Error::Promise(broken.refusal))
     }
 
-    fn choose(&mut self, device: &Device, offer: Offered) -> Answer {
+    fn choose(&mut self, device: &mut Device, offer: Offered, metered: bool) -> Answer {
         self.chosen = None;
         let set = self.set()?;
         if lifecycle::step(device.state(), Event::Accepted).is_err() {
@@ -197,6 +201,10 @@ impl Session {
         let Some((candidate, why)) = chosen else { return answer(Reply::Target { target: None }) };
         let path = release::manifest_path(&candidate.summary.version);
         let target = wanted(set, &path)?;
+        let waits = device.waits_with(&candidate.digest)? || !device.may_install(&candidate.summary, metered)?;
+        if let Some(waits) = device.waits().filter(|_| waits) {
+            return answer(Reply::Waits(waits));
+        }
         tracing::info!(version = %candidate.summary.version, ?why, "a release is chosen");
         self.chosen = Some(Chosen { path, candidate });
         answer(Reply::Target { target: Some(target) })
@@ -263,7 +271,7 @@ impl Session {
             }
         }
         if plan.is_proven() && device.state() == State::Writing {
-            device.happen(Event::Written)?;
+            device.written(&plan.release)?;
         }
         Ok(())
     }
@@ -281,15 +289,20 @@ impl Session {
         }
     }
 
-    fn restart(&self, device: &mut Device) -> Result<Option<Task>, Error> {
+    fn restart(&self, device: &mut Device) -> Answer {
         // Told to restart twice, or the bootloader did not take it the first time.
         if device.state() == State::Armed {
-            return Ok(device.ask_bootloader()?);
+            return Ok((Reply::Done, device.ask_bootloader()?));
         }
         if device.state() != State::Staged || !self.plan.as_ref().is_some_and(Plan::is_proven) {
             return Err(Error::TooEarly { what: "every artifact, written and read back," });
         }
-        Ok(device.happen(Event::Released)?)
+        if !device.restart_holds()?.is_empty()
+            && let Some(waits) = device.waits()
+        {
+            return answer(Reply::Waits(waits));
+        }
+        Ok((Reply::Done, device.happen(Event::Released)?))
     }
 }
 

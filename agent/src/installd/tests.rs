@@ -7,6 +7,7 @@ mod clocks;
 mod repository;
 mod rollback;
 mod state;
+mod waiting;
 mod whatever;
 
 use std::fs;
@@ -379,7 +380,10 @@ fn the_last_that_starts_a_refresh_leads() {
     assert!(matches!(first.ask(Request::Declaration, &[]), Reply::Refused { .. }));
     first.refresh(&repository);
     second.refresh(&repository);
-    let Reply::Refused { reason, .. } = first.ask(Request::Choose { offer: Offered::NoServer }, &[]) else { panic!() };
+    let Reply::Refused { reason, .. } = first.ask(Request::Choose { offer: Offered::NoServer, metered: false }, &[])
+    else {
+        panic!()
+    };
     assert_eq!(reason, "another connection leads now; start with a refresh");
     for early in [
         Request::Manifest,

@@ -139,6 +139,9 @@ impl Device {
             declaration: self.promise.declaration().cloned(),
             refused: self.promise.refused(),
             denied: self.denied(),
+            waits: self.waits(),
+            deferred_until: self.deferred_until(),
+            restart_trouble: self.trouble(),
             last_update: self.history.last_update.clone(),
         }
     }

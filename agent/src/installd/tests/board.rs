@@ -263,7 +263,7 @@ impl Client {
     }
 
     pub(super) fn choose(&mut self, offer: Offered) -> Option<WantedFile> {
-        match self.ask(Request::Choose { offer }, &[]) {
+        match self.ask(Request::Choose { offer, metered: false }, &[]) {
             Reply::Target { target } => target,
             other => panic!("{other:?}"),
         }

@@ -120,7 +120,8 @@ impl Server<'_> {
         {
             fetchd.ask(Request::DeclarationBytes, &bytes);
         }
-        let Reply::Target { target } = fetchd.ask(Request::Choose { offer: Offered::NoServer }, &[]) else {
+        let Reply::Target { target } = fetchd.ask(Request::Choose { offer: Offered::NoServer, metered: false }, &[])
+        else {
             return None;
         };
         let manifest = self.target(target)?;
