@@ -431,6 +431,8 @@ impl<'a> Fetchd<'a> {
             let called = due.call(&self.clock).and_then(|()| self.shared.notices().hooked(&due));
             log(called, "cannot give notices to programs");
         }
+        let waits = status.waits.as_ref().map(show::waits);
+        log(self.shared.notices().tell_of_waits(waits), "cannot tell the owner");
         let open = self.shared.notices().open();
         let mut overview = self.shared.overview();
         let (last_check, next_check_at) =

@@ -30,6 +30,8 @@ pub(crate) struct Notices {
     motd: PathBuf,
     hook_dir: Option<PathBuf>,
     book: Book,
+    /// An update that waits, in a sentence: told at login for as long as it does.
+    waits: Option<String>,
 }
 
 /// The state file.
@@ -60,7 +62,7 @@ impl Notices {
         let path = config.fetch_dir().join("notices.json");
         let book = disk::load_state(&path)?.found().unwrap_or_default();
         let (motd, hook_dir) = (config.notices.motd.clone(), config.notices.hook_dir.clone());
-        Ok(Self { path, run_dir: config.run_dir.clone(), motd, hook_dir, book })
+        Ok(Self { path, run_dir: config.run_dir.clone(), motd, hook_dir, book, waits: None })
     }
 
     /// Every notice that stands, the oldest first.
@@ -83,6 +85,15 @@ impl Notices {
         self.show()
     }
 
+    /// Tells of an update that waits, or no longer does.
+    pub(crate) fn tell_of_waits(&mut self, waits: Option<String>) -> Result<(), Error> {
+        if waits == self.waits {
+            return Ok(());
+        }
+        self.waits = waits;
+        self.show()
+    }
+
     /// Marks a notice as acknowledged by a person.
     pub(crate) fn acknowledge(&mut self, id: &str, at: Timestamp) -> Result<(), Error> {
         let mut book = self.book.clone();
@@ -94,7 +105,8 @@ impl Notices {
     /// Writes the files for the simplest readers. They are written again after each start.
     pub(crate) fn show(&self) -> Result<(), Error> {
         show(&self.run_dir.join("notices.json"), &serde_json::to_vec_pretty(self.all())?)?;
-        let open: Vec<_> = self.book.ledger.open().map(Notice::text).collect();
+        let waits = self.waits.iter().map(|waits| format!("An update is there: {waits}\n"));
+        let open: Vec<_> = self.book.ledger.open().map(Notice::text).chain(waits).collect();
         if open.is_empty() { Ok(disk::remove(&self.motd)?) } else { show(&self.motd, open.join("\n").as_bytes()) }
     }
 
@@ -214,7 +226,7 @@ mod tests {
         disk::make_folder(&dir.join("hooks"), 0o755).unwrap();
         let (path, motd) = (dir.join("notices-state.json"), dir.join("motd"));
         let book = disk::load_state(&path).unwrap().found().unwrap_or_default();
-        Notices { path, run_dir: dir.into(), motd, hook_dir, book }
+        Notices { path, run_dir: dir.into(), motd, hook_dir, book, waits: None }
     }
 
     fn clock() -> Clock {
@@ -248,6 +260,22 @@ mod tests {
         let shown: Vec<Notice> =
             serde_json::from_slice(&std::fs::read(dir.path().join("notices.json")).unwrap()).unwrap();
         assert_eq!(shown[0].acknowledged_at.unwrap().to_string(), "2027-01-11T00:00:00Z");
+    }
+
+    #[test]
+    fn an_update_that_waits_is_told_at_login_for_as_long_as_it_waits() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut told = notices(dir.path());
+        let motd = || std::fs::read_to_string(dir.path().join("motd")).ok();
+        told.tell_of_waits(Some("version 1.2.0 is installed and waits for the restart: the owner".into())).unwrap();
+        let said = "An update is there: version 1.2.0 is installed and waits for the restart: the owner\n";
+        assert_eq!(motd().as_deref(), Some(said));
+        told.update(&declaration("2027-01-31"), reading("2027-01-10T00:00:00Z")).unwrap();
+        assert!(motd().unwrap().starts_with("Security updates for") && motd().unwrap().ends_with(said));
+        told.acknowledge("30-days-2027-01-31", reading("2027-01-11T00:00:00Z").now).unwrap();
+        assert_eq!(motd().as_deref(), Some(said));
+        told.tell_of_waits(None).unwrap();
+        assert_eq!(motd(), None);
     }
 
     #[test]
