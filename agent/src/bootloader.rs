@@ -4,6 +4,8 @@
 //! what we wanted. **Invariant:** each change is one atomic write, and at every instant the slot
 //! that runs, or a slot that ran, is among those that will be booted.
 
+mod armed;
+mod barebox;
 mod efi;
 mod efi_variables;
 mod environment;
@@ -14,19 +16,24 @@ mod mender;
 mod mender_env;
 mod rpi;
 mod running;
+mod script;
 mod systemd_boot;
 mod systemd_boot_entry;
+mod tool;
 mod uboot;
 mod uboot_env;
 
 use std::fmt::Debug;
 use std::path::{Path, PathBuf};
 
+use crate::clock::Clock;
 use crate::config::{self, Config, GrubVariables, UBootVariables};
-use crate::disk;
+use crate::{disk, program};
+use armed::Armed;
 use environment::{Environment, Scheme};
 use mender::Loader;
 use running::Running;
+use tool::Tool;
 
 /// What the bootloader thinks of the slot that does not run.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -177,6 +184,19 @@ pub(crate) enum Error {
     /// What the bootloader goes by cannot be written.
     #[error("cannot tell the bootloader")]
     Write(#[source] disk::Error),
+    /// A program that knows the bootloader failed.
+    #[error("a program that knows the bootloader failed: {0}")]
+    Tool(program::Failed),
+    /// It said what nobody asked.
+    #[error("{program} was to print {wanted}, and printed {answer:?}")]
+    Answer {
+        /// The program.
+        program: String,
+        /// The beginning of what it printed.
+        answer: String,
+        /// What was asked.
+        wanted: &'static str,
+    },
     /// The firmware booted a partition that is no slot of ours.
     #[error("{path} does not say which slot was booted: it needs {wanted}, and has {found}")]
     NoPartition {
@@ -231,12 +251,19 @@ pub(crate) enum Error {
     },
 }
 
+impl From<program::Failed> for Error {
+    fn from(failed: program::Failed) -> Self {
+        Self::Tool(failed)
+    }
+}
+
 /// Opens the bootloader that the configuration names.
 pub(crate) fn open(config: &Config) -> Box<dyn Bootloader> {
     let names: Vec<String> = config.boot_names().into_iter().map(String::from).collect();
     let environment = |store, scheme: Box<dyn Scheme>, command_line: &Path| {
         Box::new(Environment { store, scheme, running: Running::new(command_line, config), names: names.clone() })
     };
+    let armed = || Armed::new(config.install_dir().join("armed"));
     match &config.bootloader {
         config::Bootloader::UBoot { fw_env_config, variables, kernel_command_line } => {
             let store = Box::new(uboot_env::Env { config: fw_env_config.clone() });
@@ -256,8 +283,21 @@ pub(crate) fn open(config: &Config) -> Box<dyn Bootloader> {
             names,
         }),
         config::Bootloader::Rpi { autoboot_txt, device_tree } => {
-            Box::new(rpi::Rpi::new(autoboot_txt, device_tree, config.install_dir().join("tryboot"), names))
+            let (autoboot_txt, device_tree) = (autoboot_txt.clone(), device_tree.clone());
+            Box::new(rpi::Rpi { autoboot_txt, device_tree, armed: armed(), names })
         }
+        config::Bootloader::Barebox { command, kernel_command_line } => Box::new(barebox::Barebox {
+            tool: Tool::new(command, Clock::new(config)),
+            command_line: kernel_command_line.clone(),
+            running: Running::new(kernel_command_line, config),
+            names,
+        }),
+        config::Bootloader::Script { command, kernel_command_line } => Box::new(script::Script {
+            tool: Tool::new(command, Clock::new(config)),
+            armed: armed(),
+            running: Running::new(kernel_command_line, config),
+            names,
+        }),
         config::Bootloader::SystemdBoot { esp, entry, efi_variables, kernel_command_line } => {
             Box::new(systemd_boot::SystemdBoot {
                 esp: esp.clone(),

@@ -326,6 +326,7 @@ mod tests {
             ("[conditions]\nfree_bytes_min = 5", "10.toml", "at least 1048576 bytes"),
             ("[download]\nrate_bytes_per_s = 100", "10.toml", "at least 4096 bytes"),
             ("[bootloader]\nkind = \"lilo\"", "10.toml", "unknown variant `lilo`"),
+            ("[bootloader]\nkind = \"script\"", "agent.toml", "set bootloader.command"),
             ("[bootloader]\nesp = \"/efi\"", "agent.toml", "bootloader.esp is a setting of another kind of bootloader"),
             ("[bootloader]\nentry = \"/efi/loader/entries/a.conf\"", "10.toml", "with {slot} once in its name"),
             ("[bootloader]\nentry = \"/efi/{slot}.conf\"", "10.toml", "a file in loader/entries that ends in .conf"),
@@ -361,7 +362,7 @@ mod tests {
 
     #[test]
     fn the_shipped_example_loads_and_its_comments_are_the_defaults() {
-        for kind in ["uboot", "grub", "systemd-boot", "efi", "rpi"] {
+        for kind in ["uboot", "grub", "systemd-boot", "efi", "rpi", "barebox"] {
             let example = include_str!("../../systemd/agent.toml").replace("\"uboot\"\n", &format!("\"{kind}\"\n"));
             // There, a slot's name is the number of its partition.
             let example = if kind == "rpi" {

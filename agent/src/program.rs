@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::io::{PipeReader, Read as _};
+use std::io::{PipeReader, PipeWriter, Read as _};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver};
@@ -56,6 +56,14 @@ pub(crate) enum Failed {
         /// The end of its output.
         tail: Tail,
     },
+    /// It answered at too great length.
+    #[error("{name} printed more than {max} bytes")]
+    TooLong {
+        /// The program and its arguments.
+        name: String,
+        /// The bound.
+        max: u64,
+    },
 }
 
 /// The end of a program's output, after a colon in a sentence.
@@ -70,20 +78,30 @@ impl fmt::Display for Tail {
 
 /// Runs the program, which must end with 0 within `limit`.
 pub(crate) fn run(words: &[String], limit: Duration, clock: &Clock) -> Result<(), Failed> {
-    run_and_read(words, limit, clock, read_tail).map(drop)
+    carry_out(words, None, limit, clock)
 }
 
-/// Runs the program as [`run`] does, and gives what it says.
+/// Runs the program likewise, and gives what it printed on its standard output.
 pub(crate) fn answer(words: &[String], limit: Duration, clock: &Clock) -> Result<String, Failed> {
-    run_and_read(words, limit, clock, read_head)
+    let name = || words.join(" ");
+    let pipe = std::io::pipe().map_err(|error| Failed::NotRun { name: name(), reason: error.to_string() });
+    let (reader, writer) = pipe?;
+    let (send, receive) = mpsc::channel();
+    std::thread::spawn(move || send.send(read_head(reader)));
+    carry_out(words, Some(writer), limit, clock)?;
+    let answer = receive.recv_timeout(LAST_OUTPUT).unwrap_or_default();
+    let max = limits::PROGRAM_ANSWER_BYTES_MAX;
+    if answer.len() as u64 > max {
+        Err(Failed::TooLong { name: name(), max })
+    } else {
+        Ok(String::from_utf8_lossy(&answer).into())
+    }
 }
 
-type Reader = fn(PipeReader) -> String;
-
-fn run_and_read(words: &[String], limit: Duration, clock: &Clock, read: Reader) -> Result<String, Failed> {
+fn carry_out(words: &[String], answer: Option<PipeWriter>, limit: Duration, clock: &Clock) -> Result<(), Failed> {
     let name = words.join(" ");
     let not_run = |error: std::io::Error| Failed::NotRun { name: name.clone(), reason: error.to_string() };
-    let (mut child, output) = start(words, read).map_err(not_run)?;
+    let (mut child, output) = start(words, answer).map_err(not_run)?;
     let ended = wait(&mut child, limit, clock);
     // Also after a good end: what it left behind is not part of the system.
     kill_group(&child);
@@ -91,33 +109,33 @@ fn run_and_read(words: &[String], limit: Duration, clock: &Clock, read: Reader) 
     let said = output.recv_timeout(LAST_OUTPUT).unwrap_or_default();
     match ended {
         None => Err(Failed::TimedOut { name, limit_s: (limit + ROUND_UP).as_secs(), tail: Tail(said) }),
-        Some(()) if status.success() => Ok(said),
+        Some(()) if status.success() => Ok(()),
         Some(()) => Err(Failed::Status { name, status, tail: Tail(said) }),
     }
 }
 
-/// Starts the program in a process group of its own, both outputs in one pipe.
-fn start(words: &[String], read: Reader) -> std::io::Result<(Child, Receiver<String>)> {
+/// Starts the program in a process group of its own; what goes nowhere else goes into the tail.
+fn start(words: &[String], answer: Option<PipeWriter>) -> std::io::Result<(Child, Receiver<String>)> {
     let (program, arguments) = words.split_first().ok_or(std::io::ErrorKind::InvalidInput)?;
     let (reader, writer) = std::io::pipe()?;
+    let stdout = answer.map_or_else(|| writer.try_clone(), Ok)?;
     let mut command = Command::new(program);
-    command.args(arguments).stdin(Stdio::null()).stdout(writer.try_clone()?).stderr(writer).process_group(0);
+    command.args(arguments).stdin(Stdio::null()).stdout(stdout).stderr(writer).process_group(0);
     let child = command.spawn()?;
     // The command still holds the pipe's other end; without this, reading would never end.
     drop(command);
     let (send, receive) = mpsc::channel();
-    std::thread::spawn(move || send.send(read(reader)));
+    std::thread::spawn(move || send.send(read_tail(reader)));
     Ok((child, receive))
 }
 
-/// Reads the beginning; what comes after it is read too, so that nobody waits for us.
-fn read_head(reader: PipeReader) -> String {
-    let mut head = Vec::new();
-    let mut limited = reader.take(limits::PROGRAM_ANSWER_BYTES_MAX);
-    if limited.read_to_end(&mut head).is_ok() {
-        drop(std::io::copy(&mut limited.into_inner(), &mut std::io::sink()));
-    }
-    String::from_utf8_lossy(&head).trim().to_owned()
+/// What is too much is read too, so that the program does not wait for us.
+fn read_head(mut reader: PipeReader) -> Vec<u8> {
+    let (mut head, mut rest) = (Vec::new(), std::io::sink());
+    let bound = limits::PROGRAM_ANSWER_BYTES_MAX + 1;
+    // A program that breaks off says so by its status.
+    let _read = reader.by_ref().take(bound).read_to_end(&mut head).and_then(|_| std::io::copy(&mut reader, &mut rest));
+    head
 }
 
 fn read_tail(mut reader: PipeReader) -> String {
@@ -194,6 +212,19 @@ mod tests {
         assert!(error.ends_with("did not end within 1 s: waiting"), "{error}");
         std::thread::sleep(Duration::from_millis(1500));
         assert!(!mark.exists());
+    }
+
+    #[test]
+    fn an_answer_is_the_standard_output_alone_and_bounded() {
+        let ask = |script: &str| {
+            let words = ["/bin/sh", "-c", script].map(String::from);
+            answer(&words, Duration::from_secs(1), &Clock::for_test()).map_err(|failed| failed.to_string())
+        };
+        assert_eq!(ask("echo A; echo noise >&2"), Ok("A\n".into()));
+        assert!(ask("echo A; echo broken >&2; exit 1").unwrap_err().ends_with("exit status: 1: broken"));
+        assert!(ask("echo A; sleep 9").unwrap_err().contains("did not end within 1 s"));
+        assert!(ask("yes").unwrap_err().contains("did not end within 1 s"));
+        assert!(ask("head -c 300000 /dev/zero").unwrap_err().ends_with("printed more than 262144 bytes"));
     }
 
     #[test]

@@ -17,10 +17,12 @@ use tempfile::TempDir;
 #[path = "../../agent/src"]
 mod agent {
     pub(crate) mod bootloader;
+    pub(crate) mod clock;
     pub(crate) mod config;
     pub(crate) mod disk;
+    pub(crate) mod program;
 }
-use agent::{config, disk};
+use agent::{clock, config, disk, program};
 
 static FOLDER: LazyLock<TempDir> = LazyLock::new(|| tempfile::tempdir().expect("a folder"));
 

@@ -65,6 +65,8 @@ pub const REASON_CHARS_MAX: usize = 2000;
 pub const PROGRAM_TAIL_BYTES_MAX: usize = 1500;
 /// The most reports that wait on a device for a network; the oldest routine one goes first.
 pub const SPOOL_REPORTS_MAX: usize = 256;
+/// How long a program that knows the bootloader may take.
+pub const BOOT_PROGRAM_S_MAX: u64 = 30;
 /// The most digests that a device remembers as failed here.
 pub const DENIED_MAX: usize = 256;
 /// The most refused declarations that a device keeps as evidence.

@@ -20,7 +20,8 @@ fn set(name: &str) -> Result<(Stage, Hostile, Board)> {
 }
 
 fn reason(status: &Status) -> String {
-    let reasons = ["/last_check/reason", "/last_update/reason", "/last_check/holds"].map(|place| status.0.pointer(place));
+    let reasons =
+        ["/last_check/reason", "/last_update/reason", "/last_check/holds"].map(|place| status.0.pointer(place));
     reasons.into_iter().flatten().map(serde_json::Value::to_string).collect()
 }
 

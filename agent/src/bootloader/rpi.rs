@@ -8,18 +8,17 @@
 //! Nothing in the file says that a try is over. So we note in which boot of the kernel a slot was
 //! armed: in a later one its try is spent.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use tenure_proto::limits;
 
+use super::armed::{Armed, When};
 use super::medium::{self, SECTOR_BYTES};
 use super::{Bootloader, Error, Spare};
 use crate::disk;
 
 /// Says to the firmware that the next boot is by `[tryboot]`.
 const ARGUMENT: &str = "0 tryboot";
-/// Differs from boot to boot.
-const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
 /// See above. The file is read anew each time.
 #[derive(Debug)]
@@ -27,18 +26,11 @@ pub(super) struct Rpi {
     pub(super) autoboot_txt: PathBuf,
     /// The folder in which the firmware says what it booted.
     pub(super) device_tree: PathBuf,
-    /// Where the boot is noted in which a slot was armed.
-    pub(super) armed: PathBuf,
-    pub(super) boot_id: PathBuf,
+    pub(super) armed: Armed,
     pub(super) names: Vec<String>,
 }
 
 impl Rpi {
-    pub(super) fn new(autoboot_txt: &Path, device_tree: &Path, armed: PathBuf, names: Vec<String>) -> Self {
-        let (autoboot_txt, device_tree) = (autoboot_txt.into(), device_tree.into());
-        Self { autoboot_txt, device_tree, armed, boot_id: BOOT_ID.into(), names }
-    }
-
     fn unfit(&self, reason: &'static str) -> Error {
         Error::NoAutoboot { path: self.autoboot_txt.clone(), reason }
     }
@@ -81,16 +73,6 @@ impl Rpi {
             Err(self.unfit("is to be written for a slot that does not run; restart first"))
         }
     }
-
-    fn boot_id(&self) -> Result<Option<Vec<u8>>, Error> {
-        Ok(disk::read_bounded(&self.boot_id, limits::CONFIG_BYTES_MAX)?)
-    }
-
-    /// Whether a slot was armed since the kernel started.
-    fn is_armed_now(&self) -> Result<bool, Error> {
-        let armed = disk::read_bounded(&self.armed, limits::CONFIG_BYTES_MAX)?;
-        Ok(armed.is_some() && armed == self.boot_id()?)
-    }
 }
 
 impl Bootloader for Rpi {
@@ -110,7 +92,7 @@ impl Bootloader for Rpi {
     fn spare(&self, _running: &str, spare: &str) -> Result<Spare, Error> {
         let file = self.read()?;
         Ok(match file.tryboot == spare || file.all == spare {
-            true if file.all == spare || self.is_armed_now()? => Spare::Pending,
+            true if file.all == spare || self.armed.when(spare)? == When::Now => Spare::Pending,
             true => Spare::Spent,
             false => Spare::NotArmed,
         })
@@ -133,17 +115,14 @@ impl Bootloader for Rpi {
 
     fn try_once(&self, slot: &str, back: &str) -> Result<(), Error> {
         self.must_run(back)?;
-        if !self.is_armed_now()? {
-            let boot_id = self.boot_id()?.unwrap_or_default();
-            disk::replace(&self.armed, &boot_id).map_err(Error::Write)?;
-        }
+        self.armed.note(slot)?;
         self.write(back, slot)
     }
 
     fn confirm(&self, slot: &str) -> Result<(), Error> {
         self.must_run(slot)?;
         self.write(slot, self.other(slot))?;
-        disk::remove(&self.armed).map_err(Error::Write)
+        self.armed.forget()
     }
 
     fn fall_back(&self, _slot: &str, back: &str) -> Result<(), Error> {
@@ -245,6 +224,7 @@ impl Autoboot {
 
 #[cfg(test)]
 mod tests {
+    use super::super::armed::tests::{in_folder as armed_in, restart};
     use super::*;
     use proptest::prelude::*;
     use std::fs;
@@ -261,8 +241,8 @@ mod tests {
         let at = |name: &str| dir.path().join(name);
         fs::write(at("autoboot.txt"), text).unwrap();
         let names = vec!["2".into(), "3".into()];
-        let mut rpi = Rpi::new(&at("autoboot.txt"), dir.path(), at("armed"), names);
-        rpi.boot_id = at("boot_id");
+        let armed = armed_in(dir.path());
+        let rpi = Rpi { autoboot_txt: at("autoboot.txt"), device_tree: dir.path().into(), armed, names };
         let board = Board { dir, rpi };
         board.starts(2);
         board
@@ -272,8 +252,7 @@ mod tests {
         /// A partition is booted.
         fn starts(&self, partition: u32) {
             fs::write(self.dir.path().join("partition"), partition.to_be_bytes()).unwrap();
-            let boots = fs::read(self.dir.path().join("boot_id")).unwrap_or_default().len();
-            fs::write(self.dir.path().join("boot_id"), "x".repeat(boots + 1)).unwrap();
+            restart(self.dir.path());
         }
 
         fn text(&self) -> String {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::raw::FullPath;
+use super::raw::{Command, FullPath};
 use super::{Error, Slot, or};
 
 /// How to talk to the bootloader.
@@ -43,6 +43,20 @@ pub(crate) enum Bootloader {
         autoboot_txt: PathBuf,
         /// The folder in which the firmware says what it booted.
         device_tree: PathBuf,
+    },
+    /// barebox, through its program `barebox-state`.
+    Barebox {
+        /// The program, with its first arguments.
+        command: Vec<String>,
+        /// Where `bootstate.active=`, `bootchooser.active=` or `rauc.slot=` is.
+        kernel_command_line: PathBuf,
+    },
+    /// A program of the board's with RAUC's protocol.
+    Script {
+        /// The program, with its first arguments.
+        command: Vec<String>,
+        /// Where `rauc.slot=` is.
+        kernel_command_line: PathBuf,
     },
     /// The boot manager of the UEFI firmware.
     Efi {
@@ -97,6 +111,7 @@ pub(super) struct Raw {
     efi_variables: Option<FullPath>,
     autoboot_txt: Option<FullPath>,
     device_tree: Option<FullPath>,
+    command: Option<Command>,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq)]
@@ -107,6 +122,8 @@ enum Kind {
     SystemdBoot,
     Efi,
     Rpi,
+    Barebox,
+    Script,
 }
 
 /// Where Linux shows them.
@@ -136,17 +153,22 @@ impl TryFrom<PathBuf> for Entry {
 
 impl Raw {
     /// Each setting: whether it is given, and the kinds that have it.
-    fn settings(&self) -> [(&'static str, bool, &'static [Kind]); 11] {
-        use Kind::{Efi, Grub, Rpi, SystemdBoot, Uboot};
+    fn settings(&self) -> [(&'static str, bool, &'static [Kind]); 12] {
+        use Kind::{Barebox, Efi, Grub, Rpi, Script, SystemdBoot, Uboot};
         [
             ("bootloader.fw_env_config", self.fw_env_config.is_some(), &[Uboot]),
             ("bootloader.variables", self.variables.is_some(), &[Uboot, Grub]),
             ("bootloader.slot_variable", self.slot_variable.is_some(), &[Uboot]),
             ("bootloader.mender_grubenv_dir", self.mender_grubenv_dir.is_some(), &[Grub]),
             ("bootloader.grubenv", self.grubenv.is_some(), &[Grub]),
-            ("bootloader.kernel_command_line", self.kernel_command_line.is_some(), &[Uboot, Grub, SystemdBoot, Efi]),
+            (
+                "bootloader.kernel_command_line",
+                self.kernel_command_line.is_some(),
+                &[Uboot, Grub, SystemdBoot, Efi, Barebox, Script],
+            ),
             ("bootloader.autoboot_txt", self.autoboot_txt.is_some(), &[Rpi]),
             ("bootloader.device_tree", self.device_tree.is_some(), &[Rpi]),
+            ("bootloader.command", self.command.is_some(), &[Barebox, Script]),
             ("bootloader.esp", self.esp.is_some(), &[SystemdBoot]),
             ("bootloader.entry", self.entry.is_some(), &[SystemdBoot]),
             ("bootloader.efi_variables", self.efi_variables.is_some(), &[SystemdBoot, Efi]),
@@ -193,7 +215,9 @@ pub(super) fn check_names(path: &Path, bootloader: &Bootloader, slots: &[Slot]) 
         | Bootloader::Grub { variables: GrubVariables::Mender { .. }, .. } => {
             (&is_a_partition, "Mender's variables name the number of its partition")
         }
-        Bootloader::UBoot { .. } | Bootloader::Efi { .. } => return Ok(()),
+        Bootloader::UBoot { .. } | Bootloader::Efi { .. } | Bootloader::Barebox { .. } | Bootloader::Script { .. } => {
+            return Ok(());
+        }
         Bootloader::Grub { .. } => (&is_in_a_variable, "GRUB's variables have A-Z, a-z, 0-9 and '_' in their names"),
         Bootloader::Rpi { .. } => (&is_a_partition, "autoboot.txt names the number of its boot partition"),
         Bootloader::SystemdBoot { .. } => {
@@ -252,6 +276,14 @@ pub(super) fn check(path: &Path, raw: Raw) -> Result<Bootloader, Error> {
                 }
             };
             Bootloader::Grub { variables, kernel_command_line }
+        }
+        Kind::Barebox => {
+            let command = raw.command.map_or_else(|| vec!["barebox-state".into()], Vec::from);
+            Bootloader::Barebox { command, kernel_command_line }
+        }
+        Kind::Script => {
+            let command = raw.command.ok_or_else(|| Error::Unset { path: path.into(), key: "bootloader.command" })?;
+            Bootloader::Script { command: command.into(), kernel_command_line }
         }
         Kind::Rpi => Bootloader::Rpi {
             autoboot_txt: or(raw.autoboot_txt, "/boot/firmware/autoboot.txt"),
