@@ -4,7 +4,7 @@
 //! real one. What a slot holds decides what runs: a slot without a complete known image does not
 //! boot, and the board resets, as a real one would.
 
-mod boot;
+pub(crate) mod boot;
 mod judge;
 
 use std::path::{Path, PathBuf};

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use super::{Board, SLOTS};
 use crate::failure::{Context as _, Failure, Result};
 use crate::images::{self, Health};
-use crate::uboot_env::Variables;
+use crate::uboot_env::{UbootEnv, Variables};
 
 /// More resets in a row than this, and the board counts as bricked.
 const RESETS_MAX: u32 = 12;
@@ -14,7 +14,7 @@ impl Board {
     /// Resets until a slot boots.
     pub(super) fn boot(&mut self) -> Result<()> {
         for _ in 0..RESETS_MAX {
-            if let Some(slot) = self.choose_slot()? {
+            if let Some(slot) = choose_slot(&self.env()?)? {
                 self.boots += 1;
                 if self.enter(slot)? {
                     return Ok(());
@@ -25,26 +25,6 @@ impl Board {
             "the board is bricked: no slot boots; its environment is {:?}",
             self.env()?.read()?
         )))
-    }
-
-    /// Walks `BOOT_ORDER` to the first slot with tries left, counts one down, and saves before
-    /// the boot. With none left all get three again, and the board resets.
-    fn choose_slot(&self) -> Result<Option<&'static str>> {
-        let env = self.env()?;
-        // Without a valid copy U-Boot loads its compiled defaults, which know no slots.
-        let mut variables = env.read()?.unwrap_or_default();
-        let order = variables.entry("BOOT_ORDER".into()).or_insert_with(|| SLOTS.join(" ")).clone();
-        for slot in SLOTS {
-            variables.entry(left_key(slot)).or_insert_with(|| "3".into());
-        }
-        let mut in_order = order.split(' ').filter_map(|name| SLOTS.into_iter().find(|slot| *slot == name));
-        let chosen = in_order.find(|slot| tries_left(&variables, slot) > 0);
-        match chosen {
-            Some(slot) => variables.insert(left_key(slot), format!("{:x}", tries_left(&variables, slot) - 1)),
-            None => SLOTS.into_iter().fold(None, |_, slot| variables.insert(left_key(slot), "3".into())),
-        };
-        env.write(&variables)?;
-        Ok(chosen)
     }
 
     /// The slot that the bootloader is to try first.
@@ -72,11 +52,30 @@ impl Board {
     }
 }
 
+/// Walks `BOOT_ORDER` to the first slot with tries left, counts one down, and saves before the boot.
+/// With none left all get three again, and the board resets.
+pub(crate) fn choose_slot(env: &UbootEnv) -> Result<Option<&'static str>> {
+    // Without a valid copy U-Boot loads its compiled defaults, which know no slots.
+    let mut variables = env.read()?.unwrap_or_default();
+    let order = variables.entry("BOOT_ORDER".into()).or_insert_with(|| SLOTS.join(" ")).clone();
+    for slot in SLOTS {
+        variables.entry(left_key(slot)).or_insert_with(|| "3".into());
+    }
+    let mut in_order = order.split(' ').filter_map(|name| SLOTS.into_iter().find(|slot| *slot == name));
+    let chosen = in_order.find(|slot| tries_left(&variables, slot) > 0);
+    match chosen {
+        Some(slot) => variables.insert(left_key(slot), format!("{:x}", tries_left(&variables, slot) - 1)),
+        None => SLOTS.into_iter().fold(None, |_, slot| variables.insert(left_key(slot), "3".into())),
+    };
+    env.write(&variables)?;
+    Ok(chosen)
+}
+
 fn left_key(slot: &str) -> String {
     format!("BOOT_{slot}_LEFT")
 }
 
 /// The tries that a slot has left; hexadecimal, as `setexpr` counts.
-pub(super) fn tries_left(variables: &Variables, slot: &str) -> u64 {
+pub(crate) fn tries_left(variables: &Variables, slot: &str) -> u64 {
     variables.get(&left_key(slot)).and_then(|text| u64::from_str_radix(text, 16).ok()).unwrap_or(0)
 }

@@ -1,0 +1,77 @@
+//! A small Linux device of our own in QEMU: a real kernel, a real bootloader, and a disk whose power
+//! can be cut at any instant.
+//!
+//! `tests/images/machine` builds its system; [`factory`] makes releases of it and serves them;
+//! [`disk`] lays out its disk without mounting anything; [`guest`] is the running machine.
+
+pub mod boot;
+pub mod disk;
+pub mod factory;
+pub mod guest;
+
+use std::path::{Path, PathBuf};
+
+use self::boot::Bootloader;
+use self::disk::Layout;
+use self::factory::Factory;
+use self::guest::{Guest, Recording};
+use crate::failure::Result;
+
+/// A device: its disk, and how it boots.
+#[derive(Debug)]
+pub struct Machine {
+    folder: PathBuf,
+    bootloader: Bootloader,
+    layout: Layout,
+    boots: u32,
+}
+
+impl Machine {
+    /// Makes a device as it leaves the factory: the image in slot A, slot B empty, the power off.
+    pub fn make(factory: &Factory, name: &str, bootloader: Bootloader) -> Result<Self> {
+        let folder = factory.world().path(name);
+        std::fs::create_dir_all(&folder)?;
+        let layout = Layout { slot_mib: factory.slot_mib() };
+        let machine = Self { folder, bootloader, layout, boots: 0 };
+        disk::make(&machine, factory)?;
+        Ok(machine)
+    }
+
+    /// A file of the device's.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    /// Its disk.
+    pub fn disk(&self) -> PathBuf {
+        self.path("disk.img")
+    }
+
+    /// Where things are on its disk.
+    pub fn layout(&self) -> Layout {
+        self.layout
+    }
+
+    /// Its bootloader.
+    pub fn bootloader(&self) -> Bootloader {
+        self.bootloader
+    }
+
+    /// The folder with the kernel and the initramfs for a boot without a bootloader.
+    fn system(factory: &Factory) -> &Path {
+        factory.system()
+    }
+
+    /// Powers it on.
+    pub fn power_on(&mut self, factory: &Factory, recording: Recording) -> Result<Guest> {
+        self.boots += 1;
+        let serial = self.path(&format!("serial.{}", self.boots));
+        let firmware = self.bootloader.firmware(self, Self::system(factory))?;
+        Guest::start(&self.disk(), &firmware, &serial, recording)
+    }
+
+    /// What it said at its last boot.
+    pub fn last_words(&self) -> String {
+        guest::last_words(&self.path(&format!("serial.{}", self.boots)))
+    }
+}

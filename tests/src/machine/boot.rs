@@ -1,0 +1,115 @@
+//! The bootloaders: what each needs on the disk, of QEMU, and in the agent's configuration.
+
+use std::path::Path;
+use std::process::Command;
+
+use super::Machine;
+use super::disk::{self, tool};
+use crate::board::boot::choose_slot;
+use crate::failure::{Context as _, Result};
+use crate::uboot_env::{UbootEnv, Variables};
+
+/// Which bootloader.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
+pub enum Bootloader {
+    /// None: QEMU starts the kernel, and the host plays RAUC's boot script, with two copies of the
+    /// environment.
+    Direct,
+    /// U-Boot, with the boot script of `docs/operate/boot`.
+    Uboot,
+}
+
+/// The length of each of two copies, for a board whose U-Boot keeps two.
+const COPY_BYTES: u64 = 0x4000;
+/// One sector, which no power cut tears, for a board whose script keeps one.
+const SECTOR_BYTES: u64 = 0x200;
+
+impl Bootloader {
+    /// The places of the environment, as `fw_printenv` reads them, in the file or device `place`
+    /// from `start` on.
+    pub fn fw_env_config(self, place: &Path, start: u64) -> String {
+        let line = |offset: u64, bytes: u64| format!("{} {:#x} {bytes:#x}\n", place.display(), start + offset);
+        match self {
+            Self::Direct => line(0, COPY_BYTES) + &line(COPY_BYTES, COPY_BYTES),
+            Self::Uboot => line(0, SECTOR_BYTES),
+        }
+    }
+
+    /// The agent's section.
+    pub(super) fn agent_config(self) -> &'static str {
+        match self {
+            Self::Direct | Self::Uboot => {
+                "[bootloader]\nkind = \"uboot\"\nfw_env_config = \"/data/config/fw_env.config\"\n"
+            }
+        }
+    }
+
+    /// Puts the bootloader's own files onto the disk.
+    pub(super) fn install(self, machine: &Machine) -> Result<()> {
+        let variables = match self {
+            Self::Direct => vec![("BOOT_ORDER", "A"), ("BOOT_A_LEFT", "3"), ("BOOT_B_LEFT", "0")],
+            // Nothing: the script has its defaults, and the agent writes what it needs.
+            Self::Uboot => vec![("BOOT_ORDER", "A"), ("BOOT_A_LEFT", "3"), ("BOOT_B_LEFT", "0")],
+        };
+        let variables: Variables =
+            variables.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        machine.environment()?.write(&variables)?;
+        if self == Self::Uboot { install_uboot(machine) } else { Ok(()) }
+    }
+
+    /// QEMU's arguments, after whatever happens before the kernel where there is no bootloader.
+    pub(super) fn firmware(self, machine: &Machine, system: &Path) -> Result<Vec<String>> {
+        let path = |name: &str| system.join(name).display().to_string();
+        match self {
+            Self::Direct => {
+                let slot = std::iter::repeat_with(|| choose_slot(&machine.environment()?)).take(2);
+                let slot = slot.collect::<Result<Vec<_>>>()?.into_iter().flatten().next();
+                let slot = slot.context("no slot has a try left")?;
+                let root = if slot == "A" { "/dev/vda3" } else { "/dev/vda4" };
+                let line = format!("console=ttyS0 root={root} rauc.slot={slot} panic=1 quiet board.watchdog");
+                let (kernel, initrd) = (path("vmlinuz"), path("initrd"));
+                Ok(["-M", "q35", "-no-reboot", "-kernel", &kernel, "-initrd", &initrd, "-append", &line].map(str::to_owned).into())
+            }
+            Self::Uboot => Ok(["-M", "pc", "-bios", "/usr/lib/u-boot/qemu-x86/u-boot.rom"].map(str::to_owned).into()),
+        }
+    }
+}
+
+impl Machine {
+    /// The environment on its disk, read by the judge's own reader.
+    pub fn environment(&self) -> Result<UbootEnv> {
+        let places = self.path("fw_env.config");
+        let config = self.bootloader().fw_env_config(&self.disk(), self.layout().environment().start);
+        std::fs::write(&places, config).context("cannot write fw_env.config")?;
+        UbootEnv::open(&places)
+    }
+}
+
+/// The folder with the boot scripts that makers copy.
+fn scripts() -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/operate/boot")
+}
+
+/// Makes the FAT partition with these files.
+fn install_fat(machine: &Machine, files: &[(&Path, &str)]) -> Result<()> {
+    let region = machine.layout().boot();
+    let image = machine.path("boot.img");
+    std::fs::write(&image, b"")?;
+    std::fs::OpenOptions::new().write(true).open(&image)?.set_len(region.bytes)?;
+    tool("mformat", Command::new("mformat").arg("-i").arg(&image).args(["-F", "::"]), b"")?;
+    for (file, name) in files {
+        tool("mcopy", Command::new("mcopy").arg("-i").arg(&image).arg(file).arg(format!("::{name}")), b"")?;
+    }
+    disk::put(&machine.disk(), region, &image)
+}
+
+fn install_uboot(machine: &Machine) -> Result<()> {
+    let (board, script) = (machine.path("boot.cmd"), machine.path("boot.scr"));
+    let parts = ["uboot-raw-env.cmd", "uboot.cmd"].map(|name| std::fs::read(scripts().join(name)));
+    let parts = parts.into_iter().collect::<std::io::Result<Vec<_>>>().context("cannot read the boot scripts")?;
+    std::fs::write(&board, parts.concat())?;
+    let mut command = Command::new("mkimage");
+    command.args(["-q", "-A", "x86", "-T", "script", "-C", "none", "-d"]).arg(&board).arg(&script);
+    tool("mkimage", &mut command, b"")?;
+    install_fat(machine, &[(&script, "boot.scr")])
+}
