@@ -12,6 +12,7 @@ pub mod api;
 pub mod attacker;
 pub mod binaries;
 pub mod board;
+pub mod boots;
 pub mod channel;
 pub mod clock;
 pub mod crash;

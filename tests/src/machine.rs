@@ -9,13 +9,16 @@ pub mod disk;
 pub mod factory;
 pub mod guest;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tenure_proto::time::Timestamp;
 
 use self::boot::Bootloader;
 use self::disk::Layout;
 use self::factory::Factory;
 use self::guest::{Guest, Recording};
-use crate::failure::Result;
+use crate::failure::{Context as _, Result};
 
 /// A device: its disk, and how it boots.
 #[derive(Debug)]
@@ -24,6 +27,8 @@ pub struct Machine {
     bootloader: Bootloader,
     layout: Layout,
     boots: u32,
+    /// How far its clock is ahead.
+    ahead: Duration,
 }
 
 impl Machine {
@@ -32,7 +37,7 @@ impl Machine {
         let folder = factory.world().path(name);
         std::fs::create_dir_all(&folder)?;
         let layout = Layout { slot_mib: factory.slot_mib() };
-        let machine = Self { folder, bootloader, layout, boots: 0 };
+        let machine = Self { folder, bootloader, layout, boots: 0, ahead: Duration::ZERO };
         disk::make(&machine, factory)?;
         Ok(machine)
     }
@@ -57,16 +62,19 @@ impl Machine {
         self.bootloader
     }
 
-    /// The folder with the kernel and the initramfs for a boot without a bootloader.
-    fn system(factory: &Factory) -> &Path {
-        factory.system()
+    /// Moves its clock, from the next boot on.
+    pub fn advance_clock(&mut self, by: Duration) {
+        self.ahead += by;
     }
 
     /// Powers it on.
     pub fn power_on(&mut self, factory: &Factory, recording: Recording) -> Result<Guest> {
         self.boots += 1;
         let serial = self.path(&format!("serial.{}", self.boots));
-        let firmware = self.bootloader.firmware(self, Self::system(factory))?;
+        let mut firmware = self.bootloader.firmware(self, factory.system())?;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(Duration::ZERO, |age| age) + self.ahead;
+        let now = Timestamp::from_unix_s(i64::try_from(now.as_secs())?).context("no such time")?.to_string();
+        firmware.extend(["-rtc".to_owned(), format!("base={}", now.trim_end_matches('Z'))]);
         Guest::start(&self.disk(), &firmware, &serial, recording)
     }
 

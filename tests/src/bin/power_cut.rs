@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use tenure_tests::crash::judge::Judge;
 use tenure_tests::crash::record::Recorded;
-use tenure_tests::crash::states::{Plan, check};
+use tenure_tests::crash::states::{Disk, Plan, check};
 use tenure_tests::failure::Result;
 use tenure_tests::machine::boot::Bootloader;
 
@@ -32,6 +32,9 @@ struct Options {
     /// Which bootloader the device has
     #[arg(long, value_enum, default_value = "direct")]
     bootloader: Bootloader,
+    /// What the disk does when it is told to flush; a lie must be found out
+    #[arg(long, value_enum, default_value = "honest")]
+    disk: Disk,
     /// How many judges work side by side
     #[arg(long, value_name = "N", default_value_t = 2)]
     judges: u32,
@@ -63,9 +66,10 @@ fn run(options: &Options) -> Result<String> {
     print("power_cut: recording one installation in QEMU", ExitCode::SUCCESS);
     let recorded = Recorded::make(options.bootloader)?;
     let one_in = if options.all { 1 } else { options.one_in };
-    let Options { seed, draws, finish_one_in, .. } = *options;
+    let Options { seed, draws, finish_one_in, disk, .. } = *options;
     print(&format!("power_cut: recorded; checking, seed {seed}"), ExitCode::SUCCESS);
     let judges = (0..options.judges).map(|nth| Judge::new(&recorded, &format!("judge-{nth}")));
-    let tally = check(recorded.tape(), Plan { seed, one_in, draws, finish_one_in }, judges.collect::<Result<_>>()?)?;
+    let tally =
+        check(recorded.tape(), Plan { seed, one_in, draws, finish_one_in, disk }, judges.collect::<Result<_>>()?)?;
     Ok(tally.to_string())
 }

@@ -66,7 +66,7 @@ impl Judge {
         fs::write(self.board.path("root/os-release"), crate::images::os_release("1.0.0"))?;
         let (installer, mut channel, started) = self.start_installer()?;
         let status = channel.ask(&json!({"ask": "status"}), b"")?;
-        self.check_claims(tape, claims, &started, &status)?;
+        check_claims(tape, claims, &started, &status)?;
         if claims.iter().any(|(_, line)| line.contains("after=\"writing\"")) {
             let refused = channel.refresh(&tape.repository("old"));
             let reason = refused.err().map(|failure| failure.to_string()).unwrap_or_default();
@@ -78,12 +78,7 @@ impl Judge {
     }
 
     /// The environment is legal and names whole slots only; the slot that it starts.
-    fn check_bootloader(
-        &self,
-        tape: &Tape,
-        medium: &Medium,
-        claims: &[(u64, String)],
-    ) -> Result<&'static str> {
+    fn check_bootloader(&self, tape: &Tape, medium: &Medium, claims: &[(u64, String)]) -> Result<&'static str> {
         fs::write(self.board.path("env.img"), medium.region(tape.layout().environment()))?;
         let variables = self.board.env()?.read()?.context("no copy of the boot environment is whole")?;
         let order = variables.get("BOOT_ORDER").context("the boot environment has no BOOT_ORDER")?;
@@ -146,35 +141,10 @@ impl Judge {
             Ok(Channel::connect(&run.join("install.sock")).ok())
         })?;
         let said = fs::read_to_string(&log)?;
-        let line = said.lines().find(|line| line.contains(" started slot=")).context(format_args!("no start: {said}"))?;
+        let line =
+            said.lines().find(|line| line.contains(" started slot=")).context(format_args!("no start: {said}"))?;
         let state = line.split("state=\"").nth(1).and_then(|rest| rest.split('"').next());
         Ok((installer, channel, state.context(format_args!("no state: {line}"))?.to_owned()))
-    }
-
-    /// What the agent said it had done, it had done for good.
-    fn check_claims(
-        &self,
-        tape: &Tape,
-        claims: &[(u64, String)],
-        started: &str,
-        status: &Value,
-    ) -> Result<()> {
-        let path = journey(tape.said());
-        let known = journey(claims).len() - 1;
-        let ended = status.pointer("/last_update/outcome").is_some();
-        let is_here = |(nth, state): (usize, &String)| {
-            nth >= known && state == started && (state != "idle" || ended == (nth > 0))
-        };
-        let said = claims.last().map(|(_, line)| line.as_str()).unwrap_or_default();
-        ensure!(
-            path.iter().enumerate().any(is_here),
-            "the journal says {started} (ended: {ended}), and the agent had said {:?}: {said}",
-            path.get(known)
-        );
-        if path.get(..=known).is_some_and(|known| known.iter().any(|state| state == "writing")) {
-            ensure!(status.get("declaration").is_some_and(|held| !held.is_null()), "the promise is lost: {status}");
-        }
-        Ok(())
     }
 
     /// Takes the update to its end from there; then the next release.
@@ -189,7 +159,8 @@ impl Judge {
         let ended = self.run_to_the_end(tape);
         self.board.cut_power(0)?;
         let booted = verdict.booted;
-        ended.map_err(|failure| Failure::new(format_args!("the update does not end (slot {booted} started): {failure}")))
+        ended
+            .map_err(|failure| Failure::new(format_args!("the update does not end (slot {booted} started): {failure}")))
     }
 
     fn run_to_the_end(&mut self, tape: &Tape) -> Result<()> {
@@ -213,4 +184,23 @@ impl Judge {
 fn journey(said: &[(u64, String)]) -> Vec<String> {
     let moves = said.iter().filter_map(|(_, line)| line.split("after=\"").nth(1)?.split('"').next());
     std::iter::once("idle").chain(moves).map(str::to_owned).collect()
+}
+
+/// What the agent said it had done, it had done for good.
+fn check_claims(tape: &Tape, claims: &[(u64, String)], started: &str, status: &Value) -> Result<()> {
+    let path = journey(tape.said());
+    let known = journey(claims).len() - 1;
+    let ended = status.pointer("/last_update/outcome").is_some();
+    let is_here =
+        |(nth, state): (usize, &String)| nth >= known && state == started && (state != "idle" || ended == (nth > 0));
+    let said = claims.last().map(|(_, line)| line.as_str()).unwrap_or_default();
+    ensure!(
+        path.iter().enumerate().any(is_here),
+        "the journal says {started} (ended: {ended}), and the agent had said {:?}: {said}",
+        path.get(known)
+    );
+    if path.get(..=known).is_some_and(|known| known.iter().any(|state| state == "writing")) {
+        ensure!(status.get("declaration").is_some_and(|held| !held.is_null()), "the promise is lost: {status}");
+    }
+    Ok(())
 }

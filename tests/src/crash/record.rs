@@ -100,7 +100,6 @@ impl Recorded {
 }
 
 impl Tape {
-
     /// The lines in the partition of the marks, and before which entry each was written.
     fn read_marks(&self) -> Vec<(u64, String)> {
         let region = self.layout.marks();
@@ -188,7 +187,10 @@ pub fn wait_for_version(factory: &Factory, version: &str) -> Result<()> {
         if devices.iter().any(|device| device.get("version") == Some(&version.into())) {
             return Ok(());
         }
-        ensure!(start.elapsed() < PATIENCE, "the device does not say that it runs {version}; the server knows {devices:?}");
+        ensure!(
+            start.elapsed() < PATIENCE,
+            "the device does not say that it runs {version}; the server knows {devices:?}"
+        );
         std::thread::sleep(Duration::from_millis(300));
     }
 }

@@ -22,6 +22,17 @@ pub struct Plan {
     pub draws: u64,
     /// Of so many states that differ one is taken to the end of the update.
     pub finish_one_in: u64,
+    /// Whether the disk keeps its word when it is told to flush. One that does not must be found out.
+    pub disk: Disk,
+}
+
+/// What the disk does when it is told to flush.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
+pub enum Disk {
+    /// It flushes.
+    Honest,
+    /// It says that it did.
+    Lies,
 }
 
 /// What was checked.
@@ -78,9 +89,10 @@ pub fn check(tape: &Tape, plan: Plan, judges: Vec<Judge>) -> Result<Tally> {
         workers.into_iter().map(join).collect::<Result<Vec<_>>>()
     })?;
     let flushes = tape.entries().iter().filter(|entry| **entry == Entry::Flush).count();
-    let mut tally =
-        Tally { entries: tape.entries().len(), flushes, took: start.elapsed(), ..Tally::default() };
-    shares.iter().for_each(|share| tally.add(share));
+    let mut tally = Tally { entries: tape.entries().len(), flushes, took: start.elapsed(), ..Tally::default() };
+    for share in &shares {
+        tally.add(share);
+    }
     Ok(tally)
 }
 
@@ -125,6 +137,7 @@ impl<'a> Walk<'a> {
 
     fn pass(&mut self, entry: &'a Entry) {
         match entry {
+            Entry::Flush if self.plan.disk == Disk::Lies => {}
             Entry::Flush => {
                 for entry in std::mem::take(&mut self.pending) {
                     sectors(entry).for_each(|(sector, bytes)| drop(self.durable.write(sector, bytes)));

@@ -17,6 +17,8 @@ pub enum Bootloader {
     Direct,
     /// U-Boot, with the boot script of `docs/operate/boot`.
     Uboot,
+    /// GRUB under EFI, with the menu of `docs/operate/boot`.
+    Grub,
 }
 
 /// The length of each of two copies, for a board whose U-Boot keeps two.
@@ -31,7 +33,7 @@ impl Bootloader {
         let line = |offset: u64, bytes: u64| format!("{} {:#x} {bytes:#x}\n", place.display(), start + offset);
         match self {
             Self::Direct => line(0, COPY_BYTES) + &line(COPY_BYTES, COPY_BYTES),
-            Self::Uboot => line(0, SECTOR_BYTES),
+            Self::Uboot | Self::Grub => line(0, SECTOR_BYTES),
         }
     }
 
@@ -41,19 +43,25 @@ impl Bootloader {
             Self::Direct | Self::Uboot => {
                 "[bootloader]\nkind = \"uboot\"\nfw_env_config = \"/data/config/fw_env.config\"\n"
             }
+            Self::Grub => "[bootloader]\nkind = \"grub\"\ngrubenv = \"/boot/tenure/grubenv\"\n",
+        }
+    }
+
+    /// What the system mounts beside the slot and its data.
+    pub(super) fn mounts(self) -> &'static str {
+        match self {
+            Self::Direct | Self::Uboot => "",
+            Self::Grub => "mount -t vfat -o sync /dev/vda1 /boot\n",
         }
     }
 
     /// Puts the bootloader's own files onto the disk.
     pub(super) fn install(self, machine: &Machine) -> Result<()> {
-        let variables = match self {
-            Self::Direct => vec![("BOOT_ORDER", "A"), ("BOOT_A_LEFT", "3"), ("BOOT_B_LEFT", "0")],
-            // Nothing: the script has its defaults, and the agent writes what it needs.
-            Self::Uboot => vec![("BOOT_ORDER", "A"), ("BOOT_A_LEFT", "3"), ("BOOT_B_LEFT", "0")],
-        };
-        let variables: Variables =
-            variables.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-        machine.environment()?.write(&variables)?;
+        if self == Self::Grub {
+            return install_grub(machine);
+        }
+        let variables = [("BOOT_ORDER", "A"), ("BOOT_A_LEFT", "3"), ("BOOT_B_LEFT", "0")];
+        machine.environment()?.write(&variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into())?;
         if self == Self::Uboot { install_uboot(machine) } else { Ok(()) }
     }
 
@@ -68,9 +76,23 @@ impl Bootloader {
                 let root = if slot == "A" { "/dev/vda3" } else { "/dev/vda4" };
                 let line = format!("console=ttyS0 root={root} rauc.slot={slot} panic=1 quiet board.watchdog");
                 let (kernel, initrd) = (path("vmlinuz"), path("initrd"));
-                Ok(["-M", "q35", "-no-reboot", "-kernel", &kernel, "-initrd", &initrd, "-append", &line].map(str::to_owned).into())
+                Ok(["-M", "q35", "-no-reboot", "-kernel", &kernel, "-initrd", &initrd, "-append", &line]
+                    .map(str::to_owned)
+                    .into())
             }
             Self::Uboot => Ok(["-M", "pc", "-bios", "/usr/lib/u-boot/qemu-x86/u-boot.rom"].map(str::to_owned).into()),
+            Self::Grub => {
+                let variables = machine.path("efi-variables.fd");
+                if !variables.exists() {
+                    std::fs::copy("/usr/share/OVMF/OVMF_VARS_4M.fd", &variables).context("there is no OVMF")?;
+                }
+                let flash = |options: &str| format!("if=pflash,format=raw,{options}");
+                let (code, variables) = (
+                    flash("readonly=on,file=/usr/share/OVMF/OVMF_CODE_4M.fd"),
+                    flash(&format!("file={}", variables.display())),
+                );
+                Ok(["-M", "q35", "-drive", &code, "-drive", &variables].map(str::to_owned).into())
+            }
         }
     }
 }
@@ -83,6 +105,27 @@ impl Machine {
         std::fs::write(&places, config).context("cannot write fw_env.config")?;
         UbootEnv::open(&places)
     }
+
+    /// What the bootloader remembers, read by the judge's own reader.
+    pub fn variables(&self) -> Result<Variables> {
+        if self.bootloader() == Bootloader::Grub {
+            let start = self.layout().boot().start;
+            let image = format!("{}@@{start}", self.disk().display());
+            let block = tool("mtype", Command::new("mtype").arg("-i").arg(image).arg("::/tenure/grubenv"), b"")?;
+            return grub_variables(&block);
+        }
+        self.environment()?.read()?.context("no copy of the boot environment is whole")
+    }
+}
+
+/// Reads an environment block of GRUB's.
+fn grub_variables(block: &[u8]) -> Result<Variables> {
+    ensure!(block.len() == 1024, "grubenv has {} bytes, GRUB makes 1024", block.len());
+    let text = String::from_utf8_lossy(block).into_owned();
+    let mut lines = text.lines();
+    ensure!(lines.next() == Some("# GRUB Environment Block"), "grubenv does not begin as GRUB wants it: {text}");
+    let pairs = lines.filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once('='));
+    Ok(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
 }
 
 /// The folder with the boot scripts that makers copy.
@@ -91,12 +134,15 @@ fn scripts() -> std::path::PathBuf {
 }
 
 /// Makes the FAT partition with these files.
-fn install_fat(machine: &Machine, files: &[(&Path, &str)]) -> Result<()> {
+fn install_fat(machine: &Machine, folders: &[&str], files: &[(&Path, &str)]) -> Result<()> {
     let region = machine.layout().boot();
     let image = machine.path("boot.img");
     std::fs::write(&image, b"")?;
     std::fs::OpenOptions::new().write(true).open(&image)?.set_len(region.bytes)?;
     tool("mformat", Command::new("mformat").arg("-i").arg(&image).args(["-F", "::"]), b"")?;
+    for folder in folders {
+        tool("mmd", Command::new("mmd").arg("-i").arg(&image).arg(format!("::{folder}")), b"")?;
+    }
     for (file, name) in files {
         tool("mcopy", Command::new("mcopy").arg("-i").arg(&image).arg(file).arg(format!("::{name}")), b"")?;
     }
@@ -111,5 +157,53 @@ fn install_uboot(machine: &Machine) -> Result<()> {
     let mut command = Command::new("mkimage");
     command.args(["-q", "-A", "x86", "-T", "script", "-C", "none", "-d"]).arg(&board).arg(&script);
     tool("mkimage", &mut command, b"")?;
-    install_fat(machine, &[(&script, "boot.scr")])
+    install_fat(machine, &[], &[(&script, "boot.scr")])
+}
+
+/// What is in GRUB's image: it finds the partition that it came from by the menu on it.
+const GRUB_START: &str = "serial --unit=0 --speed=115200\nterminal_output serial\n\
+    search --file --set=root /tenure/grub.cfg\nset prefix=($root)/tenure\nconfigfile $prefix/grub.cfg\n";
+/// What the menu needs.
+const GRUB_MODULES: [&str; 13] = [
+    "configfile",
+    "echo",
+    "ext2",
+    "fat",
+    "linux",
+    "loadenv",
+    "normal",
+    "part_gpt",
+    "reboot",
+    "search",
+    "serial",
+    "test",
+    "true",
+];
+
+fn install_grub(machine: &Machine) -> Result<()> {
+    let path = |name: &str| machine.path(name);
+    std::fs::write(path("start.cfg"), GRUB_START)?;
+    let mut image = Command::new("grub-mkimage");
+    image.args(["-O", "x86_64-efi", "-p", "/tenure", "-c"]).arg(path("start.cfg"));
+    tool("grub-mkimage", image.arg("-o").arg(path("grub.efi")).args(GRUB_MODULES), b"")?;
+    for (name, pairs) in
+        [("grubenv", &["ORDER=A B", "A_OK=1", "A_TRY=0", "B_OK=0", "B_TRY=0"][..]), ("fallback.env", &[])]
+    {
+        tool("grub-editenv", Command::new("grub-editenv").arg(path(name)).arg("create"), b"")?;
+        if !pairs.is_empty() {
+            tool("grub-editenv", Command::new("grub-editenv").arg(path(name)).arg("set").args(pairs), b"")?;
+        }
+    }
+    let (loader, block, fallback) = (path("grub.efi"), path("grubenv"), path("fallback.env"));
+    let menu = scripts().join("grub.cfg");
+    install_fat(
+        machine,
+        &["/EFI", "/EFI/BOOT", "/tenure"],
+        &[
+            (&loader, "/EFI/BOOT/BOOTX64.EFI"),
+            (&menu, "/tenure/grub.cfg"),
+            (&block, "/tenure/grubenv"),
+            (&fallback, "/tenure/fallback.env"),
+        ],
+    )
 }

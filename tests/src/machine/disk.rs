@@ -95,7 +95,7 @@ impl Layout {
         for (region, kind, name) in parts {
             let (start, size) = (region.start / 512, region.bytes / 512);
             let bootable = if name == "boot" { ", attrs=\"LegacyBIOSBootable\"" } else { "" };
-            table.push_str(&format!("start={start}, size={size}, type={kind}, name={name}{bootable}\n"));
+            table.extend([format!("start={start}, size={size}, type={kind}, name={name}{bootable}\n")]);
         }
         table
     }
@@ -126,6 +126,7 @@ pub(super) fn make(machine: &Machine, factory: &Factory) -> Result<()> {
     std::fs::copy(factory.maker().factory_root(), data.join("config/root.json"))?;
     std::fs::write(data.join("config/token"), factory.maker().device_token()?)?;
     std::fs::write(data.join("config/fw_env.config"), machine.bootloader().fw_env_config(Path::new("/dev/vda2"), 0))?;
+    std::fs::write(data.join("config/mounts"), machine.bootloader().mounts())?;
     let address = factory.server().url().replace("127.0.0.1", "10.0.2.2");
     let config = format!(
         "server = \"{address}\"\nenrolment_token_file = \"/data/config/token\"\n\n{}",

@@ -29,8 +29,8 @@ impl Guest {
     /// Powers a machine on.
     pub(super) fn start(disk: &Path, firmware: &[String], serial: &Path, recording: Recording) -> Result<Self> {
         let mut command = Command::new("qemu-system-x86_64");
-        command.args(["-accel", "tcg,thread=multi", "-cpu", "max", "-m", "256", "-smp", "1"]);
-        command.args(["-display", "none", "-monitor", "none", "-no-user-config", "-rtc", "base=utc"]);
+        command.args(["-accel", "tcg,thread=multi", "-cpu", "max", "-m", "512", "-smp", "1"]);
+        command.args(["-display", "none", "-monitor", "none", "-no-user-config"]);
         command.arg("-serial").arg(format!("file:{}", serial.display()));
         command.args(["-blockdev", &format!("driver=file,node-name=f0,filename={}", disk.display())]);
         command.args(["-blockdev", "driver=raw,node-name=r0,file=f0"]);
@@ -83,6 +83,22 @@ impl Guest {
             }
             std::thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    /// Lets the machine run until its power was on for so long; the lines with one of these texts.
+    pub fn wait_until_cut(&mut self, texts: &[&str], moment: Duration) -> Result<Vec<String>> {
+        let mut found = Vec::new();
+        while self.uptime() < moment {
+            crate::interrupt::check()?;
+            ensure!(self.process.ended()?.is_none(), "the machine ended by itself; {}", last_words(&self.serial));
+            std::thread::sleep(Duration::from_millis(5).min(moment.saturating_sub(self.uptime())));
+        }
+        while let Some(line) = self.next_line() {
+            if texts.iter().any(|text| line.contains(text)) {
+                found.push(line);
+            }
+        }
+        Ok(found)
     }
 
     /// The next whole line that the console has.

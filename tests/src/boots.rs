@@ -1,0 +1,207 @@
+//! The machine in trouble: its power is cut again and again, and releases do not boot.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use tenure_proto::digest::Digest;
+
+use crate::board::SLOTS;
+use crate::crash::record::{PATIENCE, wait_for_version};
+use crate::failure::{Context as _, Failure, Result};
+use crate::images::Image;
+use crate::machine::Machine;
+use crate::machine::boot::Bootloader;
+use crate::machine::disk;
+use crate::machine::factory::{Factory, Fault, Kernel};
+use crate::machine::guest::{Guest, Recording};
+use crate::power::Seeded;
+
+/// What a series of power cuts came to.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Cuts {
+    /// How often the power was cut.
+    pub kills: u32,
+    /// Boots that came up, each in a whole slot.
+    pub boots: u32,
+    /// Updates that were confirmed.
+    pub confirmed: u32,
+    /// Times that a trial was cut, and the slot before it ran again.
+    pub fell_back: u32,
+}
+
+/// How long from the restart into a release that does not work until the one before it ran again.
+#[derive(Clone, Copy, Debug)]
+pub struct FallBack {
+    /// What was wrong.
+    pub fault: Fault,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// A machine with its factory.
+#[derive(Debug)]
+pub struct Rig {
+    factory: Factory,
+    machine: Machine,
+    known: Vec<Image>,
+    minor: u32,
+}
+
+/// The longest that the power stays on before it is cut: about what boot, update, restart and
+/// confirmation take.
+const CUT_WITHIN_MS: u64 = 45_000;
+/// What the clock is moved by at each cut, so that a release rests no longer that fell back.
+const REST: Duration = Duration::from_mins(10);
+
+impl Rig {
+    /// Makes a machine with 1.0.0 in slot A.
+    pub fn set(name: &str, bootloader: Bootloader) -> Result<Self> {
+        let factory = Factory::open(name, Kernel::InSlot)?;
+        let machine = Machine::make(&factory, "machine", bootloader)?;
+        let known = vec![factory.first().clone()];
+        Ok(Self { factory, machine, known, minor: 0 })
+    }
+
+    fn release(&mut self, fault: Fault) -> Result<String> {
+        self.minor += 1;
+        let version = format!("1.{}.0", self.minor);
+        self.known.push(self.factory.release(&version, fault)?);
+        Ok(version)
+    }
+
+    fn power_on(&mut self) -> Result<Guest> {
+        self.machine.power_on(&self.factory, Recording::Off)
+    }
+
+    /// The release that each slot holds, whole.
+    fn slots(&self) -> Result<[Option<&str>; 2]> {
+        let held = |name: &str| -> Result<_> {
+            let slot = disk::read(&self.machine.disk(), self.machine.layout().slot(name))?;
+            let digest = Digest::of(&slot);
+            Ok(self.known.iter().find(|image| image.sha256 == digest).map(|image| image.version.as_str()))
+        };
+        let [a, b] = SLOTS;
+        Ok([held(a)?, held(b)?])
+    }
+
+    /// Every slot that the bootloader may start holds a whole release.
+    fn check_slots(&self) -> Result<()> {
+        let (tried, slots) = (self.machine.tried()?, self.slots()?);
+        for (name, held) in SLOTS.into_iter().zip(slots) {
+            let is_tried = tried.iter().any(|slot| slot == name);
+            ensure!(held.is_some() || !is_tried, "slot {name} is not whole, and {tried:?} will be tried");
+        }
+        ensure!(!tried.is_empty(), "the bootloader will try no slot");
+        Ok(())
+    }
+
+    /// Cuts the power `kills` times at moments that follow from the seed while one update after the
+    /// other is under way; then lets the last one end.
+    pub fn cut_power(&mut self, kills: u32, seed: u64, say: &dyn Fn(&str)) -> Result<Cuts> {
+        let (mut random, mut cuts) = (Seeded::new(seed), Cuts::default());
+        let mut wanted = self.release(Fault::None)?;
+        for kill in 1..=kills {
+            let moment = Duration::from_millis(random.below(CUT_WITHIN_MS));
+            let mut guest = self.power_on()?;
+            let up = guest.wait_until_cut(&["board: slot", "after=\"confirmed\"", "after=\"fell_back\""], moment)?;
+            guest.cut_power();
+            self.machine.advance_clock(REST);
+            let fail = |failure: Failure| Failure::new(format_args!("cut {kill} (seed {seed}, {moment:?}): {failure}"));
+            self.check_slots().map_err(fail)?;
+            cuts.kills += 1;
+            cuts.count(&up, &self.known).map_err(fail)?;
+            say(&format!(
+                "cut {kill} after {:.1} s: {}",
+                moment.as_secs_f32(),
+                up.last().map_or("nothing yet", |line| line)
+            ));
+            if up.iter().any(|line| line.contains("after=\"confirmed\"")) {
+                wanted = self.release(Fault::None)?;
+            }
+        }
+        // If it was tried in vain too often it rests for good; then it is the next one that must be taken.
+        let mut guest = self.power_on()?;
+        let first = guest.wait_for_one_of(&["after=\"confirmed\"", "after=\"fell_back\""], PATIENCE);
+        if first.is_err() || first.is_ok_and(|line| line.contains("fell_back")) {
+            wanted = self.release(Fault::None)?;
+            guest.wait_for("after=\"confirmed\"", PATIENCE)?;
+        }
+        cuts.confirmed += 1;
+        wait_for_version(&self.factory, &wanted)?;
+        guest.cut_power();
+        self.check_slots()?;
+        Ok(cuts)
+    }
+
+    /// Ships releases that do not work, each of which must be left again; then one that does.
+    pub fn ship_faults(&mut self, faults: &[Fault], say: &dyn Fn(&str)) -> Result<Vec<FallBack>> {
+        let mut guest = self.power_on()?;
+        guest.wait_for("board: slot A runs 1.0.0", PATIENCE)?;
+        let mut fell_back = Vec::new();
+        for fault in faults {
+            let bad = self.release(*fault)?;
+            guest.wait_for("the device restarts", PATIENCE)?;
+            let start = Instant::now();
+            guest.wait_for("board: slot A runs 1.0.0", PATIENCE)?;
+            let took = start.elapsed();
+            guest.wait_for("after=\"fell_back\"", PATIENCE)?;
+            say(&format!("{bad} ({fault:?}) fell back in {:.1} s", took.as_secs_f32()));
+            fell_back.push(FallBack { fault: *fault, took });
+        }
+        let good = self.release(Fault::None)?;
+        guest.wait_for("after=\"confirmed\"", PATIENCE)?;
+        wait_for_version(&self.factory, &good)?;
+        guest.cut_power();
+        self.check_slots()?;
+        let reports = self.factory.api().reports()?;
+        let said = reports.iter().filter(|report| report.get("outcome") == Some(&"fell_back".into())).count();
+        ensure!(said == faults.len(), "{} releases fell back, and {said} were reported", faults.len());
+        Ok(fell_back)
+    }
+
+    /// The machine.
+    pub fn machine(&self) -> &Machine {
+        &self.machine
+    }
+
+    /// Leaves all files where they are, for a person to look at, and says where.
+    pub fn keep(&self) -> PathBuf {
+        self.factory.world().keep();
+        self.factory.world().folder().to_owned()
+    }
+}
+
+impl Cuts {
+    /// Counts what a boot came to; it must have been of a release that is known.
+    fn count(&mut self, lines: &[String], known: &[Image]) -> Result<()> {
+        for line in lines {
+            if let Some(version) = line.split(" runs ").nth(1) {
+                self.boots += 1;
+                let runs = known.iter().any(|image| image.version == version.trim());
+                ensure!(runs, "something else runs: {line}");
+            }
+            self.confirmed += u32::from(line.contains("after=\"confirmed\""));
+            self.fell_back += u32::from(line.contains("after=\"fell_back\""));
+        }
+        Ok(())
+    }
+}
+
+impl Machine {
+    /// The slots that the bootloader may start, the first first.
+    fn tried(&self) -> Result<Vec<String>> {
+        let variables = self.variables()?;
+        let get = |name: &str| variables.get(name).map_or("", String::as_str).to_owned();
+        let order = match self.bootloader() {
+            Bootloader::Direct | Bootloader::Uboot => get("BOOT_ORDER"),
+            Bootloader::Grub => get("ORDER"),
+        };
+        let may = |slot: &str| match self.bootloader() {
+            Bootloader::Direct | Bootloader::Uboot => true,
+            Bootloader::Grub => get(&format!("{slot}_OK")) == "1",
+        };
+        let order: Vec<_> = order.split(' ').filter(|slot| may(slot)).map(str::to_owned).collect();
+        ensure!(!order.is_empty(), "no slot is named: {variables:?}");
+        Some(order).context("no order")
+    }
+}
