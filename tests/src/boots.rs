@@ -140,7 +140,7 @@ impl Rig {
         let mut fell_back = Vec::new();
         for fault in faults {
             let bad = self.release(*fault)?;
-            guest.wait_for("the device restarts", PATIENCE)?;
+            guest.wait_for("after=\"armed\"", PATIENCE)?;
             let start = Instant::now();
             guest.wait_for("board: slot A runs 1.0.0", PATIENCE)?;
             let took = start.elapsed();

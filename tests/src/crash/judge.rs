@@ -94,8 +94,8 @@ impl Judge {
         if said("after=\"confirmed\"") {
             ensure!(*first == "B", "the update was said to be confirmed, and the bootloader starts {first}");
         }
-        // The agent tells of the restart after it told the bootloader.
-        if said("the device restarts") {
+        // It was booted, so the bootloader had been told of it.
+        if said("after=\"trying\"") {
             ensure!(named.contains(&"B"), "the bootloader has forgotten slot B: {variables:?}");
         }
         SLOTS.into_iter().find(|slot| slot == first).context(format_args!("{first} is no slot"))
