@@ -18,7 +18,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::installer::{self, Installer};
 use crate::owner::{Outcome, Overview, Support};
-use crate::{bundle, disk, fetch, show, varlink};
+use crate::{bundle, disk, fetch, history, show, varlink};
 
 /// How an answer is to be printed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -49,6 +49,9 @@ pub(crate) enum Error {
     /// A file that `fetchd` left.
     #[error("cannot read what fetchd last wrote")]
     Disk(#[from] disk::Error),
+    /// The installer's record, which is root's.
+    #[error("cannot read the history; run this as root")]
+    History(#[source] disk::Error),
     /// An answer, or a file, that is not understood.
     #[error("the answer is not understood")]
     Answer(#[from] serde_json::Error),
@@ -80,7 +83,9 @@ pub(crate) enum Error {
         running: Version,
     },
     /// The installer does not choose what the bundle brings.
-    #[error("{path} brings version {release}, which is not signed, or failed on this device before; get a newer one")]
+    #[error(
+        "{path} brings version {release}, which is not signed, failed on this device before, or lies below its rollback index; get a newer one"
+    )]
     NotWanted {
         /// The bundle.
         path: PathBuf,
@@ -198,6 +203,25 @@ impl Ask<'_> {
         let installer = Installer::connect(&self.config.install_socket());
         let reply = installer.and_then(|mut installer| installer.ask(request, &[]));
         reply.map_err(|source| Error::Installer { what, source })
+    }
+
+    /// `tenure history`: what happened on this device, read from its state folder, so that it can be
+    /// told when nothing runs any more.
+    pub(crate) fn history(&self) -> Result<(), Error> {
+        let entries = history::read(&self.config.install_dir()).map_err(Error::History)?;
+        let text = match self.form {
+            Form::Text => history::text(&entries),
+            Form::Json => history::json(&entries)?,
+        };
+        Ok(io::stdout().write_all(text.as_bytes())?)
+    }
+
+    /// `tenure cancel`: ends the update that is under way.
+    pub(crate) fn cancel(&self) -> Result<(), Error> {
+        self.order("cancel the update", &Request::Cancel)?;
+        // The installer has ended it; fetchd, if it runs, need not bring the rest of a frame.
+        drop(self.call("Cancel", json!({})));
+        self.say("The update is cancelled. It comes again in a day, or when you run: tenure update")
     }
 
     fn order(&self, what: &'static str, request: &Request) -> Result<(), Error> {

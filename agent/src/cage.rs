@@ -13,6 +13,7 @@ use crate::{bootloader, slot};
 pub(crate) fn writes(config: &Config) -> Vec<PathBuf> {
     let mut paths = bootloader::open(config).writes();
     paths.extend(config.slots.iter().flat_map(slot::writes));
+    paths.extend(config.hooks.writes.clone());
     paths.sort();
     paths.dedup();
     paths

@@ -89,6 +89,10 @@ pub(crate) enum Request {
     Confirm,
     /// A person goes back to the slot that ran before. [`Reply::Done`].
     RollBack,
+    /// A person ends the update that is under way, before the bootloader is told. [`Reply::Done`].
+    Cancel,
+    /// A person wants updates: what they cancelled rests no more. [`Reply::Done`].
+    Resume,
 }
 
 /// Up to when a person puts a restart off.

@@ -65,6 +65,11 @@ enum Command {
     /// Keep the version that runs, without waiting for its health checks
     #[command(after_help = "Example:\n  tenure confirm    after an update, when you have seen that all is well")]
     Confirm,
+    /// End an update that is being downloaded or installed, before the device restarts into it
+    #[command(
+        after_help = "Example:\n  tenure cancel    what is written stays, and is not fetched again when the update goes on"
+    )]
+    Cancel,
     /// Go back to the version that ran before; the device restarts
     #[command(after_help = "Example:\n  tenure rollback    when the new version does not do what it should")]
     Rollback,
@@ -82,6 +87,15 @@ enum Command {
         /// Do not put it off any more
         #[arg(long, conflicts_with = "time")]
         withdraw: bool,
+    },
+    /// Show what happened on this device: updates and how they ended, refusals, ways back; needs root
+    #[command(
+        after_help = "Example:\n  tenure history --json | tail -n 1    the last thing that happened, for a program"
+    )]
+    History {
+        /// Print JSON, an object a line
+        #[arg(long)]
+        json: bool,
     },
     /// Show the manufacturer's promise: until when, what is covered, and what then
     Support {
@@ -146,9 +160,11 @@ pub(crate) fn run(cli: &Cli) -> Result<ExitCode, Error> {
         Command::Update { json, from: Some(path) } => ask(*json).update_from(path)?,
         Command::Update { json, from: None } => ask(*json).update()?,
         Command::Confirm => ask(false).confirm()?,
+        Command::Cancel => ask(false).cancel()?,
         Command::Rollback => ask(false).roll_back()?,
         Command::Restart => ask(false).restart()?,
         Command::Defer { time, .. } => ask(false).defer(*time)?,
+        Command::History { json } => ask(*json).history()?,
         Command::Support { json } => ask(*json).support()?,
         Command::Notices { acknowledge: Some(id), .. } => ask(false).acknowledge(id)?,
         Command::Notices { json, acknowledge: None } => ask(*json).notices()?,

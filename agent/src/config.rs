@@ -8,6 +8,7 @@
 mod bootloader;
 mod conditions;
 mod health;
+mod hooks;
 mod raw;
 mod restart;
 mod slots;
@@ -26,6 +27,7 @@ use raw::Raw;
 pub(crate) use bootloader::{Bootloader, GrubVariables, UBootVariables};
 pub(crate) use conditions::{Conditions, Download};
 pub(crate) use health::Health;
+pub(crate) use hooks::Hooks;
 pub(crate) use restart::Restart;
 pub(crate) use slots::Slot;
 pub(crate) use watchdog::Watchdog;
@@ -64,6 +66,8 @@ pub(crate) struct Config {
     pub(crate) health: Health,
     /// What resets a device that hangs meanwhile.
     pub(crate) watchdog: Watchdog,
+    /// The maker's programs around an update.
+    pub(crate) hooks: Hooks,
     /// When the device restarts into an update, and how.
     pub(crate) restart: Restart,
     /// What it must have before an update is installed.
@@ -227,6 +231,7 @@ fn check(path: &Path, raw: Raw) -> Result<Config, Error> {
         bootloader,
         slots,
         health: health::check(raw.health),
+        hooks: hooks::check(raw.hooks),
         watchdog: watchdog::check(raw.watchdog),
         restart: restart::check(path, raw.restart)?,
         conditions: conditions::check(&raw.conditions),

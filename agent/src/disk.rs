@@ -94,6 +94,40 @@ pub(crate) fn replace_with_mode(path: &Path, bytes: &[u8], mode: u32) -> Result<
     Ok(())
 }
 
+/// Adds `bytes` at the end of a file, which is made if there is none; only its owner may read it.
+pub(crate) fn append(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let is_new = !path.exists();
+    let written = || {
+        let mut file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
+        file.write_all(bytes)?;
+        file.sync_data()
+    };
+    written().map_err(Error::io("write", path))?;
+    if is_new {
+        sync_folder_of(path)?;
+    }
+    #[cfg(test)]
+    tests::tell_of_a_write();
+    Ok(())
+}
+
+/// How long a file is; 0 if there is none.
+pub(crate) fn length(path: &Path) -> Result<u64, Error> {
+    match fs::metadata(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(0),
+        other => Ok(other.map_err(Error::io("look at", path))?.len()),
+    }
+}
+
+/// Puts one file in the place of another; it is no error if there is none.
+#[expect(clippy::disallowed_methods, reason = "this is the one place that renames, and the folder is synced")]
+pub(crate) fn take_place(path: &Path, of: &Path) -> Result<(), Error> {
+    match fs::rename(path, of) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        other => other.map_err(Error::io("move", path)).and_then(|()| sync_folder_of(path)),
+    }
+}
+
 /// Reads a file of at most `max` bytes; `None` if there is none.
 pub(crate) fn read_bounded(path: &Path, max: u64) -> Result<Option<Vec<u8>>, Error> {
     let file = match File::open(path) {

@@ -17,6 +17,7 @@ use crate::channel::{Offered, PlannedArtifact, Reply, Request, Retry, Waits, Wan
 use crate::clock::Clock;
 use crate::http::{self, Client, Part};
 use crate::installer::{self, Installer};
+use crate::stop::Stop;
 
 /// One update cycle's way between the repository and the installer.
 #[derive(Debug)]
@@ -29,6 +30,8 @@ pub(crate) struct Fetch<'a> {
     pub(crate) clock: &'a Clock,
     /// How long to wait after the first broken connection; each further wait doubles.
     pub(crate) pause: Duration,
+    /// Set when a person cancels.
+    pub(crate) stop: Stop,
 }
 
 /// Where the files of a repository come from.
@@ -96,6 +99,9 @@ pub(crate) enum Error {
         /// What happened.
         source: installer::Error,
     },
+    /// A person cancelled it.
+    #[error("a person cancelled it")]
+    Cancelled,
     /// The installer never had enough.
     #[error("the refresh of metadata did not end after {files} files")]
     Endless {
@@ -118,7 +124,7 @@ impl Error {
         match self {
             Self::Http { source, .. } => source.retry(),
             Self::Installer { source, .. } => source.retry(),
-            Self::Missing { .. } => Retry::Later,
+            Self::Missing { .. } | Self::Cancelled => Retry::Later,
             Self::Bundle(_) | Self::Endless { .. } | Self::Index { .. } => Retry::Never,
         }
     }
@@ -126,6 +132,23 @@ impl Error {
     /// Whether the server is out of reach as a whole.
     pub(crate) fn is_unreachable(&self) -> bool {
         matches!(self, Self::Http { source, .. } if source.is_unreachable())
+    }
+
+    /// Whether it is not the release's fault, nor the line's: a person or a hook of the maker's held
+    /// it up.
+    pub(crate) fn is_held_up(&self) -> bool {
+        match self {
+            Self::Cancelled => true,
+            Self::Installer { source: installer::Error::Refused { code, .. }, .. } => {
+                ["cancelled", "postponed", "hook_failed"].contains(&code.as_str())
+            }
+            Self::Installer { .. }
+            | Self::Http { .. }
+            | Self::Bundle(_)
+            | Self::Missing { .. }
+            | Self::Endless { .. }
+            | Self::Index { .. } => false,
+        }
     }
 
     /// Whether the installer had all that it needed, and says no.
@@ -289,6 +312,9 @@ impl Fetch<'_> {
     fn read_frame(&self, payload: &mut Payload<'_>, frame: &mut [u8]) -> Result<(), Error> {
         let mut done = 0;
         while let Some(rest) = frame.get_mut(done..).filter(|rest| !rest.is_empty()) {
+            if self.stop.is_asked() {
+                return Err(Error::Cancelled);
+            }
             match payload.read(&self.source, rest) {
                 Ok(read) => done += read,
                 Err(error)

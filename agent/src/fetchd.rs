@@ -93,7 +93,7 @@ pub(crate) fn run(config: &Config) -> Result<(), Error> {
     let identity = Identity::load_or_make(&config.fetch_dir().join("device.key"))?;
     let notices = Notices::load(config)?;
     notices.show()?;
-    let (shared, woken) = Shared::new(notices);
+    let (shared, woken) = Shared::new(notices, config.install_socket());
     let socket = config.run_dir.join("agent.sock");
     let answers = Arc::clone(&shared);
     varlink::serve(&socket, Arc::new(move |call, more| answers.answer(call, more)))?;
@@ -296,7 +296,9 @@ impl<'a> Fetchd<'a> {
         offered: Offered,
     ) -> Result<Outcome, Failure> {
         let (source, clock) = (Source::Server { http, model: &status.model }, self.clock.clone());
-        let mut fetch = Fetch { source, installer, clock: &clock, pause: self.pause };
+        let stop = self.shared.stop();
+        stop.clear();
+        let mut fetch = Fetch { source, installer, clock: &clock, pause: self.pause, stop };
         fetch.refresh(&offered)?;
         match fetch.declaration() {
             Ok(false) => {}
@@ -370,6 +372,9 @@ impl<'a> Fetchd<'a> {
     /// A release that is begun again and again without a byte is given up. Bytes that were written
     /// stay written, so that a bad line alone gives nothing up.
     fn count_vain(&mut self, installer: &mut Installer, version: &Version, moved: bool, error: &fetch::Error) {
+        if error.is_held_up() {
+            return;
+        }
         let before = self.vain.take().filter(|(same, _)| same == version && !moved).map_or(0, |(_, times)| times);
         if before + 1 < limits::FETCH_ATTEMPTS_MAX || error.is_unreachable() {
             self.vain = Some((version.clone(), before + 1));

@@ -35,6 +35,7 @@ use crate::channel::{self, Reply, Request, Status, Until};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::disk::{self, Lock};
+use crate::stop::Stop;
 use crate::watchdog::Watchdog;
 use crate::{confirm, systemd};
 use device::{Device, Task};
@@ -80,6 +81,10 @@ struct Shared {
     config: Config,
     clock: Clock,
     fetch_user: Option<Uid>,
+    /// Ends what the one who holds the core is doing.
+    stop: Stop,
+    /// Whether a person with a bundle leads: then no network ends what they do.
+    bundle_leads: AtomicBool,
     restarting: AtomicBool,
     trying_again: AtomicBool,
     /// Whether a thread looks when the device may restart.
@@ -145,6 +150,8 @@ fn start(config: &Config) -> Result<Ready, Error> {
     let core = Core { device, session: Session::default(), leader: 0, bundle_leads: false };
     let shared = Arc::new(Shared {
         status: Mutex::new(core.device.status(None)),
+        stop: core.device.stop.clone(),
+        bundle_leads: AtomicBool::new(false),
         core: Mutex::new(core),
         config: config.clone(),
         clock,
@@ -186,7 +193,9 @@ impl Ready {
             if let Err(error) = serve(&shared, caller, number, &stream) {
                 tracing::warn!(error = %Chain(&error), "a connection broke");
             }
-            shared.core().hung_up(number);
+            let mut core = shared.core();
+            core.hung_up(number);
+            shared.bundle_leads.store(core.bundle_leads, Ordering::SeqCst);
         });
         if let Err(error) = spawned {
             tracing::error!(%error, "cannot serve a connection");
@@ -269,12 +278,18 @@ impl Shared {
         if matches!(request, Request::Status) {
             return (Reply::Status(Box::new(self.status_now())), None);
         }
+        // Whoever is at it holds the core, and may be deep in a slot or a hook.
+        if matches!(request, Request::Cancel) && (caller == Caller::Owner || !self.bundle_leads.load(Ordering::SeqCst))
+        {
+            self.stop.ask();
+        }
         let mut core = self.core();
         let answered = core.answer(caller, number, request, body).unwrap_or_else(|error| {
             core.device.refused(&error.cause(), &Chain(&error).to_string(), error.is_worth_a_report());
             (error.to_reply(), error.task())
         });
         core.device.watched_by(&self.watchdog);
+        self.bundle_leads.store(core.bundle_leads, Ordering::SeqCst);
         self.refresh_status(&core);
         answered
     }
@@ -340,6 +355,17 @@ impl Core {
         if let Request::Defer { until } = request {
             return Ok((Reply::Deferred { until: self.defer(until)? }, None));
         }
+        if let Request::Resume = request {
+            return done(self.device.resume().map(|()| None)?);
+        }
+        if let Request::Cancel = request {
+            if self.bundle_leads && caller != Caller::Owner {
+                self.device.stop.clear();
+                return Err(refusal::Error::BundleLeads);
+            }
+            self.session.drop_plan();
+            return done(self.device.cancel()?);
+        }
         if let Request::Events = request {
             return Ok((Reply::Events { events: self.device.waiting_events() }, None));
         }
@@ -376,7 +402,7 @@ fn start_task(shared: &Arc<Shared>, task: Option<Task>) {
     let under_way = match task {
         Task::Restart => shared.restarting.swap(true, Ordering::SeqCst),
         Task::TryAgain => shared.trying_again.swap(true, Ordering::SeqCst),
-        Task::CheckHealth { .. } | Task::CheckOldSlot | Task::Look => false,
+        Task::CheckHealth { .. } | Task::CheckOldSlot | Task::Look | Task::WayBack => false,
     };
     if under_way {
         return;
@@ -401,7 +427,11 @@ impl Shared {
                 self.trying_again.store(false, Ordering::SeqCst);
                 self.with_device(Device::ask_bootloader)
             }
+            Task::WayBack => self.with_device(Device::ask_bootloader),
             Task::CheckHealth { update } => {
+                if let Some(next) = self.with_device(|device| device.migrate(&update)) {
+                    return Some(next);
+                }
                 let health = confirm::check(&self.config.health, &self.clock);
                 self.with_device(|device| device.judged(&update, health))
             }

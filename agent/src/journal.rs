@@ -40,6 +40,9 @@ pub(crate) struct Update {
     pub(crate) version: Version,
     /// Its manifest; none for the slot that a person goes back to, if we did not write it.
     pub(crate) manifest_sha256: Option<Digest>,
+    /// Its rollback index; 0 for a slot that we did not write.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) rollback_index: u32,
     /// The slot that it goes into.
     pub(crate) target: String,
     /// Why it is done.
@@ -50,6 +53,18 @@ pub(crate) struct Update {
     /// Whether the same would fail again.
     #[serde(default)]
     pub(crate) hopeless: bool,
+    /// Whether the spare slot still holds what it held before.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub(crate) untouched: bool,
+    /// Whether a hook gave it up: then it is tried again later, a bounded number of times.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub(crate) hook_failed: bool,
+    /// The hooks that were begun for it, in order; those that have been undone are gone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) hooks: Vec<HookRun>,
+    /// For a person's way back: the migrations of the version that is left, yet to be undone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) undo: Vec<HookRun>,
     /// What is known of it once it is installed and waits for the restart.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) staged: Option<Staged>,
@@ -95,6 +110,58 @@ pub(crate) struct Deferral {
     pub(crate) until: Option<Timestamp>,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_false(value: &bool) -> bool {
+    !*value
+}
+
+/// A hook that was begun.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub(crate) struct HookRun {
+    /// When.
+    pub(crate) phase: Phase,
+    /// The file's name.
+    pub(crate) name: String,
+    /// How often it was begun for this update.
+    pub(crate) times: u32,
+    /// Whether its way back is kept.
+    pub(crate) back: bool,
+    /// How often its way back has failed.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) back_failed: u32,
+}
+
+/// When a hook is run.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Phase {
+    /// In the old system, before the spare slot is touched.
+    PreInstall,
+    /// In the old system, after the slot was read back.
+    PostInstall,
+    /// In the old system, before the bootloader is told.
+    PreReboot,
+    /// In the new system, before its health is checked.
+    PostBoot,
+}
+
+impl Phase {
+    /// The word for environment, logs and files.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::PreInstall => "pre-install",
+            Self::PostInstall => "post-install",
+            Self::PreReboot => "pre-reboot",
+            Self::PostBoot => "post-boot",
+        }
+    }
+
+    /// The folder of its programs.
+    pub(crate) fn folder(self) -> String {
+        format!("{}.d", self.word())
+    }
+}
+
 /// Why a slot is tried.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -120,6 +187,21 @@ pub(crate) struct History {
     /// Releases that fell back without a verdict, the oldest first.
     #[serde(default, skip_serializing_if = "VecDeque::is_empty")]
     pub(crate) fell_back: VecDeque<FellBack>,
+    /// What a person cancelled last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) cancelled: Option<Cancelled>,
+    /// The migrations of the version that runs, whose ways back are kept for a person who goes back.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) migrated: Vec<HookRun>,
+}
+
+/// A release whose installation a person cancelled.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(crate) struct Cancelled {
+    /// Its manifest.
+    pub(crate) manifest_sha256: Digest,
+    /// When that was.
+    pub(crate) at: Timestamp,
 }
 
 /// A release that fell back without a verdict: the trial broke off.
@@ -152,6 +234,14 @@ pub(crate) struct SlotRecord {
     /// Its manifest; none if we did not write it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) manifest_sha256: Option<Digest>,
+    /// Its rollback index; 0 if we did not write it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) rollback_index: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_zero(index: &u32) -> bool {
+    *index == 0
 }
 
 /// What waits to be reported.
@@ -341,11 +431,16 @@ mod tests {
                 from: "1.0.0".parse().unwrap(),
                 version: "1.1.0".parse().unwrap(),
                 manifest_sha256: Some(Digest::of(b"abc")),
+                rollback_index: 0,
                 target: "B".into(),
                 why: Why::Release,
                 reason: None,
                 hopeless: false,
                 staged: None,
+                untouched: false,
+                hook_failed: false,
+                hooks: Vec::new(),
+                undo: Vec::new(),
             }),
         }
     }
@@ -464,7 +559,7 @@ mod tests {
     fn too_many_events_lose_the_oldest_refusal_first() {
         let mut events = Events::default();
         let (from, version): (Version, Version) = ("1.0".parse().unwrap(), "1.1".parse().unwrap());
-        let (manifest_sha256, outcome) = (Digest::of(b"a"), Outcome::Failed);
+        let (manifest_sha256, outcome) = (Some(Digest::of(b"a")), Outcome::Failed);
         let ended = ReportEvent::UpdateEnded { from, version, manifest_sha256, outcome, reason: None };
         events.add_update("a", ended, reading());
         for nth in 0..300 {

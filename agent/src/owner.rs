@@ -4,6 +4,7 @@
 //! device may ask. Orders are for root and for our own user.
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -18,8 +19,10 @@ use tenure_proto::time::Timestamp;
 use tenure_proto::version::Version;
 
 use crate::chain::Chain;
-use crate::channel::{RefusedDeclaration, Status, Waits};
+use crate::channel::{RefusedDeclaration, Request, Status, Waits};
+use crate::installer::{self, Installer};
 use crate::notice::Notices;
+use crate::stop::Stop;
 use crate::varlink::{Call, Fault, More};
 
 /// What is so on this device: the content of `status.json`.
@@ -122,6 +125,9 @@ pub(crate) struct Shared {
     notices: Mutex<Notices>,
     watchers: Mutex<Vec<Sender<Outcome>>>,
     wake: SyncSender<()>,
+    install_socket: PathBuf,
+    /// Ends a download.
+    stop: Stop,
 }
 
 /// How long a client waits for the next word of a check. The loop says something more often, but
@@ -134,11 +140,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Shared {
     /// Makes it, and the end at which the loop hears that it is to wake up.
-    pub(crate) fn new(notices: Notices) -> (Arc<Self>, Receiver<()>) {
+    pub(crate) fn new(notices: Notices, install_socket: PathBuf) -> (Arc<Self>, Receiver<()>) {
         // One wake-up that waits is as good as many.
         let (wake, woken) = mpsc::sync_channel(1);
         let (overview, watchers) = (Mutex::default(), Mutex::default());
-        (Arc::new(Self { overview, notices: Mutex::new(notices), watchers, wake }), woken)
+        let (notices, stop) = (Mutex::new(notices), Stop::default());
+        (Arc::new(Self { overview, notices, watchers, wake, install_socket, stop }), woken)
     }
 
     /// The notices.
@@ -149,6 +156,11 @@ impl Shared {
     /// What was last known to be so.
     pub(crate) fn overview(&self) -> MutexGuard<'_, Option<Overview>> {
         lock(&self.overview)
+    }
+
+    /// What ends a download.
+    pub(crate) fn stop(&self) -> Stop {
+        self.stop.clone()
     }
 
     /// Wakes the loop up.
@@ -174,6 +186,7 @@ impl Shared {
             Some("Status") => self.status(),
             Some("Check") => may_order(call).and_then(|()| self.check()),
             Some("Update") => may_order(call).and_then(|()| self.update(more)),
+            Some("Cancel") => may_order(call).and_then(|()| self.cancel()),
             Some("Support") => Ok(json!(self.support()?)),
             Some("Notices") => Ok(json!({"notices": self.notices().all()})),
             Some("Acknowledge") => may_order(call).and_then(|()| self.acknowledge(call)),
@@ -205,6 +218,8 @@ impl Shared {
 
     /// Waits until the check has led to all that it leads to.
     fn update(&self, more: More<'_>) -> Result<Value, Fault> {
+        // What a person cancelled rests no more; if the installer is not there, the check says so.
+        drop(self.order(&Request::Resume));
         let watcher = self.watch();
         loop {
             let outcome = watcher.recv_timeout(PATIENCE).map_err(|_| failed("the update does not end"))?;
@@ -213,6 +228,17 @@ impl Shared {
             }
             more(json!({"result": outcome})).map_err(|error: io::Error| failed(&error.to_string()))?;
         }
+    }
+
+    /// Ends the update that is under way, at the installer first.
+    fn cancel(&self) -> Result<Value, Fault> {
+        self.stop.ask();
+        self.order(&Request::Cancel).map_err(|error| failed(&Chain(&error).to_string()))?;
+        Ok(json!({}))
+    }
+
+    fn order(&self, request: &Request) -> Result<(), installer::Error> {
+        Installer::connect(&self.install_socket)?.done(request, &[])
     }
 
     fn acknowledge(&self, call: &Call) -> Result<Value, Fault> {

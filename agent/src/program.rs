@@ -64,6 +64,40 @@ pub(crate) enum Failed {
         /// The bound.
         max: u64,
     },
+    /// Somebody wants it ended.
+    #[error("{name} was ended because somebody asked for it")]
+    Stopped {
+        /// The program and its arguments.
+        name: String,
+    },
+}
+
+impl Failed {
+    /// Whether it says that it will do later (`EX_TEMPFAIL` of sysexits.h).
+    pub(crate) fn is_later(&self) -> bool {
+        matches!(self, Self::Status { status, .. } if status.code() == Some(EX_TEMPFAIL))
+    }
+}
+
+const EX_TEMPFAIL: i32 = 75;
+
+/// A program, and what it is run with.
+pub(crate) struct Program<'a> {
+    /// The program and its arguments.
+    pub(crate) words: &'a [String],
+    /// More variables of its environment.
+    pub(crate) environment: &'a [(&'static str, String)],
+    /// It must end within this.
+    pub(crate) limit: Duration,
+    /// Whether somebody wants it ended; asked all along.
+    pub(crate) stop: &'a dyn Fn() -> bool,
+}
+
+/// How a wait ended.
+enum Waited {
+    Ended,
+    TimedOut,
+    Stopped,
 }
 
 /// The end of a program's output, after a colon in a sentence.
@@ -78,7 +112,7 @@ impl fmt::Display for Tail {
 
 /// Runs the program, which must end with 0 within `limit`.
 pub(crate) fn run(words: &[String], limit: Duration, clock: &Clock) -> Result<(), Failed> {
-    carry_out(words, None, limit, clock)
+    plain(words, limit).run(clock)
 }
 
 /// Runs the program likewise, and gives what it printed on its standard output.
@@ -88,7 +122,7 @@ pub(crate) fn answer(words: &[String], limit: Duration, clock: &Clock) -> Result
     let (reader, writer) = pipe?;
     let (send, receive) = mpsc::channel();
     std::thread::spawn(move || send.send(read_head(reader)));
-    carry_out(words, Some(writer), limit, clock)?;
+    plain(words, limit).carry_out(Some(writer), clock)?;
     let answer = receive.recv_timeout(LAST_OUTPUT).unwrap_or_default();
     let max = limits::PROGRAM_ANSWER_BYTES_MAX;
     if answer.len() as u64 > max {
@@ -98,35 +132,63 @@ pub(crate) fn answer(words: &[String], limit: Duration, clock: &Clock) -> Result
     }
 }
 
-fn carry_out(words: &[String], answer: Option<PipeWriter>, limit: Duration, clock: &Clock) -> Result<(), Failed> {
-    let name = words.join(" ");
-    let not_run = |error: std::io::Error| Failed::NotRun { name: name.clone(), reason: error.to_string() };
-    let (mut child, output) = start(words, answer).map_err(not_run)?;
-    let ended = wait(&mut child, limit, clock);
-    // Also after a good end: what it left behind is not part of the system.
-    kill_group(&child);
-    let status = child.wait().map_err(not_run)?;
-    let said = output.recv_timeout(LAST_OUTPUT).unwrap_or_default();
-    match ended {
-        None => Err(Failed::TimedOut { name, limit_s: (limit + ROUND_UP).as_secs(), tail: Tail(said) }),
-        Some(()) if status.success() => Ok(()),
-        Some(()) => Err(Failed::Status { name, status, tail: Tail(said) }),
-    }
+fn plain(words: &[String], limit: Duration) -> Program<'_> {
+    Program { words, environment: &[], limit, stop: &|| false }
 }
 
-/// Starts the program in a process group of its own; what goes nowhere else goes into the tail.
-fn start(words: &[String], answer: Option<PipeWriter>) -> std::io::Result<(Child, Receiver<String>)> {
-    let (program, arguments) = words.split_first().ok_or(std::io::ErrorKind::InvalidInput)?;
-    let (reader, writer) = std::io::pipe()?;
-    let stdout = answer.map_or_else(|| writer.try_clone(), Ok)?;
-    let mut command = Command::new(program);
-    command.args(arguments).stdin(Stdio::null()).stdout(stdout).stderr(writer).process_group(0);
-    let child = command.spawn()?;
-    // The command still holds the pipe's other end; without this, reading would never end.
-    drop(command);
-    let (send, receive) = mpsc::channel();
-    std::thread::spawn(move || send.send(read_tail(reader)));
-    Ok((child, receive))
+impl Program<'_> {
+    /// Runs it; it must end with 0.
+    pub(crate) fn run(&self, clock: &Clock) -> Result<(), Failed> {
+        self.carry_out(None, clock)
+    }
+
+    fn carry_out(&self, answer: Option<PipeWriter>, clock: &Clock) -> Result<(), Failed> {
+        let name = self.words.join(" ");
+        let not_run = |error: std::io::Error| Failed::NotRun { name: name.clone(), reason: error.to_string() };
+        let (mut child, output) = self.start(answer).map_err(not_run)?;
+        let waited = self.wait(&mut child, clock);
+        // Also after a good end: what it left behind is not part of the system.
+        kill_group(&child);
+        let status = child.wait().map_err(not_run)?;
+        let tail = Tail(output.recv_timeout(LAST_OUTPUT).unwrap_or_default());
+        match waited {
+            Waited::TimedOut => Err(Failed::TimedOut { name, limit_s: (self.limit + ROUND_UP).as_secs(), tail }),
+            Waited::Stopped => Err(Failed::Stopped { name }),
+            Waited::Ended if status.success() => Ok(()),
+            Waited::Ended => Err(Failed::Status { name, status, tail }),
+        }
+    }
+
+    /// Starts it in a process group of its own; what goes nowhere else goes into the tail.
+    fn start(&self, answer: Option<PipeWriter>) -> std::io::Result<(Child, Receiver<String>)> {
+        let (program, arguments) = self.words.split_first().ok_or(std::io::ErrorKind::InvalidInput)?;
+        let (reader, writer) = std::io::pipe()?;
+        let stdout = answer.map_or_else(|| writer.try_clone(), Ok)?;
+        let mut command = Command::new(program);
+        command.args(arguments).envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command.stdin(Stdio::null()).stdout(stdout).stderr(writer).process_group(0);
+        let child = command.spawn()?;
+        // The command still holds the pipe's other end; without this, reading would never end.
+        drop(command);
+        let (send, receive) = mpsc::channel();
+        std::thread::spawn(move || send.send(read_tail(reader)));
+        Ok((child, receive))
+    }
+
+    /// Waits until it has ended, past its limit, or to be stopped.
+    fn wait(&self, child: &mut Child, clock: &Clock) -> Waited {
+        let deadline = clock.monotonic() + self.limit;
+        while !matches!(child.try_wait(), Ok(Some(_))) {
+            if clock.monotonic() >= deadline {
+                return Waited::TimedOut;
+            }
+            if (self.stop)() {
+                return Waited::Stopped;
+            }
+            clock.sleep(LOOK_EVERY);
+        }
+        Waited::Ended
+    }
 }
 
 /// What is too much is read too, so that the program does not wait for us.
@@ -148,18 +210,6 @@ fn read_tail(mut reader: PipeReader) -> String {
     }
     let bytes: Vec<u8> = tail.into();
     String::from_utf8_lossy(&bytes).trim().to_owned()
-}
-
-/// Waits until the program has ended, or past the limit: then `None`.
-fn wait(child: &mut Child, limit: Duration, clock: &Clock) -> Option<()> {
-    let deadline = clock.monotonic() + limit;
-    while !matches!(child.try_wait(), Ok(Some(_))) {
-        if clock.monotonic() >= deadline {
-            return None;
-        }
-        clock.sleep(LOOK_EVERY);
-    }
-    Some(())
 }
 
 fn kill_group(child: &Child) {

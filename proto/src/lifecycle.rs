@@ -117,7 +117,8 @@ pub fn step(state: State, event: Event) -> Result<(State, Action), Refused> {
     Ok(match (state, event) {
         (S::Idle | S::Writing | S::Staged, E::Accepted) => (S::Writing, A::Write),
         (S::Writing, E::Written) => (S::Staged, A::AwaitRestart),
-        (S::Writing | S::Staged | S::Armed, E::GaveUp) => ended(Outcome::Failed),
+        // From idle: it was being prepared, and the spare slot was not touched yet.
+        (S::Idle | S::Writing | S::Staged | S::Armed, E::GaveUp) => ended(Outcome::Failed),
         (S::Staged, E::Released) => (S::Armed, A::TryOnce),
         (S::Idle, E::RollBack) => (S::Armed, A::TryOnce),
 

@@ -38,6 +38,8 @@ pub const FRAME_WINDOW_LOG_MAX: u32 = FRAME_BYTES_MAX.ilog2();
 pub const FRAME_BYTES_MIN: u32 = 4 * 1024;
 /// The most artifacts that one release may carry.
 pub const ARTIFACTS_MAX: usize = 64;
+/// The highest rollback index: it counts, and a hardware counter goes up one by one.
+pub const ROLLBACK_INDEX_MAX: u32 = 1000;
 /// The most payloads that one artifact may offer.
 pub const PAYLOADS_MAX: usize = 64;
 /// The most files in an offline bundle: all metadata, and what a release of the most artifacts has.
@@ -71,6 +73,10 @@ pub const BOOT_PROGRAM_S_MAX: u64 = 30;
 pub const DENIED_MAX: usize = 256;
 /// The most refused declarations that a device keeps as evidence.
 pub const EVIDENCE_MAX: usize = 16;
+/// How long each of the two files of the history may become.
+pub const HISTORY_BYTES_MAX: u64 = 128 * 1024;
+/// How many steps of updates the history remembers as written.
+pub const HISTORY_RECENT_MAX: usize = 64;
 /// How many causes of refusals a device remembers as reported, so that each is reported once.
 pub const CAUSES_MAX: usize = 64;
 /// So much must be free for journal, events and evidence before an update begins, in bytes.
@@ -93,6 +99,8 @@ pub const FETCH_ATTEMPTS_MAX: u32 = 12;
 pub const FELL_BACK_UNEXPLAINED_MAX: u32 = 3;
 /// The least time for which a release rests that fell back without a verdict; it doubles each time.
 pub const FELL_BACK_WAIT_S_MIN: u64 = 60;
+/// For how long a release rests that a person cancelled, unless they want it sooner.
+pub const CANCEL_REST_S: u64 = 86_400;
 /// How often one release may not read back from its slot before it counts as failed here.
 pub const MISREADS_MAX: u32 = 3;
 /// How often the bootloader may try a new slot before it falls back.
@@ -183,6 +191,17 @@ pub const CLIENTS_OF_USER_MAX: usize = 8;
 pub const CLIENTS_MAX: usize = 32;
 /// How long such a program may be silent between two calls, and may leave an answer unread.
 pub const CLIENT_SILENCE_S_MAX: u64 = 30;
+/// The most programs of one phase of an update's hooks.
+pub const HOOKS_MAX: usize = 32;
+/// The longest time that a configuration may give to one hook of an update: a phase of one or two is
+/// within [`INSTALL_ANSWER_S_MAX`].
+pub const UPDATE_HOOK_TIMEOUT_S_MAX: u64 = 1800;
+/// How long the hooks of one phase may take together.
+pub const HOOK_PHASE_S_MAX: u64 = INSTALL_ANSWER_S_MAX - 600;
+/// The largest way back of a hook: it is copied.
+pub const WAY_BACK_BYTES_MAX: u64 = 16 * 1024 * 1024;
+/// How often the way back of a hook is tried before it is told that it does not work.
+pub const WAY_BACK_TRIES_MAX: u32 = 3;
 /// How long one program of the notices' hook folder may take.
 pub const HOOK_TIMEOUT_S: u64 = 30;
 /// The longest time that a configuration may give to a health check.

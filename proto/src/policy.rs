@@ -18,6 +18,15 @@ pub struct Candidate {
     pub digest: Digest,
 }
 
+/// What a device does not take, whoever offers it.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Barred<'a> {
+    /// Releases that failed on it, or cannot be installed as things are.
+    pub denied: &'a [Digest],
+    /// The rollback index below which nothing is taken.
+    pub lowest_index: u32,
+}
+
 /// What the server says about releases.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Offer {
@@ -43,16 +52,19 @@ pub enum Why {
 /// Chooses the release to take, if any.
 ///
 /// A server chooses among what offline keys signed; it cannot bring a device back to an older
-/// version, and cannot hold back a security release past its deadline. `now` is the floor of the
-/// device's time, so that a wrong clock hurries nothing.
+/// version, nor to one that is barred, and cannot hold back a security release past its
+/// deadline. `now` is the floor of the device's time, so that a wrong clock hurries nothing.
 pub fn choose(
     running: &Version,
     candidates: &[Candidate],
     offer: &Offer,
-    denied: &[Digest],
+    barred: Barred<'_>,
     now: Timestamp,
 ) -> Option<(Candidate, Why)> {
-    let possible = |candidate: &&Candidate| candidate.summary.version > *running && !denied.contains(&candidate.digest);
+    let possible = |candidate: &&Candidate| {
+        let Summary { version, rollback_index, .. } = &candidate.summary;
+        version > running && *rollback_index >= barred.lowest_index && !barred.denied.contains(&candidate.digest)
+    };
     let possible: Vec<_> = candidates.iter().filter(possible).collect();
     let newest = |wanted: &dyn Fn(&Candidate) -> bool| {
         let wanted = possible.iter().filter(|candidate| wanted(candidate));
@@ -90,6 +102,16 @@ pub enum Unfit {
         /// The oldest version it can be installed on.
         minimum: Version,
     },
+    /// It would bring a hole back that was shut for good.
+    #[error("version {offered} has rollback index {index}, and this device takes none below {lowest} any more")]
+    RolledBack {
+        /// The version that was offered.
+        offered: Version,
+        /// Its index.
+        index: u32,
+        /// The highest index of a release that was confirmed here.
+        lowest: u32,
+    },
     /// It failed here before.
     #[error("version {offered} failed on this device before")]
     Denied {
@@ -98,19 +120,27 @@ pub enum Unfit {
     },
 }
 
-/// Checks a verified release against the device. The installer asks this again, on its own.
-pub fn check_fit(running: &Version, release: &Release, digest: Digest, denied: &[Digest]) -> Result<(), Unfit> {
+/// Checks a verified release against the device: what runs there, and what it
+/// does not take. The installer asks this again, on its own.
+pub fn check_fit(running: &Version, release: &Release, digest: Digest, barred: Barred<'_>) -> Result<(), Unfit> {
     let (running, offered) = (running.clone(), release.version.clone());
     if offered <= running {
         return Err(Unfit::NotNewer { running, offered });
     }
-    if denied.contains(&digest) {
+    check_index(&offered, release.rollback_index, barred.lowest_index)?;
+    if barred.denied.contains(&digest) {
         return Err(Unfit::Denied { offered });
     }
     match &release.minimum_version {
         Some(minimum) if running < *minimum => Err(Unfit::NeedsVersion { running, offered, minimum: minimum.clone() }),
         _ => Ok(()),
     }
+}
+
+/// Refuses what lies below the rollback index that a device holds: a release before it is written and
+/// before it is tried, and the slot that a person goes back to.
+pub fn check_index(offered: &Version, index: u32, lowest: u32) -> Result<(), Unfit> {
+    if index >= lowest { Ok(()) } else { Err(Unfit::RolledBack { offered: offered.clone(), index, lowest }) }
 }
 
 /// How long to wait before the next check-in, in seconds.
@@ -145,11 +175,16 @@ mod tests {
 
     fn candidate(version: &str, deadline: Option<&str>) -> Candidate {
         let deadline = deadline.map(|at| at.parse().unwrap());
-        let summary = Summary { version: version.parse().unwrap(), kind: Kind::Security, deadline };
+        let rollback_index = u32::from(version != "1.1");
+        let summary = Summary { version: version.parse().unwrap(), kind: Kind::Security, deadline, rollback_index };
         Candidate { summary, digest: Digest::of(version.as_bytes()) }
     }
 
     fn choice(offer: &Offer, denied: &[&str]) -> Option<(alloc::string::String, Why)> {
+        choice_at(0, offer, denied)
+    }
+
+    fn choice_at(lowest_index: u32, offer: &Offer, denied: &[&str]) -> Option<(alloc::string::String, Why)> {
         let candidates = [
             candidate("1.1", None),
             candidate("1.2", Some("2027-01-01T00:00:00Z")),
@@ -158,7 +193,7 @@ mod tests {
         ];
         let denied: Vec<_> = denied.iter().map(|version| Digest::of(version.as_bytes())).collect();
         let now = "2027-01-01T00:00:00Z".parse().unwrap();
-        choose(&"1.0".parse().unwrap(), &candidates, offer, &denied, now)
+        choose(&"1.0".parse().unwrap(), &candidates, offer, Barred { denied: &denied, lowest_index }, now)
             .map(|(candidate, why)| (alloc::string::ToString::to_string(&candidate.summary.version), why))
     }
 
@@ -174,6 +209,9 @@ mod tests {
         assert_eq!(choice(&release("0.9"), &[]), found("1.2", Why::Overdue));
         // What failed here is not taken again, on anybody's word.
         assert_eq!(choice(&release("1.1"), &["1.1", "1.2"]), None);
+        // Nor what lies below the rollback index: then what is overdue is taken.
+        assert_eq!(choice_at(1, &release("1.1"), &[]), found("1.2", Why::Overdue));
+        assert_eq!(choice_at(2, &Offer::NoServer, &[]), None);
     }
 
     #[test]
@@ -181,11 +219,19 @@ mod tests {
         let manifest = include_str!("../../docs/wire.md").split("<!-- sample: release -->\n```json").nth(1);
         let release: Release = serde_json::from_str(manifest.unwrap().split("```").next().unwrap()).unwrap();
         let digest = Digest::of(b"manifest");
-        let check = |running: &str, denied: &[Digest]| check_fit(&running.parse().unwrap(), &release, digest, denied);
+        let check_at = |running: &str, denied: &[Digest], lowest_index| {
+            check_fit(&running.parse().unwrap(), &release, digest, Barred { denied, lowest_index })
+        };
+        let check = |running: &str, denied: &[Digest]| check_at(running, denied, 0);
         assert_eq!(check("1.0.0", &[]), Ok(()));
         assert!(matches!(check("0.9", &[]), Err(Unfit::NeedsVersion { .. })));
         assert!(matches!(check("1.1", &[]), Err(Unfit::NotNewer { .. })));
         assert!(matches!(check("1.0.0", &[digest]), Err(Unfit::Denied { .. })));
+        assert_eq!(check_at("1.0.0", &[], 3), Ok(()), "the sample's index");
+        assert_eq!(
+            alloc::string::ToString::to_string(&check_at("1.0.0", &[], 4).unwrap_err()),
+            "version 1.1.0 has rollback index 3, and this device takes none below 4 any more"
+        );
     }
 
     #[test]

@@ -54,6 +54,10 @@ pub struct Release {
     /// The oldest version that can be updated to this one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub minimum_version: Option<Version>,
+    /// Counts how often an old hole was shut for good: a device that has confirmed a release takes
+    /// none with a lower index again, not even one that it holds already.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub rollback_index: u32,
     /// The parts, one for each slot class.
     pub artifacts: Vec<Artifact>,
     /// Fields of later versions, kept.
@@ -122,6 +126,9 @@ pub struct Summary {
     /// See [`Release::deadline`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline: Option<Timestamp>,
+    /// See [`Release::rollback_index`].
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub rollback_index: u32,
 }
 
 /// Why bytes are no release manifest.
@@ -133,6 +140,11 @@ pub enum Error {
     /// A field with a value that is not allowed.
     #[error("the release manifest is not valid: {0}")]
     Value(&'static str),
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_zero(index: &u32) -> bool {
+    *index == 0
 }
 
 /// The target path of the manifest of `version`.
@@ -161,6 +173,9 @@ impl Release {
         if self.advisory.as_ref().is_some_and(|advisory| !advisory.is_complete()) {
             return fail("the advisory needs summary, risk and action, of bounded length");
         }
+        if self.rollback_index > limits::ROLLBACK_INDEX_MAX {
+            return fail("the rollback index is above its bound");
+        }
         if self.artifacts.is_empty() || self.artifacts.len() > limits::ARTIFACTS_MAX {
             return fail("the number of artifacts is out of bounds");
         }
@@ -188,7 +203,8 @@ impl Release {
 
     /// The summary for the signed list of targets.
     pub fn summary(&self) -> Summary {
-        Summary { version: self.version.clone(), kind: self.kind, deadline: self.deadline }
+        let Self { kind, deadline, rollback_index, .. } = *self;
+        Summary { version: self.version.clone(), kind, deadline, rollback_index }
     }
 }
 
@@ -275,6 +291,18 @@ mod tests {
         );
         assert!(refusal(|manifest| manifest["advisory"]["risk"] = " ".into()).contains("summary, risk and action"));
         assert!(refusal(|manifest| manifest["kind"] = "mixed".into()).contains("mixed_reason"));
+    }
+
+    #[test]
+    fn a_rollback_index_is_0_unless_it_is_said_and_has_a_bound() {
+        let parse = |manifest: &Value| Release::parse(manifest.to_string().as_bytes()).unwrap();
+        let mut manifest = manifest();
+        assert_eq!(parse(&manifest).rollback_index, 0);
+        manifest["rollback_index"] = 1000.into();
+        assert_eq!(parse(&manifest).rollback_index, 1000);
+        for bad in [json!(1001), json!(-1), json!("1")] {
+            assert!(refusal(|manifest| manifest["rollback_index"] = bad).contains("release manifest"));
+        }
     }
 
     #[test]

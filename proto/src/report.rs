@@ -38,8 +38,9 @@ pub enum ReportEvent {
         from: Version,
         /// The version that was installed.
         version: Version,
-        /// The digest of its manifest.
-        manifest_sha256: Digest,
+        /// The digest of its manifest; none for a slot that the agent did not write.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        manifest_sha256: Option<Digest>,
         /// How it ended.
         outcome: Outcome,
         /// Why, if it did not end well.

@@ -459,6 +459,7 @@ mod tests {
             version: "1.1.0".parse().unwrap(),
             kind,
             deadline: deadline.map(at),
+            rollback_index: 0,
         };
         let holds = |rules: &Rules, release: &Summary, power, metered, free_bytes| {
             install_holds(rules, release, &Around { floor: at(NOW), power, metered, free_bytes })

@@ -22,14 +22,14 @@ pub fn current(releases: &[&Release], now: Timestamp) -> BTreeSet<Version> {
 fn replaces(new: &Release, old: &Release, now: Timestamp) -> bool {
     let fits = new.minimum_version.is_none() || new.minimum_version <= old.minimum_version;
     let in_time = |due: Timestamp| new.deadline.is_some_and(|deadline| deadline <= due.max(now));
-    new.version > old.version && fits && old.deadline.is_none_or(in_time)
+    new.version > old.version && new.rollback_index >= old.rollback_index && fits && old.deadline.is_none_or(in_time)
 }
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
     use tenure_proto::digest::Digest;
-    use tenure_proto::policy::{self, Candidate, Offer};
+    use tenure_proto::policy::{self, Barred, Candidate, Offer};
     use tenure_proto::trust::TargetFile as _;
 
     use super::*;
@@ -81,9 +81,10 @@ mod tests {
         let candidates: Vec<_> = releases.iter().map(candidate).collect();
         let mut unfit = Vec::new();
         loop {
-            let (chosen, _) = policy::choose(running, &candidates, offer, &unfit, now)?;
+            let (chosen, _) =
+                policy::choose(running, &candidates, offer, Barred { denied: &unfit, lowest_index: 0 }, now)?;
             let release = releases.iter().find(|release| name(release) == chosen.digest)?;
-            match policy::check_fit(running, release, chosen.digest, &[]) {
+            match policy::check_fit(running, release, chosen.digest, Barred::default()) {
                 Ok(()) => return Some(release.version.clone()),
                 Err(_) => unfit.push(chosen.digest),
             }

@@ -45,6 +45,8 @@ pub enum Code {
     Authority,
     /// Dates that a clock of 32 bits cannot hold.
     Year2038,
+    /// The rollback index never falls from one version to a later one; found only where it does.
+    RollbackIndex,
 }
 
 /// How much a finding matters.
@@ -108,6 +110,7 @@ impl Code {
             Self::Certificate => "TLS certificate",
             Self::Authority => "certificate's authority",
             Self::Year2038 => "year 2038",
+            Self::RollbackIndex => "rollback index",
         }
     }
 }
@@ -143,7 +146,8 @@ impl Finding {
 
 /// Judges `facts`.
 pub fn examine(facts: &Facts) -> Report {
-    let looked = [promise(facts), dates::findings(facts), keys::findings(facts), address::findings(facts)];
+    let looked =
+        [promise(facts), dates::findings(facts), keys::findings(facts), address::findings(facts), indexes(facts)];
     let mut findings = looked.concat();
     // Stable: the roles of one code stay in their order.
     findings.sort_by_key(|finding| finding.code);
@@ -172,6 +176,23 @@ fn promise(facts: &Facts) -> Vec<Finding> {
     let verb = if facts.is_over() { "ended on" } else { "until" };
     let what = format!("security updates {verb} {}", promise.ends.in_words());
     vec![Finding::good(Code::Declaration, "promise", what), address::contact(&promise.contact, &facts.model)]
+}
+
+/// A release below the index of an earlier version is one that no device takes after it.
+fn indexes(facts: &Facts) -> Vec<Finding> {
+    let mut releases: Vec<_> = facts.releases.iter().collect();
+    releases.sort_by(|a, b| a.version.cmp(&b.version));
+    let fallen = releases.windows(2).find_map(|pair| match pair {
+        [a, b] if b.rollback_index < a.rollback_index => Some((a, b)),
+        _ => None,
+    });
+    let Some((before, after)) = fallen else { return Vec::new() };
+    let what = format!(
+        "version {} has rollback index {}, below {} of version {}: a device that has confirmed that one does not take it",
+        after.version, after.rollback_index, before.rollback_index, before.version
+    );
+    let way_out = format!("publish a later version with --rollback-index {} or more", before.rollback_index);
+    vec![Finding::new(Code::RollbackIndex, Grade::Warn, "releases", what).way_out(way_out)]
 }
 
 fn verdict(facts: &Facts, findings: &[Finding]) -> String {

@@ -153,6 +153,7 @@ mod tests {
             deadline: None,
             disruption: Disruption::Restart,
             minimum_version: None,
+            rollback_index: 0,
             artifacts: vec![artifact],
             extra: std::collections::BTreeMap::new(),
         };

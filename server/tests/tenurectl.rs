@@ -212,7 +212,7 @@ mod tests {
         );
         let entry = json!({
             "version": "1.0.1", "kind": "security", "released_at": "TIME", "deadline": "TIME", "disruption": "restart",
-            "image_bytes": 2_000_000, "slot_classes": ["rootfs"],
+            "rollback_index": 0, "image_bytes": 2_000_000, "slot_classes": ["rootfs"],
         });
         assert_eq!(
             plain(maker.json(&["release", "list", "acme-gw1"])),
@@ -424,6 +424,43 @@ mod tests {
         maker.publish("1.0");
         let error = maker.refused(&["release", "publish", "acme-gw1", "1.0.0", "--image", &image, "--kind", "feature"]);
         assert!(error.contains("release 1.0 of acme-gw1 exists already"), "{error}");
+    }
+
+    #[test]
+    fn a_rollback_index_is_kept_raised_and_never_lowered_by_a_later_version() {
+        let maker = Maker::new();
+        let image = maker.image(10_000);
+        let publish = |version: &'static str, index: &[&'static str]| {
+            let args = ["release", "publish", "acme-gw1", version, "--image", &image, "--kind", "feature"];
+            [&args, index].concat().into_iter().map(String::from).collect::<Vec<_>>()
+        };
+        let run = |args: Vec<String>| maker.run(&args.iter().map(String::as_str).collect::<Vec<_>>());
+        assert_eq!(run(publish("1.0", &[])).code, 0);
+        let said = run(publish("1.1", &["--rollback-index", "2"]));
+        assert_eq!(said.code, 0, "{}", said.err);
+        assert!(
+            said.out.contains("rollback index 2: a device that has confirmed it takes nothing below it again"),
+            "{}",
+            said.out
+        );
+        assert_eq!(run(publish("1.2", &[])).code, 0);
+        // A fix for those who still run 1.0 stays at their index.
+        assert_eq!(run(publish("1.0.1", &[])).code, 0);
+        let low = run(publish("1.3", &["--rollback-index", "1"]));
+        assert_eq!(low.code, 1);
+        assert!(low.err.contains("rollback index 1 is below 2, that of 1."), "{}", low.err);
+        assert_eq!(run(publish("1.3", &["--rollback-index", "1001"])).code, 2);
+        let releases = maker.json(&["release", "list", "acme-gw1"])["releases"].clone();
+        let listed: Vec<_> = releases
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|release| (&release["version"], &release["rollback_index"]))
+            .collect();
+        let expected =
+            [("1.0", 0), ("1.0.1", 0), ("1.1", 2), ("1.2", 2)].map(|(version, index)| (json!(version), json!(index)));
+        assert_eq!(listed, expected.iter().map(|(version, index)| (version, index)).collect::<Vec<_>>());
+        assert!(maker.ok(&["release", "list", "acme-gw1"]).contains("[rollback index 2]"));
     }
 
     #[test]

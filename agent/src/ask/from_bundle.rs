@@ -11,12 +11,13 @@ use std::time::Duration;
 use super::{Ask, Error, Form, Told};
 use crate::bundle::Bundle;
 use crate::chain::Chain;
-use crate::channel::{Offered, Waits};
+use crate::channel::{Offered, Request, Waits};
 use crate::clock::Clock;
 use crate::fetch::{self, Choice, Fetch, Source};
 use crate::installer::Installer;
 use crate::owner::Outcome;
 use crate::show;
+use crate::stop::Stop;
 
 const WHAT: &str = "update from a bundle";
 
@@ -46,7 +47,10 @@ impl Ask<'_> {
         }
         let clock = Clock::new(self.config);
         let source = Source::Bundle(&bundle);
-        let mut fetch = Fetch { source, installer: &mut installer, clock: &clock, pause: Duration::ZERO };
+        // A person wants it: what was cancelled before rests no more.
+        installer.done(&Request::Resume, &[]).map_err(unreachable)?;
+        let (pause, stop) = (Duration::ZERO, Stop::default());
+        let mut fetch = Fetch { source, installer: &mut installer, clock: &clock, pause, stop };
         let offered = Offered::Bundle(release.clone());
         fetch.refresh(&offered).map_err(refused)?;
         match fetch.declaration() {

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use tenure_proto::limits;
 use tenure_proto::model::Model;
 
-use super::{bootloader, conditions, health, restart, slots, watchdog};
+use super::{bootloader, conditions, health, hooks, restart, slots, watchdog};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -24,6 +24,7 @@ pub(super) struct Raw {
     pub(super) bootloader: bootloader::Raw,
     pub(super) slots: Vec<slots::Raw>,
     pub(super) health: health::Raw,
+    pub(super) hooks: hooks::Raw,
     pub(super) watchdog: watchdog::Raw,
     pub(super) restart: restart::Raw,
     pub(super) conditions: conditions::Raw,

@@ -98,7 +98,7 @@ fn with<T>(server: &Fake, installer: Installer, act: impl FnOnce(&mut Fetch<'_>)
     let (mut installer, model, clock) = (installer, "acme-gw1".parse().unwrap(), Clock::for_test());
     let pause = Duration::from_millis(1);
     let source = Source::Server { http: &http, model: &model };
-    act(&mut Fetch { source, installer: &mut installer, clock: &clock, pause })
+    act(&mut Fetch { source, installer: &mut installer, clock: &clock, pause, stop: Stop::default() })
 }
 
 fn write(server: &Fake, slot: &Slot) -> (Result<(), Error>, Vec<(u64, u64)>) {

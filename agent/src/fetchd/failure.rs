@@ -42,6 +42,7 @@ impl Failure {
                 F::Http { source, .. } => of_line(source),
                 F::Installer { source, .. } => of_installer(source),
                 F::Missing { .. } => "absent",
+                F::Cancelled => "cancelled",
                 F::Endless { .. } | F::Index { .. } | F::Bundle(_) => "unreadable",
             },
         }

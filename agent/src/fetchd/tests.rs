@@ -56,7 +56,7 @@ impl World {
 
     fn fetchd(&self) -> Fetchd<'_> {
         let identity = Identity::load_or_make(&self.config.fetch_dir().join("device.key")).unwrap();
-        let (shared, woken) = Shared::new(Notices::load(&self.config).unwrap());
+        let (shared, woken) = Shared::new(Notices::load(&self.config).unwrap(), self.config.install_socket());
         let mut fetchd = Fetchd::new(&self.config, identity, shared, woken).unwrap();
         fetchd.timeouts = Timeouts {
             request: Duration::from_millis(300),
@@ -101,7 +101,7 @@ fn usual(request: &Request) -> Reply {
         Request::Metadata { present: false } => want(Some(("timestamp.json", false))),
         Request::Metadata { present: true } => want(None),
         Request::Declaration | Request::Choose { .. } => Reply::Target { target: None },
-        Request::EventsKept { .. } => Reply::Done,
+        Request::EventsKept { .. } | Request::Resume => Reply::Done,
         other => panic!("{other:?}"),
     }
 }

@@ -4,6 +4,10 @@
 //! act may be repeated, so that whatever fails is mended by asking the bootloader again.
 
 mod ending;
+mod error;
+mod going_back;
+mod hooked;
+mod recorded;
 mod restarting;
 mod told;
 mod waiting;
@@ -11,12 +15,14 @@ mod watched;
 
 use std::collections::BTreeMap;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use tenure_proto::digest::{Digest, to_hex};
 use tenure_proto::lifecycle::{self, Action, Event, State};
 use tenure_proto::limits;
+use tenure_proto::policy;
+use tenure_proto::release::Release;
 use tenure_proto::report;
 use tenure_proto::time::Timestamp;
 use tenure_proto::version::Version;
@@ -27,10 +33,14 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::confirm::Unhealthy;
 use crate::disk;
+use crate::history::Record;
 use crate::journal::{Events, History, Journal, Misread, SlotRecord, Store, Update, Why};
 use crate::promise::Promise;
+use crate::rollback::{self, Counter};
+use crate::stop::Stop;
 use crate::systemd;
 use crate::verify::Keeper;
+pub(crate) use error::Error;
 use waiting::Patience;
 
 /// See above.
@@ -42,6 +52,8 @@ pub(super) struct Device {
     pub(super) promise: Promise,
     pub(super) floor: Timestamp,
     bootloader: Box<dyn Bootloader>,
+    counter: Box<dyn Counter>,
+    record: Record,
     store: Store,
     journal: Journal,
     history: History,
@@ -58,6 +70,12 @@ pub(super) struct Device {
     /// The state that the watchdog knows of.
     watched: Option<State>,
     patience: Patience,
+    /// Since when others are answered.
+    up_since: Option<Duration>,
+    /// Set from outside when somebody wants what is going on ended.
+    pub(super) stop: Stop,
+    /// Whether that has ended something that had not begun for the journal.
+    just_stopped: bool,
     running: String,
     spare: String,
     version: Version,
@@ -76,55 +94,12 @@ pub(super) enum Task {
     CheckOldSlot,
     /// Look at once whether the device may restart.
     Look,
+    /// Undo what the hooks of an update did that did not end well.
+    WayBack,
     /// Restart the device.
     Restart,
     /// Ask the bootloader after a while and go on from there.
     TryAgain,
-}
-
-/// Why something could not be done.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Error {
-    /// A state file.
-    #[error("cannot keep the state")]
-    State(#[from] disk::Error),
-    /// The bootloader.
-    #[error("cannot move the bootloader")]
-    Bootloader(#[from] bootloader::Error),
-    /// The bootloader took the write and does not show it.
-    #[error("the bootloader does not keep what it is told of slot {slot}")]
-    NotKept {
-        /// The slot.
-        slot: String,
-    },
-    /// The table does not know the pair.
-    #[error(transparent)]
-    Refused(#[from] lifecycle::Refused),
-    /// The medium of the state folder is full.
-    #[error("{path} has {free} bytes free, and an update needs {needed} there to be sure")]
-    NoRoom {
-        /// The folder.
-        path: PathBuf,
-        /// What is free.
-        free: u64,
-        /// What is needed.
-        needed: u64,
-    },
-    /// The running system does not say its version.
-    #[error("{path} does not say which version runs")]
-    NoVersion {
-        /// The file.
-        path: PathBuf,
-    },
-    /// No update waits for the restart.
-    #[error("no update waits for a restart; `tenure status` shows what goes on")]
-    NothingToRestartInto,
-    /// There is nothing to go back to.
-    #[error("slot {slot} holds no release that has run on this device")]
-    NothingToRollBackTo {
-        /// The spare slot.
-        slot: String,
-    },
 }
 
 enum Next {
@@ -163,10 +138,15 @@ impl Device {
             floor,
             bootloader,
             patience: Patience::new(config, &store, floor_at),
+            counter: rollback::open(&folder),
+            record: Record::open(&folder),
             store,
             history,
             fell_back_at: None,
             watched: None,
+            up_since: None,
+            stop: Stop::default(),
+            just_stopped: false,
             running,
             spare,
             version,
@@ -180,6 +160,7 @@ impl Device {
         let state = self.journal.state.word();
         tracing::info!(slot = self.running, version = %self.version, state, "started");
         let asked = self.ask_bootloader();
+        self.up_since = Some(self.clock.monotonic());
         let task = self.or_try_again(asked);
         match (task, self.bootloader.is_kept(&self.running)) {
             (None, Ok(false)) if self.old_slot_runs() => Some(Task::CheckOldSlot),
@@ -194,6 +175,10 @@ impl Device {
 
     /// Asks the bootloader what is so, and goes on from there.
     pub(super) fn ask_bootloader(&mut self) -> Result<Option<Task>, Error> {
+        if self.journal.state == State::Idle && self.journal.update.is_some() {
+            self.note("it broke off before the spare slot was touched", false);
+            return self.happen(Event::GaveUp);
+        }
         let event = match &self.journal.update {
             Some(update) if update.target == self.running => Event::BootedNew,
             Some(update) => match self.bootloader.spare(&self.running, &update.target)? {
@@ -226,14 +211,17 @@ impl Device {
     }
 
     fn enter(&mut self, mut state: State, update: Option<&Update>, mut action: Action) -> Result<Option<Task>, Error> {
+        let mut update = update.cloned();
         loop {
-            let update = update.filter(|_| state != State::Idle).cloned();
-            self.keep(Journal { state, update })?;
+            let kept = update.clone().filter(|_| state != State::Idle);
+            self.keep(Journal { state, update: kept })?;
             match self.act(action)? {
                 Next::Event(event) => (state, action) = lifecycle::step(self.journal.state, event)?,
                 Next::Task(task) => return Ok(Some(task)),
                 Next::Nothing => return Ok(None),
             }
+            // An act may have noted something in it.
+            update.clone_from(&self.journal.update);
         }
     }
 
@@ -243,6 +231,7 @@ impl Device {
         self.journal = journal;
         if before != after {
             tracing::info!(before, after, "the update moves on");
+            self.record_step();
         }
         systemd::status(&format!("slot {}, version {}, {after}", self.running, self.version));
         Ok(())
@@ -258,12 +247,17 @@ impl Device {
                 Ok(Next::Nothing)
             }
             Action::AwaitRestart => {
-                let Update { version, manifest_sha256, target, .. } = update;
-                let record = SlotRecord { version, manifest_sha256 };
+                let Update { version, manifest_sha256, rollback_index, target, .. } = update;
+                let record = SlotRecord { version, manifest_sha256, rollback_index };
                 self.change_history(|history| drop(history.slots.insert(target, record)))?;
                 Ok(Next::Nothing)
             }
             Action::TryOnce => {
+                let lowest = self.lowest_index()?;
+                if let Err(unfit) = policy::check_index(&update.version, update.rollback_index, lowest) {
+                    self.note(&unfit.to_string(), true);
+                    return Ok(Next::Event(Event::GaveUp));
+                }
                 self.bootloader.try_once(&update.target, &self.running)?;
                 match self.bootloader.spare(&self.running, &update.target)? {
                     Spare::Pending => Ok(Next::Task(Task::Restart)),
@@ -282,6 +276,10 @@ impl Device {
                 Ok(Next::Task(Task::Restart))
             }
             Action::Report(outcome) => {
+                if self.undo_hooks(outcome)? {
+                    return Ok(Next::Task(Task::WayBack));
+                }
+                let update = self.journal.update.clone().unwrap_or(update);
                 self.end(&update, outcome)?;
                 Ok(Next::Event(Event::Reported))
             }
@@ -289,7 +287,7 @@ impl Device {
     }
 
     /// A verified release is to be installed: the same that is under way, or another.
-    pub(super) fn accept(&mut self, version: &Version, manifest: Digest) -> Result<Option<Task>, Error> {
+    pub(super) fn accept(&mut self, release: &Release, manifest: Digest) -> Result<Option<Task>, Error> {
         let same = self.journal.update.as_ref().is_some_and(|update| update.manifest_sha256 == Some(manifest));
         if same && matches!(self.journal.state, State::Writing | State::Staged) {
             return self.ask_bootloader();
@@ -297,12 +295,17 @@ impl Device {
         let (state, action) = lifecycle::step(self.journal.state, Event::Accepted)?;
         self.check_room(limits::ROOM_BYTES_MIN)?;
         // What runs now is what a person may want to go back to.
-        let record = SlotRecord { version: self.version.clone(), manifest_sha256: None };
+        let record = SlotRecord { version: self.version.clone(), manifest_sha256: None, rollback_index: 0 };
         let running = self.running.clone();
         self.change_history(|history| {
             history.slots.entry(running).or_insert(record);
         })?;
-        let update = self.new_update(version.clone(), Some(manifest), Why::Release)?;
+        let Release { version, rollback_index, .. } = release;
+        let (version, rollback_index) = (version.clone(), *rollback_index);
+        let record = SlotRecord { version, manifest_sha256: Some(manifest), rollback_index };
+        let update = self.new_update(record, Why::Release)?;
+        self.prepare(&update)?;
+        let update = Update { untouched: false, ..self.journal.update.clone().unwrap_or(update) };
         self.enter(state, Some(&update), action)
     }
 
@@ -313,20 +316,25 @@ impl Device {
         if free >= needed { Ok(()) } else { Err(Error::NoRoom { path, free, needed }) }
     }
 
-    fn new_update(&self, version: Version, manifest: Option<Digest>, why: Why) -> Result<Update, Error> {
+    fn new_update(&self, record: SlotRecord, why: Why) -> Result<Update, Error> {
         let mut id = [0; 16];
         let random = getrandom::fill(&mut id).map_err(io::Error::other);
         random.map_err(disk::Error::io("read", Path::new("the system's randomness")))?;
         Ok(Update {
             id: to_hex(&id),
             from: self.version.clone(),
-            version,
-            manifest_sha256: manifest,
+            version: record.version,
+            manifest_sha256: record.manifest_sha256,
+            rollback_index: record.rollback_index,
             target: self.spare.clone(),
             why,
             reason: None,
             hopeless: false,
             staged: None,
+            untouched: true,
+            hook_failed: false,
+            hooks: Vec::new(),
+            undo: Vec::new(),
         })
     }
 
@@ -386,22 +394,6 @@ impl Device {
     /// A person says that the slot that is being tried is good.
     pub(super) fn confirm(&mut self) -> Result<Option<Task>, Error> {
         self.happen(Event::Healthy)
-    }
-
-    /// A person wants the slot that ran before.
-    pub(super) fn roll_back(&mut self) -> Result<Option<Task>, Error> {
-        if self.journal.state == State::Idle {
-            let nothing = || Error::NothingToRollBackTo { slot: self.spare.clone() };
-            let record = self.history.slots.get(&self.spare).cloned().ok_or_else(nothing)?;
-            self.journal.update = Some(self.new_update(record.version, record.manifest_sha256, Why::RollBack)?);
-        } else {
-            self.note("a person went back", false);
-        }
-        let done = self.happen(Event::RollBack);
-        if self.journal.state == State::Idle {
-            self.journal.update = None;
-        }
-        done
     }
 
     fn change_history(&mut self, change: impl FnOnce(&mut History)) -> Result<(), Error> {

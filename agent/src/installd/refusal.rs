@@ -99,6 +99,8 @@ enum Nature {
     Line,
     /// It may be otherwise later: the repository, the medium, the bootloader.
     Passing,
+    /// Told elsewhere, and to be tried again another time.
+    Told,
     /// It was signed so, and will be refused for ever.
     Final,
 }
@@ -115,13 +117,18 @@ impl Error {
             | Self::Device(
                 device::Error::Refused(_)
                 | device::Error::NothingToRestartInto
-                | device::Error::NothingToRollBackTo { .. },
+                | device::Error::NothingToRollBackTo { .. }
+                | device::Error::NothingToCancel { .. },
             ) => Nature::Misuse,
             Self::Promise(_)
+            | Self::Device(device::Error::LeftBehind { .. })
             | Self::OtherVersion { .. }
             | Self::Unfit { .. }
             | Self::NoWay { .. }
             | Self::Manifest { source: T::TargetUnreadable { .. } | T::WrongModel { .. }, .. } => Nature::Final,
+            Self::Device(device::Error::Hook(_) | device::Error::Postponed { .. } | device::Error::Stopped) => {
+                Nature::Told
+            }
             Self::Verify(_) | Self::Manifest { .. } | Self::Device(_) | Self::Disk(_) => Nature::Passing,
             Self::Install { source, .. } => install_nature(source),
         }
@@ -131,7 +138,7 @@ impl Error {
     pub(super) fn retry(&self) -> Retry {
         match (self, self.nature()) {
             (Self::AfterRefusal, _) | (_, Nature::Line) => Retry::Now,
-            (Self::NotLeading | Self::BundleLeads, _) | (_, Nature::Passing) => Retry::Later,
+            (Self::NotLeading | Self::BundleLeads, _) | (_, Nature::Passing | Nature::Told) => Retry::Later,
             (_, Nature::Misuse | Nature::Final) => Retry::Never,
         }
     }
@@ -144,7 +151,8 @@ impl Error {
     /// Whether a server should hear of it: it came from there, or the device needs help.
     pub(super) fn is_worth_a_report(&self) -> bool {
         // A shortening has a report of its own.
-        self.nature() != Nature::Misuse && !matches!(self, Self::Promise(Refusal::Shortened { .. }))
+        !matches!(self.nature(), Nature::Misuse | Nature::Told)
+            && !matches!(self, Self::Promise(Refusal::Shortened { .. }))
     }
 
     /// What stays the same when the same happens again.
@@ -168,6 +176,12 @@ impl Error {
             Self::Promise(Refusal::Shortened { .. }) => "support_shortened",
             Self::Promise(_) => "support_refused",
             Self::OtherVersion { .. } => "mismatch",
+            Self::Unfit { source: Unfit::RolledBack { .. }, .. } | Self::Device(device::Error::LeftBehind { .. }) => {
+                "left_behind"
+            }
+            Self::Device(device::Error::Hook(_)) => "hook_failed",
+            Self::Device(device::Error::Postponed { .. }) => "postponed",
+            Self::Device(device::Error::Stopped) => "cancelled",
             Self::Unfit { .. } | Self::NoWay { .. } => "unfit",
             Self::Install { source, .. } => install_code(source),
             Self::Verify(_) | Self::Device(_) | Self::Disk(_) => "device",

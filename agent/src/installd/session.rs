@@ -9,14 +9,14 @@ use std::path::PathBuf;
 
 use tenure_proto::digest::Digest;
 use tenure_proto::lifecycle::{self, Event, State};
-use tenure_proto::policy::{self, Candidate, Offer};
+use tenure_proto::policy::{self, Barred, Candidate, Offer};
 use tenure_proto::release::{self, Artifact, Release, Summary};
 use tenure_proto::report::ReportEvent;
 use tenure_proto::support::{Accepted, DECLARATION_PATH, Declaration, Refusal};
 use tenure_proto::trust::{TrustedSet, Verified};
 use tenure_proto::version::Version;
 
-use super::device::{Device, Task};
+use super::device::{self, Device, Task};
 use super::refusal::Error;
 use crate::chain::Chain;
 use crate::channel::{Offered, PlannedArtifact, Reply, Request, WantedFile};
@@ -33,6 +33,8 @@ pub(super) struct Session {
     plan: Option<Plan>,
     /// Releases that cannot be installed as things are; another one may be.
     unfit: BTreeSet<Digest>,
+    /// Somebody ended what it was about.
+    cancelled: bool,
 }
 
 #[derive(Debug)]
@@ -86,8 +88,15 @@ impl Session {
             | Request::Confirm
             | Request::RollBack
             | Request::RestartNow
-            | Request::Defer { .. } => Err(Error::TooEarly { what: "another question" }),
+            | Request::Defer { .. }
+            | Request::Cancel
+            | Request::Resume => Err(Error::TooEarly { what: "another question" }),
         }
+    }
+
+    /// Somebody ended what was under way.
+    pub(super) fn drop_plan(&mut self) {
+        (self.plan, self.chosen, self.cancelled) = (None, None, true);
     }
 
     /// Bytes of the image that are in the slot, of how many.
@@ -188,6 +197,8 @@ impl Session {
         denied.extend(&self.unfit);
         denied.extend(device.resting());
         let mut candidates = candidates(set);
+        let lowest_index = device.lowest_index()?;
+        device.tell_left_behind(&candidates, lowest_index);
         let offer = match offer {
             Offered::Bundle(version) => {
                 candidates.retain(|candidate| candidate.summary.version == version);
@@ -197,7 +208,13 @@ impl Session {
             Offered::Nothing => Offer::Nothing,
             Offered::NoServer => Offer::NoServer,
         };
-        let chosen = policy::choose(device.version(), &candidates, &offer, &denied, device.floor);
+        let chosen = policy::choose(
+            device.version(),
+            &candidates,
+            &offer,
+            Barred { denied: &denied, lowest_index },
+            device.floor,
+        );
         let Some((candidate, why)) = chosen else { return answer(Reply::Target { target: None }) };
         let path = release::manifest_path(&candidate.summary.version);
         let target = wanted(set, &path)?;
@@ -220,14 +237,14 @@ impl Session {
         let release = opened?;
         let artifacts = release.artifacts.iter().map(|artifact| planned(&release.version, artifact));
         let artifacts = artifacts.collect::<Result<Vec<_>, _>>()?;
-        let task = device.accept(&release.version, digest)?;
+        let task = device.accept(&release, digest)?;
         let version = release.version.clone();
         self.plan = Some(Plan { release, digest, written: Vec::new(), writer: None, broken: false });
         Ok((Reply::Plan { version, artifacts }, task))
     }
 
     fn index(&mut self, device: &mut Device, at: usize, bytes: &[u8]) -> Answer {
-        let plan = self.plan.as_mut().ok_or(Error::TooEarly { what: "a manifest" })?;
+        let plan = self.plan.as_mut().ok_or(no_plan(self.cancelled))?;
         if let Some((_, writer)) = plan.writer.as_ref().filter(|(here, _)| *here == at) {
             plan.broken = false;
             return answer(Reply::Frames { from: writer.next() });
@@ -242,7 +259,7 @@ impl Session {
     }
 
     fn frame(&mut self, device: &mut Device, stored: &[u8]) -> Answer {
-        let plan = self.plan.as_mut().ok_or(Error::TooEarly { what: "a manifest" })?;
+        let plan = self.plan.as_mut().ok_or(no_plan(self.cancelled))?;
         if plan.broken {
             return Err(Error::AfterRefusal);
         }
@@ -271,7 +288,11 @@ impl Session {
             }
         }
         if plan.is_proven() && device.state() == State::Writing {
-            device.written(&plan.release)?;
+            let done = device.post_install().and_then(|()| device.written(&plan.release).map(drop));
+            if done.is_err() {
+                self.plan = None;
+            }
+            done?;
         }
         Ok(())
     }
@@ -295,6 +316,9 @@ impl Session {
             return Ok((Reply::Done, device.ask_bootloader()?));
         }
         if device.state() != State::Staged || !self.plan.as_ref().is_some_and(Plan::is_proven) {
+            if self.cancelled {
+                return Err(no_plan(true));
+            }
             return Err(Error::TooEarly { what: "every artifact, written and read back," });
         }
         if !device.restart_holds()?.is_empty()
@@ -302,8 +326,12 @@ impl Session {
         {
             return answer(Reply::Waits(waits));
         }
-        Ok((Reply::Done, device.happen(Event::Released)?))
+        Ok((Reply::Done, device.arm()?))
     }
+}
+
+fn no_plan(cancelled: bool) -> Error {
+    if cancelled { device::Error::Stopped.into() } else { Error::TooEarly { what: "a manifest" } }
 }
 
 impl Plan {
@@ -328,7 +356,7 @@ impl Plan {
 }
 
 impl Chosen {
-    fn open(&self, device: &Device, set: &TrustedSet, bytes: &[u8]) -> Result<Verified<Release>, Error> {
+    fn open(&self, device: &mut Device, set: &TrustedSet, bytes: &[u8]) -> Result<Verified<Release>, Error> {
         let listed = &self.candidate.summary.version;
         let manifest = |source| Error::Manifest { version: listed.clone(), source };
         let release: Verified<Release> = set.open(&self.path, bytes).map_err(manifest)?;
@@ -338,12 +366,14 @@ impl Chosen {
 }
 
 /// Everything that can be said before a byte is written.
-fn check_release(device: &Device, release: &Release, digest: Digest, listed: &Version) -> Result<(), Error> {
+fn check_release(device: &mut Device, release: &Release, digest: Digest, listed: &Version) -> Result<(), Error> {
     let version = || release.version.clone();
     if release.version != *listed {
         return Err(Error::OtherVersion { listed: listed.clone(), found: version() });
     }
-    let fit = policy::check_fit(device.version(), release, digest, &device.denied());
+    let lowest_index = device.lowest_index()?;
+    let barred = Barred { denied: &device.denied(), lowest_index };
+    let fit = policy::check_fit(device.version(), release, digest, barred);
     fit.map_err(|source| Error::Unfit { version: version(), source })?;
     for artifact in &release.artifacts {
         let path = slot_of(device, &release.version, artifact)?;

@@ -3,7 +3,10 @@
 mod archive;
 mod board;
 mod bundle;
+mod cancel;
 mod clocks;
+mod hooks;
+mod left_behind;
 mod repository;
 mod rollback;
 mod state;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use tenure_proto::key::PublicKey;
 use tenure_proto::metadata::Head;
 use tenure_proto::model::Model;
+use tenure_proto::release::Summary;
 use tenure_proto::support::Declaration;
 use tenure_proto::time::{Day, Timestamp};
 use tenure_proto::trust::{TrustedSet, Want};
@@ -27,6 +28,8 @@ pub struct Facts {
     pub served: Served,
     /// Where devices get it.
     pub address: Address,
+    /// What is signed of each release.
+    pub releases: Vec<Summary>,
     /// Where private keys were looked for; empty where none can be.
     pub at_hand: Vec<KeyFolder>,
 }
@@ -126,6 +129,7 @@ impl Facts {
             offline: offline(set),
             served: Served::Folder(Online::of(set)),
             address: Address::Unknown,
+            releases: set.listed().into_iter().filter_map(|(_, target)| Summary::of(target)).collect(),
             at_hand: Vec::new(),
         }
     }

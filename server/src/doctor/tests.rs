@@ -30,6 +30,7 @@ fn healthy() -> Facts {
         offline: vec![role("root", 1..4, 2), role("targets", 4..6, 1), role("support", 6..8, 1)],
         served: Served::Server(online(at("2026-11-22T04:00:00Z"))),
         address: Address::Tls("u.acme.example".into(), Ok(chain())),
+        releases: vec![],
         at_hand: vec![KeyFolder { path: "keys".into(), keys: vec![key(4)] }],
     }
 }
@@ -119,6 +120,23 @@ fn a_role_that_expires_before_the_promise_ends_is_named_with_its_day() {
         finding.way_out.unwrap(),
         "let the holders sign it anew: tenurectl root propose acme-gw1 --renew --out FILE"
     );
+}
+
+#[test]
+fn a_rollback_index_that_falls_is_named_with_the_way_out() {
+    let releases = |indexes: [(&str, u32); 3]| {
+        let summary = |(version, index): (&str, u32)| serde_json::json!({"version": version, "kind": "feature", "rollback_index": index});
+        with(|facts| facts.releases = indexes.map(|of| serde_json::from_value(summary(of)).unwrap()).into())
+    };
+    assert_eq!(said(&releases([("1.10", 2), ("1.9", 1), ("1.0", 1)])), [""; 0]);
+    let fallen = releases([("1.10", 1), ("1.9", 2), ("1.0", 0)]);
+    assert_eq!(
+        said(&fallen),
+        ["warn RollbackIndex releases: version 1.10 has rollback index 1, below 2 of version 1.9: \
+          a device that has confirmed that one does not take it"]
+    );
+    let way_out = found(&fallen, Code::RollbackIndex).way_out.unwrap();
+    assert_eq!(way_out, "publish a later version with --rollback-index 2 or more");
 }
 
 #[test]
@@ -420,6 +438,7 @@ fn the_page_for_operators_says_every_code_and_no_other() {
         Code::Certificate,
         Code::Authority,
         Code::Year2038,
+        Code::RollbackIndex,
     ];
     let words = codes.map(|code| serde_json::to_value(code).unwrap().as_str().unwrap().to_string());
     assert_eq!(rows, words);

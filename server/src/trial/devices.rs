@@ -60,7 +60,7 @@ impl<'a> Device<'a> {
         let event = ReportEvent::UpdateEnded {
             from: "1.0.0".parse().unwrap(),
             version: version.parse().unwrap(),
-            manifest_sha256: Digest::of(b"manifest"),
+            manifest_sha256: Some(Digest::of(b"manifest")),
             outcome,
             reason: None,
         };

@@ -150,6 +150,7 @@ impl Maker {
             deadline: None,
             disruption: Disruption::Restart,
             minimum_version: None,
+            rollback_index: 0,
             artifacts: vec![artifact],
             extra: BTreeMap::new(),
         };

@@ -14,9 +14,6 @@ use crate::channel::LastUpdate;
 use crate::journal::{FellBack, Update, Why};
 use crate::watchdog;
 
-/// Stands for the manifest of a slot that we did not write.
-const NO_MANIFEST: Digest = Digest::from_bytes([0; 32]);
-
 /// What the end of an update means for its release.
 #[derive(Clone, Debug, Eq, PartialEq)]
 enum Verdict {
@@ -32,8 +29,12 @@ impl Device {
     /// Writes down how the update ended; each step may be repeated.
     pub(super) fn end(&mut self, update: &Update, outcome: Outcome) -> Result<(), Error> {
         let reading = self.reading()?;
-        if outcome == Outcome::Failed && update.target != self.running {
+        let untouched = outcome == Outcome::Failed && update.untouched;
+        if outcome == Outcome::Failed && !untouched && update.target != self.running {
             self.bootloader.mark_bad(&update.target)?;
+        }
+        if outcome == Outcome::Confirmed {
+            self.raise_index(update.rollback_index)?;
         }
         let verdict = self.verdict(update, outcome, reading.now);
         let reason = update.reason.clone().or_else(|| self.default_reason(update, outcome, &verdict));
@@ -49,15 +50,17 @@ impl Device {
             }
             if outcome == Outcome::Confirmed {
                 history.fell_back.retain(|before| Some(before.manifest_sha256) != update.manifest_sha256);
-            } else {
+            } else if !untouched {
                 history.slots.remove(&update.target);
             }
             history.last_update = Some(last);
         })?;
+        self.keep_migrations(update, outcome)?;
+        self.record_end(update, outcome, reason.clone());
         let event = ReportEvent::UpdateEnded {
             from: update.from.clone(),
             version: update.version.clone(),
-            manifest_sha256: update.manifest_sha256.unwrap_or(NO_MANIFEST),
+            manifest_sha256: update.manifest_sha256,
             outcome,
             reason: reason.as_deref().map(report::reason),
         };
@@ -75,6 +78,9 @@ impl Device {
             // A reason is a verdict: of a health check, or of a person.
             (Outcome::FellBack, Why::Release) if update.reason.is_some() => denied(update.manifest_sha256),
             (Outcome::FellBack, Why::Release) => {
+                update.manifest_sha256.map_or(Verdict::None, |manifest| self.fell_back_again(update, manifest, at))
+            }
+            (Outcome::Failed, Why::Release) if update.hook_failed => {
                 update.manifest_sha256.map_or(Verdict::None, |manifest| self.fell_back_again(update, manifest, at))
             }
             (Outcome::Failed, Why::Release) => denied(update.manifest_sha256.filter(|_| update.hopeless)),
@@ -132,7 +138,8 @@ impl Device {
         first_s.saturating_mul(1 << times.saturating_sub(1).min(8))
     }
 
-    /// Releases that are not tried now: they fell back without a verdict a short while ago.
+    /// Releases that are not tried now: they fell back without a verdict, or a hook failed, a short
+    /// while ago; or a person cancelled them.
     pub(in crate::installd) fn resting(&self) -> Vec<Digest> {
         let now = self.clock.reading(self.floor).now;
         let rests = |fell_back: &&FellBack| {
@@ -143,6 +150,10 @@ impl Device {
             let by_clock = now.seconds_since(fell_back.at).filter(|_| self.fell_back_at.is_none());
             since.as_secs() < wait_s && by_clock.is_none_or(|passed_s| passed_s < wait_s)
         };
-        self.history.fell_back.iter().filter(rests).map(|fell_back| fell_back.manifest_sha256).collect()
+        let cancelled = self.history.cancelled.filter(|cancelled| {
+            now.seconds_since(cancelled.at).is_none_or(|passed_s| passed_s < limits::CANCEL_REST_S)
+        });
+        let fell_back = self.history.fell_back.iter().filter(rests).map(|fell_back| fell_back.manifest_sha256);
+        fell_back.chain(cancelled.map(|cancelled| cancelled.manifest_sha256)).collect()
     }
 }

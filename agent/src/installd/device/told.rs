@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use tenure_proto::lifecycle::State;
+use tenure_proto::policy::{self, Candidate};
+use tenure_proto::release::Summary;
 use tenure_proto::report::{self, ReportEvent};
 use tenure_proto::time::{Proof, Reading};
 use tenure_proto::trust::TrustedSet;
@@ -11,6 +13,7 @@ use super::{Device, Error};
 use crate::chain::Chain;
 use crate::channel::{ClockTrouble, NumberedEvent, Status};
 use crate::disk;
+use crate::history::Code;
 use crate::journal::Events;
 
 impl Device {
@@ -84,6 +87,16 @@ impl Device {
         Ok(())
     }
 
+    /// Says of newer releases that lie below the rollback index why they are not taken.
+    pub(in crate::installd) fn tell_left_behind(&mut self, candidates: &[Candidate], lowest: u32) {
+        for Summary { version, rollback_index, .. } in candidates.iter().map(|candidate| &candidate.summary) {
+            match policy::check_index(version, *rollback_index, lowest) {
+                Err(unfit) if *version > self.version => self.refused(&unfit.to_string(), &unfit.to_string(), true),
+                _ => {}
+            }
+        }
+    }
+
     /// Logs what was refused and, if it is worth a report, keeps one: once for each cause.
     pub(in crate::installd) fn refused(&mut self, cause: &str, reason: &str, report: bool) {
         tracing::warn!(reason, "refused");
@@ -96,9 +109,18 @@ impl Device {
     pub(in crate::installd) fn add_refusal(&mut self, cause: &str, event: ReportEvent) {
         let reading = self.clock.reading(self.floor);
         let mut events = self.events.clone();
-        if events.add_refusal(cause, event, reading)
-            && let Err(error) = self.keep_events(events)
-        {
+        let said = match &event {
+            ReportEvent::Refused { reason } => reason.clone(),
+            ReportEvent::ShorteningRefused { held_ends, offered_ends, .. } => {
+                format!("a declaration that shortens support from {held_ends} to {offered_ends}")
+            }
+            ReportEvent::UpdateEnded { .. } => return,
+        };
+        if !events.add_refusal(cause, event, reading) {
+            return;
+        }
+        self.record_alone(Code::Refused, &said);
+        if let Err(error) = self.keep_events(events) {
             tracing::error!(error = Chain(&error).to_string(), "an event is lost");
         }
     }

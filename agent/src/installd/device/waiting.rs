@@ -212,7 +212,7 @@ impl Device {
             }
             Ok(held) if held && whole => {
                 if self.restart_holds()?.is_empty() {
-                    self.happen(Event::Released)
+                    self.arm_unasked()
                 } else {
                     Ok(None)
                 }

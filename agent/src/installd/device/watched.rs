@@ -21,7 +21,7 @@ impl Device {
             // The restart may be held up for good reason, by a person or a program of the maker's.
             State::Armed => Duration::MAX,
             State::Trying | State::Confirming => {
-                Duration::from_secs(self.config.health.timeout_s + limits::WATCHDOG_VERDICT_S_MAX)
+                Duration::from_secs(self.migration_s() + self.config.health.timeout_s + limits::WATCHDOG_VERDICT_S_MAX)
             }
             State::FallingBack => Duration::from_secs(limits::WATCHDOG_RESTART_S_MAX),
         };

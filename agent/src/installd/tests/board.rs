@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -62,6 +63,21 @@ impl Board {
         fs::write(self.path("health"), script).unwrap();
     }
 
+    /// A hook, or the way back of one; `DIR` is the board's folder.
+    pub(super) fn hook(&self, name: &str, script: &str) {
+        let path = self.path("hooks").join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let dir = self.dir.path().display().to_string();
+        fs::write(&path, format!("#!/bin/sh\n{}\n", script.replace("DIR", &dir))).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
+    /// What hooks wrote into `DIR/ran`, line by line.
+    pub(super) fn ran(&self) -> Vec<String> {
+        let text = fs::read_to_string(self.path("ran")).unwrap_or_default();
+        text.lines().map(String::from).collect()
+    }
+
     pub(super) fn config(&self) -> Config {
         let text = r#"
             model = "MODEL"
@@ -72,6 +88,7 @@ impl Board {
             os_release = "DIR/os-release"
             bootloader = { kind = "uboot", fw_env_config = "DIR/fw_env.config", kernel_command_line = "DIR/cmdline" }
             slots = [{ class = "rootfs", name = "A", path = "DIR/a.img" }, { class = "rootfs", name = "B", path = "DIR/b.img" }]
+            hooks = { dir = "DIR/hooks", timeout_s = 5 }
             health = { command = ["/bin/sh", "DIR/health"], timeout_s = 30, systemd = false }
             restart = { command = ["/bin/touch", "DIR/restart-requested"] }
             clock = { file = "DIR/clock.json" }

@@ -156,16 +156,21 @@ impl Repository {
     }
 
     pub(super) fn release(&mut self, version: &str, image: &[u8]) {
-        self.release_as(version, image, image);
+        self.release_as(version, image, image, [0, 0]);
+    }
+
+    /// A release with a rollback index: that of the list of targets, and that of the manifest.
+    pub(super) fn release_at(&mut self, version: &str, image: &[u8], indexes: [u32; 2]) {
+        self.release_as(version, image, image, indexes);
     }
 
     /// A release whose frame index signs digests of another image than its frames hold.
     pub(super) fn release_with_bad_frame(&mut self, version: &str, image: &[u8]) {
         let other: Vec<_> = image.iter().map(|byte| byte ^ 1).collect();
-        self.release_as(version, image, &other);
+        self.release_as(version, image, &other, [0, 0]);
     }
 
-    fn release_as(&mut self, version: &str, image: &[u8], signed: &[u8]) {
+    fn release_as(&mut self, version: &str, image: &[u8], signed: &[u8], [listed, index_of_manifest]: [u32; 2]) {
         let mut index = FrameIndex::new(4096).unwrap();
         let frames: Vec<_> = image.chunks(FRAME).map(|chunk| zstd::bulk::compress(chunk, 3).unwrap()).collect();
         signed.chunks(FRAME).zip(&frames).for_each(|(chunk, stored)| index.push(chunk, stored).unwrap());
@@ -173,13 +178,15 @@ impl Repository {
         let index_target = self.store_target(&path("rootfs.frames"), index.encode());
         let manifest = json!({
             "_type": "release", "model": self.model, "version": version, "released_at": ISSUED, "kind": "feature", "disruption": "restart",
+            "rollback_index": index_of_manifest,
             "artifacts": [{
                 "slot_class": "rootfs", "size_bytes": image.len(), "sha256": Digest::of(signed),
                 "payloads": [{"kind": "full", "path": path("rootfs.full"), "size_bytes": index.payload_bytes(), "sha256": Digest::of(&frames.concat()),
                     "index": {"path": path("rootfs.frames"), "size_bytes": index_target.length, "sha256": index_target.hashes.sha256}}],
             }],
         });
-        let summary: Summary = serde_json::from_value(json!({"version": version, "kind": "feature"})).unwrap();
+        let summary: Summary =
+            serde_json::from_value(json!({"version": version, "kind": "feature", "rollback_index": listed})).unwrap();
         let mut target = self.store_target(&path("release.json"), manifest.to_string().into_bytes());
         target.custom = Some(summary.to_custom());
         self.targets.insert(path("release.json"), target);

@@ -64,7 +64,12 @@ pub(crate) fn kind(kind: Kind) -> &'static str {
 fn line(release: &Release) -> String {
     let summary = release.advisory.as_ref().map_or("", |advisory| &advisory.summary);
     let (version, kind, day) = (release.version.as_str(), kind(release.kind), release.released_at.day());
-    let line = format!("{version:<10} {kind:<9} {day}  {:<12} {summary}", words::bytes(image_bytes(release)));
+    let index = if release.rollback_index > 0 {
+        format!("[rollback index {}]  ", release.rollback_index)
+    } else {
+        String::new()
+    };
+    let line = format!("{version:<10} {kind:<9} {day}  {:<12} {index}{summary}", words::bytes(image_bytes(release)));
     line.trim_end().to_string()
 }
 
@@ -79,6 +84,7 @@ fn entry(release: &Release) -> Value {
         "released_at": release.released_at,
         "deadline": release.deadline,
         "disruption": release.disruption,
+        "rollback_index": release.rollback_index,
         "image_bytes": image_bytes(release),
         "slot_classes": release.artifacts.iter().map(|artifact| &artifact.slot_class).collect::<Vec<_>>(),
     })

@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 use tenure_proto::digest::Digest;
+use tenure_proto::limits;
 use tenure_proto::metadata::{self, Target, Targets};
 use tenure_proto::model::{Model, Name};
 use tenure_proto::payload::{Full, IndexFile, Payload};
 use tenure_proto::release::{self, Advisory, Artifact, Disruption, Kind, Release, manifest_path, payload_path};
 use tenure_proto::time::Timestamp;
-use tenure_proto::trust::TargetFile as _;
+use tenure_proto::trust::{TargetFile as _, Verified};
 use tenure_proto::version::Version;
 use tenure_server::frames::{self, Plan};
 use tenure_server::sign::{self, Delegates, Holders};
@@ -31,7 +32,8 @@ Examples:
   tenurectl release publish acme-gw1 1.0.0 --image rootfs=rootfs.img --kind feature
   tenurectl release publish acme-gw1 1.0.1 --image rootfs=rootfs.img --kind security \\
       --summary 'A crafted packet could crash the gateway.' --risk 'An attacker in your network could stop it.' \\
-      --action 'Nothing: it is installed on its own.' --fixes CVE-2026-12345 --deadline 2026-12-24T00:00:00Z
+      --action 'Nothing: it is installed on its own.' --fixes CVE-2026-12345 --deadline 2026-12-24T00:00:00Z \
+      --rollback-index 1    once it is confirmed, a device goes back to no release of index 0 again
 
 A release with security fixes says what was wrong, which risk it removes and what an owner should do.
 Security fixes come apart from features; where they cannot, --kind mixed says why (--mixed-reason).")]
@@ -70,6 +72,9 @@ pub(crate) struct Args {
     /// The oldest version that can be updated to this one
     #[arg(long, value_name = "VERSION")]
     minimum_version: Option<Version>,
+    /// Raise it by one when no device may ever go back past this release; kept from the release before if left out
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(..=i64::from(limits::ROLLBACK_INDEX_MAX)))]
+    rollback_index: Option<u32>,
 }
 
 /// An image and its class of slots.
@@ -126,6 +131,18 @@ pub(crate) enum Error {
     Deadline {
         /// The deadline.
         deadline: Timestamp,
+    },
+    /// An index that no device would take after the releases before.
+    #[error(
+        "rollback index {index} is below {before}, that of {version}: no device that has confirmed it would take this release; use {before} or more"
+    )]
+    RollbackIndex {
+        /// What was asked for.
+        index: u32,
+        /// The highest of earlier versions.
+        before: u32,
+        /// Which version has it.
+        version: Version,
     },
     /// An image that does not open.
     #[error("cannot read image {}", file.display())]
@@ -192,8 +209,9 @@ pub(crate) fn run(site: &Site, args: &Args) -> Result<(), Error> {
     let _lock = folder.lock()?;
     let (model, now) = (folder.model(&args.model)?, site.clock.now());
     let repo = Repo::open(&model, now)?;
-    let draft = draft(args, now)?;
+    let mut draft = draft(args, now)?;
     check_new(&repo, &draft)?;
+    draft.rollback_index = rollback_index(&release_list::all(&repo)?, args)?;
     // Asked for before the long work, so that a missing key is not found out after it.
     let keys = Needed::listed("targets", &repo.set.root().roles.targets).load(&folder.key_dirs)?;
     announce(site.screen, &model, &repo, &draft)?;
@@ -250,6 +268,7 @@ fn draft(args: &Args, now: Timestamp) -> Result<Release, Error> {
         deadline: args.deadline,
         disruption,
         minimum_version: args.minimum_version.clone(),
+        rollback_index: 0,
         artifacts: Vec::new(),
         extra: std::collections::BTreeMap::new(),
     };
@@ -299,6 +318,17 @@ fn check_options(args: &Args, release: &Release, now: Timestamp) -> Result<(), E
     Ok(())
 }
 
+/// An index never falls from one version to a later one: what is not said is that of the versions before.
+fn rollback_index(releases: &[Verified<Release>], args: &Args) -> Result<u32, Error> {
+    let earlier = releases.iter().filter(|release| release.version < args.version);
+    let highest = earlier.max_by_key(|release| release.rollback_index);
+    let (Some(highest), Some(index)) = (highest, args.rollback_index) else {
+        return Ok(args.rollback_index.or(highest.map(|release| release.rollback_index)).unwrap_or(0));
+    };
+    let (before, version) = (highest.rollback_index, highest.version.clone());
+    if index >= before { Ok(index) } else { Err(Error::RollbackIndex { index, before, version }) }
+}
+
 /// A version is published once. `1.4` and `1.4.0` are one version.
 fn check_new(repo: &Repo, draft: &Release) -> Result<(), Error> {
     let mut listed = repo.set.listed().into_iter().filter_map(|(_, target)| release::Summary::of(target));
@@ -319,6 +349,12 @@ fn announce(screen: Screen, model: &ModelFolder, repo: &Repo, draft: &Release) -
     }
     if let Some(deadline) = draft.deadline {
         screen.say(format!("  devices take it on their own from {}", words::instant(deadline)));
+    }
+    if draft.rollback_index > newest.as_ref().map_or(0, |newest| newest.rollback_index) {
+        screen.say(format!(
+            "  rollback index {}: a device that has confirmed it takes nothing below it again",
+            draft.rollback_index
+        ));
     }
     if let Some(newest) = newest.filter(|newest| newest.version > draft.version) {
         screen.say(format!("  note: it is older than {}, so no device that has that will take it", newest.version));
