@@ -274,6 +274,29 @@ pub(crate) struct Status {
     /// How the last update ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) last_update: Option<LastUpdate>,
+    /// What confines the installer.
+    #[serde(default)]
+    pub(crate) cage: Vec<Layer>,
+}
+
+/// A layer of a process's cage, which holds. What each one means: `docs/operate/cage.md`.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Layer {
+    /// Another user than root.
+    User,
+    /// A network without a way out.
+    Network,
+    /// Bounds of memory and files, and no dump of either.
+    Limits,
+    /// Nothing that is started has more rights.
+    NoNewPrivileges,
+    /// Which files may be changed, and which ports called.
+    Landlock,
+    /// No privilege of root's but those that are needed.
+    Capabilities,
+    /// Which questions the kernel is asked.
+    Seccomp,
 }
 
 impl Status {

@@ -10,7 +10,7 @@ use tenure_proto::time::{Day, length_s};
 use crate::ask::{self, Ask, Form};
 use crate::channel::Until;
 use crate::config::{self, Config};
-use crate::{cage, fetchd, installd, log, run};
+use crate::{cage, fetchd, installd, log, memory, outside, run};
 
 /// It went as it should.
 pub(crate) const EXIT_OK: u8 = 0;
@@ -119,6 +119,8 @@ enum Command {
     Run,
     /// Run the process that verifies and writes (no network)
     Installd,
+    /// Run the maker's programs for the other two, which are caged
+    Programs,
     /// Run the process that polls, fetches and reports (no power)
     Fetchd,
 }
@@ -138,6 +140,9 @@ pub(crate) enum Error {
     /// The process with the power.
     #[error(transparent)]
     Installd(#[from] installd::Error),
+    /// The process that runs programs.
+    #[error("cannot take orders to run programs")]
+    Programs(#[source] io::Error),
     /// Both.
     #[error(transparent)]
     Run(#[from] run::Error),
@@ -152,6 +157,7 @@ fn until(text: &str) -> Result<Until, &'static str> {
 
 /// Does what the command line says.
 pub(crate) fn run(cli: &Cli) -> Result<ExitCode, Error> {
+    memory::keep_little();
     let config = Config::load(&cli.config)?;
     let ask = |json: bool| Ask { config: &config, form: if json { Form::Json } else { Form::Text } };
     match &cli.command {
@@ -178,12 +184,17 @@ pub(crate) fn run(cli: &Cli) -> Result<ExitCode, Error> {
         Command::Installd => {
             log::start();
             run::follow_parent();
-            installd::run(&config)?;
+            installd::run(&config, &cli.config)?;
+        }
+        Command::Programs => {
+            log::start();
+            run::follow_parent();
+            outside::serve(&config).map_err(Error::Programs)?;
         }
         Command::Fetchd => {
             log::start();
             run::follow_parent();
-            fetchd::run(&config)?;
+            fetchd::run(&config, &cli.config)?;
         }
     }
     Ok(ExitCode::from(EXIT_OK))

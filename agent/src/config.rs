@@ -6,6 +6,7 @@
 //! checked. Nothing else in the agent reads configuration.
 
 mod bootloader;
+mod cage;
 mod conditions;
 mod health;
 mod hooks;
@@ -25,6 +26,7 @@ use crate::disk;
 use raw::Raw;
 
 pub(crate) use bootloader::{Bootloader, GrubVariables, UBootVariables};
+pub(crate) use cage::Cage;
 pub(crate) use conditions::{Conditions, Download};
 pub(crate) use health::Health;
 pub(crate) use hooks::Hooks;
@@ -78,6 +80,8 @@ pub(crate) struct Config {
     pub(crate) notices: Notices,
     /// The file of a simulated clock.
     pub(crate) clock_file: Option<PathBuf>,
+    /// What the processes may do beyond that.
+    pub(crate) cage: Cage,
 }
 
 /// How owners are told.
@@ -175,6 +179,14 @@ impl Config {
     pub(crate) fn install_socket(&self) -> PathBuf {
         self.run_dir.join("install.sock")
     }
+
+    /// The socket of the process that runs programs. It is not in `fetchd`'s folder: nobody but root
+    /// may put another in its place.
+    pub(crate) fn programs_socket(&self) -> PathBuf {
+        let mut name = self.run_dir.clone().into_os_string();
+        name.push("-programs.sock");
+        name.into()
+    }
 }
 
 fn read(path: &Path) -> Result<Option<String>, Error> {
@@ -241,6 +253,7 @@ fn check(path: &Path, raw: Raw) -> Result<Config, Error> {
             hook_dir: raw.notices.hook_dir.map(PathBuf::from),
         },
         clock_file: raw.clock.file.map(PathBuf::from),
+        cage: cage::check(raw.cage),
         run_dir,
     })
 }
@@ -398,11 +411,13 @@ mod tests {
             notices: Notices { hook_dir: None, ..long.notices.clone() },
             restart: Restart { windows: Vec::new(), time_zone: None, ..long.restart.clone() },
             clock_file: None,
+            cage: Cage::default(),
             ..long.clone()
         };
         assert_eq!(short, without_default);
         assert!(long.enrolment_token_file.is_some() && long.health.command.is_some());
         assert!(long.notices.hook_dir.is_some() && long.clock_file.is_some());
+        assert!(!long.cage.also_writes.is_empty() && !long.cage.also_ports.is_empty());
     }
 
     #[test]

@@ -6,7 +6,7 @@
 
 mod failure;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
@@ -18,7 +18,7 @@ use tenure_proto::version::Version;
 use tenure_proto::{limits, policy};
 
 use crate::chain::Chain;
-use crate::channel::{Offered, Reply, Request, Status, Waits};
+use crate::channel::{Layer, Offered, Reply, Request, Status, Waits};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::fetch::{self, Choice, Fetch, Plan, Source};
@@ -29,7 +29,7 @@ use crate::notice::{self, Notices};
 use crate::owner::{LastCheck, Outcome, Overview, Shared, Support};
 use crate::poll::{self, Poll};
 use crate::report::{self, Spool};
-use crate::{conditions, disk, show, systemd, varlink};
+use crate::{cage, conditions, disk, memory, outside, run as supervisor, show, systemd, varlink};
 use failure::Failure;
 
 /// Why `fetchd` cannot start.
@@ -53,6 +53,9 @@ pub(crate) enum Error {
     /// The owner's socket.
     #[error("cannot start fetchd")]
     Varlink(#[from] varlink::Error),
+    /// The cage.
+    #[error("cannot start fetchd")]
+    Cage(#[from] cage::Error),
     /// Signals or threads.
     #[error("cannot start fetchd")]
     System(#[from] std::io::Error),
@@ -82,13 +85,21 @@ struct Fetchd<'a> {
     /// How often the same version was begun in vain, without a byte written.
     vain: Option<(Version, u32)>,
     installer_is_missed: bool,
+    /// What confines us.
+    layers: Vec<Layer>,
 }
 
 /// Runs until it is told to end.
-pub(crate) fn run(config: &Config) -> Result<(), Error> {
+pub(crate) fn run(config: &Config, path: &Path) -> Result<(), Error> {
+    systemd::connect();
+    // The only programs that are run on this side: those of the owner, and a question to NetworkManager.
+    if config.notices.hook_dir.is_some() || Path::new("/run/NetworkManager").exists() {
+        outside::open(config, path)?;
+    }
+    let layers = cage::enter_fetchd(config)?;
+    // `tenure run` is followed by the user that we have become, too.
+    supervisor::follow_parent();
     let ends = block_signals()?;
-    disk::make_folder(&config.fetch_dir(), 0o700)?;
-    disk::make_folder(&config.run_dir, 0o755)?;
     let _lock = disk::Lock::take(&config.fetch_dir().join("lock"))?;
     let identity = Identity::load_or_make(&config.fetch_dir().join("device.key"))?;
     let notices = Notices::load(config)?;
@@ -99,6 +110,7 @@ pub(crate) fn run(config: &Config) -> Result<(), Error> {
     varlink::serve(&socket, Arc::new(move |call, more| answers.answer(call, more)))?;
     await_signals(ends, socket, Arc::clone(&shared))?;
     let mut fetchd = Fetchd::new(config, identity, shared, woken)?;
+    fetchd.layers = layers;
     tracing::info!(device = %fetchd.identity.device, server = %config.server, "fetchd runs");
     systemd::ready();
     fetchd.run()
@@ -148,6 +160,7 @@ impl<'a> Fetchd<'a> {
             failures: 0,
             vain: None,
             installer_is_missed: false,
+            layers: Vec::new(),
         })
     }
 
@@ -157,6 +170,7 @@ impl<'a> Fetchd<'a> {
         loop {
             let outcome = self.check();
             let wait = self.settle(outcome);
+            memory::give_back();
             self.rest(wait);
         }
     }
@@ -451,6 +465,7 @@ impl<'a> Fetchd<'a> {
             next_check_at,
             reports_waiting: self.spool.waiting().unwrap_or_default(),
             notices_open: open,
+            fetchd_cage: self.layers.clone(),
         });
         drop(overview);
         self.write_status();

@@ -12,32 +12,30 @@ mod device;
 mod hear;
 mod patience;
 mod refusal;
+mod rest;
 mod session;
 
 use std::io;
-use std::os::fd::{FromRawFd as _, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use nix::fcntl::{AT_FDCWD, AtFlags};
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
-use nix::sys::stat::{FchmodatFlags, Mode, fchmodat};
-use nix::unistd::{Gid, Uid, User};
+use nix::unistd::{Uid, User};
 use tenure_proto::lifecycle::State;
 use tenure_proto::limits;
 use tenure_proto::time::{Proof, Timestamp};
 
 use crate::chain::Chain;
-use crate::channel::{self, Reply, Request, Status, Until};
+use crate::channel::{self, Layer, Reply, Request, Status, Until};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::disk::{self, Lock};
 use crate::stop::Stop;
 use crate::watchdog::Watchdog;
-use crate::{confirm, systemd};
+use crate::{cage, confirm, install_socket, outside, systemd};
 use device::{Device, Task};
 use session::Session;
 
@@ -51,20 +49,17 @@ pub(crate) enum Error {
     #[error("cannot find out the state of the device")]
     Device(#[from] device::Error),
     /// No socket to listen on.
-    #[error("cannot listen on {path}")]
-    Listen {
-        /// The socket.
-        path: PathBuf,
-        /// Why not.
-        #[source]
-        source: io::Error,
-    },
-    /// The configured user does not exist.
-    #[error("fetch_user names {user}, and there is no such user")]
-    NoUser {
-        /// The name.
-        user: String,
-    },
+    #[error("cannot be reached")]
+    Socket(#[from] install_socket::Error),
+    /// No user, or no cage.
+    #[error("cannot give up what is not needed")]
+    Cage(#[from] cage::Error),
+    /// No way to run a program.
+    #[error("cannot start the process that runs programs")]
+    Programs(#[source] io::Error),
+    /// No way to wait.
+    #[error("cannot wait for connections")]
+    Wait(#[source] io::Error),
 }
 
 /// How long after something failed that must not fail it is tried again.
@@ -87,6 +82,8 @@ struct Shared {
     bundle_leads: AtomicBool,
     restarting: AtomicBool,
     trying_again: AtomicBool,
+    /// Threads that do what had to wait.
+    tasks: AtomicUsize,
     /// Whether a thread looks when the device may restart.
     waiting: AtomicBool,
     /// Connections of `fetchd`, and of the owner.
@@ -116,37 +113,63 @@ enum Caller {
     Fetch,
 }
 
+/// What is open before the cage closes.
+#[derive(Debug)]
+struct Opened {
+    listener: UnixListener,
+    /// Whether whoever started us goes on listening when we end.
+    handed_over: bool,
+    fetch_user: Option<User>,
+    layers: Vec<Layer>,
+    lock: Lock,
+}
+
 /// An installer that is ready for its first connection.
 #[derive(Debug)]
 struct Ready {
     shared: Arc<Shared>,
     listener: UnixListener,
+    handed_over: bool,
     _lock: Lock,
 }
 
-/// Runs the installer until the process is ended.
-pub(crate) fn run(config: &Config) -> Result<(), Error> {
-    let ready = start(config)?;
-    tracing::info!(model = %config.model, "the installer is ready");
+/// Runs the installer until the process is ended, or has nothing to do and will be started again.
+pub(crate) fn run(config: &Config, path: &Path) -> Result<(), Error> {
+    let mut opened = Opened::open(config)?;
+    systemd::connect();
+    outside::open(config, path).map_err(Error::Programs)?;
+    opened.layers = cage::enter_installd(config);
+    tracing::info!(model = %config.model, cage = ?opened.layers, "the installer starts");
+    let waiting = opened.listener.try_clone().map_err(Error::Wait)?;
+    let ready = start(config, opened).inspect_err(|error| rest::turn_away(&waiting, error))?;
     systemd::ready();
-    loop {
-        ready.accept();
+    ready.serve()
+}
+
+impl Opened {
+    fn open(config: &Config) -> Result<Self, Error> {
+        disk::make_folder(&config.install_dir(), 0o700)?;
+        let lock = Lock::take(&config.install_dir().join("lock"))?;
+        let fetch_user = cage::fetch_user(config)?;
+        let handed = install_socket::handed_over();
+        let handed_over = handed.is_some();
+        // We hold the lock, so whoever made one that is there is gone.
+        let listener = handed.map_or_else(|| install_socket::make(config, fetch_user.as_ref()), Ok)?;
+        Ok(Self { listener, handed_over, fetch_user, layers: Vec::new(), lock })
     }
 }
 
-/// Takes the lock, acts on what the bootloader says, listens.
-fn start(config: &Config) -> Result<Ready, Error> {
-    disk::make_folder(&config.install_dir(), 0o700)?;
-    let lock = Lock::take(&config.install_dir().join("lock"))?;
+/// Acts on what the bootloader says.
+fn start(config: &Config, opened: Opened) -> Result<Ready, Error> {
+    let Opened { listener, handed_over, fetch_user, layers, lock } = opened;
     let clock = Clock::new(config);
     let mut device = Device::open(config, clock.clone())?;
+    device.layers = layers;
     let watchdog = Watchdog::new(&config.watchdog, clock.clone());
     // Before anything else: whatever hangs from here on in a slot that is being tried ends with a reset.
     device.watched_by(&watchdog);
-    let fetch_user = config.fetch_user.as_deref().map(find_user).transpose()?;
     let task = device.start();
     device.watched_by(&watchdog);
-    let listener = listen(config, fetch_user.as_ref())?;
     let core = Core { device, session: Session::default(), leader: 0, bundle_leads: false };
     let shared = Arc::new(Shared {
         status: Mutex::new(core.device.status(None)),
@@ -158,13 +181,14 @@ fn start(config: &Config) -> Result<Ready, Error> {
         fetch_user: fetch_user.map(|user| user.uid),
         restarting: AtomicBool::new(false),
         trying_again: AtomicBool::new(false),
+        tasks: AtomicUsize::new(0),
         waiting: AtomicBool::new(false),
         connections: Default::default(),
         large_body: Mutex::default(),
         watchdog,
     });
     start_task(&shared, task);
-    Ok(Ready { shared, listener, _lock: lock })
+    Ok(Ready { shared, listener, handed_over, _lock: lock })
 }
 
 impl Ready {
@@ -174,6 +198,8 @@ impl Ready {
         let shared = Arc::clone(&self.shared);
         let stream = match self.listener.accept() {
             Ok((stream, _)) => stream,
+            // Whoever came has gone again.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
             Err(error) => {
                 tracing::error!(%error, "cannot accept a connection");
                 return shared.clock.sleep(Duration::from_secs(1));
@@ -408,9 +434,12 @@ fn start_task(shared: &Arc<Shared>, task: Option<Task>) {
         return;
     }
     let shared = Arc::clone(shared);
+    shared.tasks.fetch_add(1, Ordering::SeqCst);
     std::thread::spawn(move || {
         let next = shared.do_task(task);
+        // The next one counts before this one no longer does.
         start_task(&shared, next);
+        shared.tasks.fetch_sub(1, Ordering::SeqCst);
     });
 }
 
@@ -450,51 +479,6 @@ impl Shared {
         self.refresh_status(&core);
         next
     }
-}
-
-fn find_user(name: &str) -> Result<User, Error> {
-    let found = User::from_name(name).ok().flatten();
-    found.ok_or_else(|| Error::NoUser { user: name.into() })
-}
-
-/// Takes the socket that systemd made, or makes one.
-fn listen(config: &Config, fetch_user: Option<&User>) -> Result<UnixListener, Error> {
-    let path = config.install_socket();
-    if let Some(listener) = passed_socket() {
-        return Ok(listener);
-    }
-    disk::make_folder(&config.run_dir, 0o755)?;
-    // We hold the lock, so whoever made it is gone.
-    disk::remove(&path)?;
-    let fail = |source| Error::Listen { path: path.clone(), source };
-    let listener = UnixListener::bind(&path).map_err(fail)?;
-    open_socket_to(&path, fetch_user.map(|user| user.gid)).map_err(fail)?;
-    Ok(listener)
-}
-
-/// Root and our user may connect; the group of `fetchd`, too. Who it is, is asked again then.
-///
-/// The folder may be `fetchd`'s: a link that it puts in the socket's place is not followed.
-fn open_socket_to(path: &Path, group: Option<Gid>) -> io::Result<()> {
-    if let Some(group) = group.filter(|_| Uid::effective().is_root()) {
-        nix::unistd::fchownat(AT_FDCWD, path, None, Some(group), AtFlags::AT_SYMLINK_NOFOLLOW)?;
-    }
-    let mode = Mode::S_IRUSR | Mode::S_IWUSR | Mode::S_IRGRP | Mode::S_IWGRP;
-    Ok(fchmodat(AT_FDCWD, path, mode, FchmodatFlags::NoFollowSymlink)?)
-}
-
-/// The first descriptor that systemd passes (`sd_listen_fds(3)`), if it does.
-#[expect(unsafe_code, reason = "a descriptor that comes as a number can be owned no other way")]
-fn passed_socket() -> Option<UnixListener> {
-    let ours = std::env::var("LISTEN_PID").is_ok_and(|pid| pid == std::process::id().to_string());
-    let one = std::env::var("LISTEN_FDS").is_ok_and(|count| count == "1");
-    if !(ours && one) {
-        return None;
-    }
-    // SAFETY: systemd passes descriptor 3 to this process and nobody else here knows of it; this
-    // is called once.
-    let socket = unsafe { OwnedFd::from_raw_fd(3) };
-    Some(UnixListener::from(socket))
 }
 
 #[cfg(test)]

@@ -13,12 +13,15 @@ mod conditions;
 mod config;
 mod disk;
 mod log;
+mod memory;
+mod outside;
 mod program;
 mod systemd;
 
 mod bundle;
 mod http;
 mod identity;
+mod install_socket;
 mod installer;
 mod tls;
 mod varlink;

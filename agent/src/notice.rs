@@ -3,15 +3,13 @@
 //! What is due is computed here, on the device, from the verified declaration and proven time
 //! (`proto::notice`). Each notice goes to each program of the hook folder once.
 
-use std::io::Write as _;
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::os::fd::AsFd as _;
 use std::os::unix::fs::PermissionsExt as _;
-use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use nix::sys::signal::{Signal, killpg};
-use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 use tenure_proto::limits;
 use tenure_proto::notice::{Ledger, Notice, Unknown};
@@ -21,6 +19,7 @@ use tenure_proto::time::{Reading, Timestamp};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::disk;
+use crate::outside::{self, Order, Running};
 
 /// What was told on this device, and where it is shown.
 #[derive(Debug)]
@@ -170,23 +169,28 @@ fn is_program(path: &Path) -> bool {
 
 /// Runs one program with the notice on its standard input. A hook that fails is the hook's affair.
 fn call(path: &Path, json: &[u8], time: Duration, clock: &Clock) {
-    let mut command = Command::new(path);
-    command.stdin(Stdio::piped()).stdout(Stdio::null()).process_group(0);
-    match command.spawn() {
+    match start(path, json) {
         Err(error) => tracing::warn!(hook = %path.display(), %error, "cannot run the hook"),
-        Ok(mut child) => {
-            // Apart, since a program that does not read would block us. It ends with the program.
-            let (stdin, json) = (child.stdin.take(), json.to_vec());
-            std::thread::spawn(move || stdin.map(|mut stdin| stdin.write_all(&json)));
-            wait(&mut child, path, time, clock);
-        }
+        Ok(mut program) => wait(&mut program, path, time, clock),
     }
 }
 
-fn wait(child: &mut Child, path: &Path, time: Duration, clock: &Clock) {
+fn start(path: &Path, json: &[u8]) -> io::Result<Running> {
+    let (reader, mut writer) = io::pipe()?;
+    let nowhere = File::options().write(true).open("/dev/null")?;
+    let words = vec![path.to_string_lossy().into_owned()];
+    let error = io::stderr().as_fd().try_clone_to_owned()?;
+    let program = outside::start(&Order { words, ..Order::default() }, [reader.into(), nowhere.into(), error])?;
+    // Apart, since a program that does not read would block us. It ends with the program.
+    let json = json.to_vec();
+    std::thread::spawn(move || writer.write_all(&json));
+    Ok(program)
+}
+
+fn wait(program: &mut Running, path: &Path, time: Duration, clock: &Clock) {
     let deadline = clock.monotonic() + time;
     loop {
-        match child.try_wait() {
+        match program.try_wait() {
             Ok(Some(status)) if status.success() => return,
             Ok(Some(status)) => return tracing::warn!(hook = %path.display(), %status, "the hook failed"),
             Ok(None) if clock.monotonic() < deadline => clock.sleep(Duration::from_millis(20)),
@@ -194,10 +198,8 @@ fn wait(child: &mut Child, path: &Path, time: Duration, clock: &Clock) {
         }
     }
     tracing::warn!(hook = %path.display(), limit_s = time.as_secs(), "the hook took too long and was ended");
-    if let Ok(group) = i32::try_from(child.id()) {
-        let _gone = killpg(Pid::from_raw(group), Signal::SIGKILL);
-    }
-    drop(child.wait());
+    program.kill_group();
+    drop(program.wait());
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ use tenure_proto::time::Timestamp;
 use tenure_proto::version::Version;
 
 use crate::chain::Chain;
-use crate::channel::{RefusedDeclaration, Request, Status, Waits};
+use crate::channel::{Layer, RefusedDeclaration, Request, Status, Waits};
 use crate::installer::{self, Installer};
 use crate::notice::Notices;
 use crate::stop::Stop;
@@ -48,6 +48,9 @@ pub(crate) struct Overview {
     pub(crate) reports_waiting: usize,
     /// How many notices nobody has acknowledged.
     pub(crate) notices_open: usize,
+    /// What confines `fetchd`; what confines the installer is `cage`.
+    #[serde(default)]
+    pub(crate) fetchd_cage: Vec<Layer>,
 }
 
 /// How the last check went.

@@ -6,17 +6,16 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::fs::File;
 use std::io::{PipeReader, PipeWriter, Read as _};
-use std::os::unix::process::CommandExt as _;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::ExitStatus;
 use std::sync::mpsc::{self, Receiver};
 use std::time::Duration;
 
-use nix::sys::signal::{Signal, killpg};
-use nix::unistd::Pid;
 use tenure_proto::limits;
 
 use crate::clock::Clock;
+use crate::outside::{self, Order, Running};
 
 /// How often we look whether a program has ended.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -148,7 +147,7 @@ impl Program<'_> {
         let (mut child, output) = self.start(answer).map_err(not_run)?;
         let waited = self.wait(&mut child, clock);
         // Also after a good end: what it left behind is not part of the system.
-        kill_group(&child);
+        child.kill_group();
         let status = child.wait().map_err(not_run)?;
         let tail = Tail(output.recv_timeout(LAST_OUTPUT).unwrap_or_default());
         match waited {
@@ -160,23 +159,19 @@ impl Program<'_> {
     }
 
     /// Starts it in a process group of its own; what goes nowhere else goes into the tail.
-    fn start(&self, answer: Option<PipeWriter>) -> std::io::Result<(Child, Receiver<String>)> {
-        let (program, arguments) = self.words.split_first().ok_or(std::io::ErrorKind::InvalidInput)?;
+    fn start(&self, answer: Option<PipeWriter>) -> std::io::Result<(Running, Receiver<String>)> {
         let (reader, writer) = std::io::pipe()?;
         let stdout = answer.map_or_else(|| writer.try_clone(), Ok)?;
-        let mut command = Command::new(program);
-        command.args(arguments).envs(self.environment.iter().map(|(name, value)| (name, value)));
-        command.stdin(Stdio::null()).stdout(stdout).stderr(writer).process_group(0);
-        let child = command.spawn()?;
-        // The command still holds the pipe's other end; without this, reading would never end.
-        drop(command);
+        let environment = self.environment.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        let order = Order { words: self.words.to_vec(), environment };
+        let child = outside::start(&order, [File::open("/dev/null")?.into(), stdout.into(), writer.into()])?;
         let (send, receive) = mpsc::channel();
         std::thread::spawn(move || send.send(read_tail(reader)));
         Ok((child, receive))
     }
 
     /// Waits until it has ended, past its limit, or to be stopped.
-    fn wait(&self, child: &mut Child, clock: &Clock) -> Waited {
+    fn wait(&self, child: &mut Running, clock: &Clock) -> Waited {
         let deadline = clock.monotonic() + self.limit;
         while !matches!(child.try_wait(), Ok(Some(_))) {
             if clock.monotonic() >= deadline {
@@ -210,14 +205,6 @@ fn read_tail(mut reader: PipeReader) -> String {
     }
     let bytes: Vec<u8> = tail.into();
     String::from_utf8_lossy(&bytes).trim().to_owned()
-}
-
-fn kill_group(child: &Child) {
-    let group = i32::try_from(child.id()).map(Pid::from_raw);
-    // It fails if nobody is left, which is what we want.
-    if let Ok(group) = group {
-        let _nobody_left = killpg(group, Signal::SIGKILL);
-    }
 }
 
 #[cfg(test)]

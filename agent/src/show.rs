@@ -266,6 +266,7 @@ mod tests {
             next_check_at: None,
             reports_waiting: 0,
             notices_open: 0,
+            fetchd_cage: Vec::new(),
         }
     }
 

@@ -1,7 +1,8 @@
 //! What systemd is told: ready, alive, and in one line what goes on.
 //!
 //! The protocol of `sd_notify(3)`: datagrams to the socket that `NOTIFY_SOCKET` names. Without
-//! one, or when it is gone, nothing happens: nobody's update fails for want of a listener.
+//! one, or when it is gone, nothing happens: nobody's update fails for want of a listener. The socket
+//! is opened once, since a caged process can open none.
 
 use std::env;
 use std::ffi::OsStr;
@@ -9,7 +10,17 @@ use std::io;
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::sync::OnceLock;
 use std::time::Duration;
+
+/// The way to systemd, if it listens.
+static SOCKET: OnceLock<Option<UnixDatagram>> = OnceLock::new();
+
+/// Opens the way to systemd: to be called before the cage closes.
+pub(crate) fn connect() {
+    let open = || env::var_os("NOTIFY_SOCKET").and_then(|socket| open(&socket).ok());
+    SOCKET.get_or_init(open);
+}
 
 /// Start-up is over.
 pub(crate) fn ready() {
@@ -39,19 +50,20 @@ pub(crate) fn watchdog_interval() -> Option<Duration> {
 }
 
 fn notify(message: &str) {
-    let Some(socket) = env::var_os("NOTIFY_SOCKET") else { return };
-    if let Err(error) = send(&socket, message) {
+    let Some(Some(socket)) = SOCKET.get() else { return };
+    if let Err(error) = socket.send(message.as_bytes()) {
         tracing::debug!(%error, "systemd does not listen");
     }
 }
 
-fn send(socket: &OsStr, message: &str) -> io::Result<()> {
+fn open(socket: &OsStr) -> io::Result<UnixDatagram> {
     let address = match socket.as_bytes().split_first() {
         Some((b'@', name)) => SocketAddr::from_abstract_name(name)?,
         _ => SocketAddr::from_pathname(socket)?,
     };
-    UnixDatagram::unbound()?.send_to_addr(message.as_bytes(), &address)?;
-    Ok(())
+    let datagrams = UnixDatagram::unbound()?;
+    datagrams.connect_addr(&address)?;
+    Ok(datagrams)
 }
 
 #[cfg(test)]
@@ -68,11 +80,11 @@ mod tests {
             (UnixDatagram::bind(&path).unwrap(), path.into_os_string()),
             (UnixDatagram::bind_addr(&abstract_address).unwrap(), format!("@{name}").into()),
         ] {
-            send(&socket, "READY=1").unwrap();
+            open(&socket).unwrap().send(b"READY=1").unwrap();
             let mut bytes = [0; 64];
             let read = listener.recv(&mut bytes).unwrap();
             assert_eq!(&bytes[..read], b"READY=1");
         }
-        assert!(send(OsStr::new("/nonexistent"), "READY=1").is_err());
+        assert!(open(OsStr::new("/nonexistent")).is_err());
     }
 }

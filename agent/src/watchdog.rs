@@ -132,6 +132,11 @@ impl Watchdog {
         }
     }
 
+    /// Whether it needs nobody: one that cannot be stopped needs us for good.
+    pub(crate) fn rests(&self) -> bool {
+        self.lock().is_none()
+    }
+
     /// Gives a sign of life if it is time for one; says whether there may be more.
     fn give_sign(&self, nth: u32) -> bool {
         let mut armed = self.lock();

@@ -219,5 +219,16 @@ pub const WATCHDOG_VERDICT_S_MAX: u64 = 60;
 pub const WATCHDOG_RESTART_S_MAX: u64 = 600;
 /// The longest wait before a process that ended is started again by `tenure run`.
 pub const RESPAWN_WAIT_S_MAX: u64 = 60;
+/// The longest order to the process that runs programs.
+pub const ORDER_BYTES_MAX: usize = 32 * 1024;
+/// How long the installer stays when it has nothing to do; the next question starts it again.
+pub const INSTALL_IDLE_S_MAX: u64 = 30;
+/// The most refusals that the installer writes down in an hour, each of which is a write to the medium.
+pub const REFUSALS_PER_HOUR_MAX: usize = 16;
+/// The most files that a process of the agent holds open.
+pub const FILES_MAX: u32 = 256;
+/// The most memory that a process of the agent can have: several times what it needs, and less than
+/// would bring a device down.
+pub const MEMORY_BYTES_MAX: u32 = 256 << 20;
 /// How long the processes may take to end before `tenure run` kills them.
 pub const END_S_MAX: u64 = 10;

@@ -116,6 +116,7 @@ impl Board {
     /// Writes `agent.toml`.
     fn configure(&self, slots: &[PathBuf; 2], parts: &Parts<'_>) -> Result<()> {
         let folder = self.folder.display();
+        let world = self.folder.parent().unwrap_or(&self.folder).display();
         let [first, second] = slots.each_ref().map(|slot| slot.display());
         let Parts { model, server, enrolment_token, .. } = parts;
         let token = if enrolment_token.is_some() {
@@ -146,6 +147,10 @@ path = "{first}"
 class = "rootfs"
 name = "B"
 path = "{second}"
+
+# Of a simulated board only: its power switch keeps a journal beside it.
+[cage]
+also_writes = ["{world}"]
 
 [health]
 command = ["{folder}/root/health"]

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use tenure_proto::limits;
 use tenure_proto::model::Model;
 
-use super::{bootloader, conditions, health, hooks, restart, slots, watchdog};
+use super::{bootloader, cage, conditions, health, hooks, restart, slots, watchdog};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -31,6 +31,7 @@ pub(super) struct Raw {
     pub(super) download: conditions::RawDownload,
     pub(super) notices: Notices,
     pub(super) clock: Clock,
+    pub(super) cage: cage::Raw,
 }
 
 #[derive(Debug, Default, Deserialize)]

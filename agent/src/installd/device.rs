@@ -8,6 +8,7 @@ mod error;
 mod going_back;
 mod hooked;
 mod recorded;
+mod refusals;
 mod restarting;
 mod told;
 mod waiting;
@@ -29,6 +30,7 @@ use tenure_proto::version::Version;
 
 use crate::bootloader::{self, Bootloader, Spare};
 use crate::chain::Chain;
+use crate::channel::Layer;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::confirm::Unhealthy;
@@ -41,6 +43,7 @@ use crate::stop::Stop;
 use crate::systemd;
 use crate::verify::Keeper;
 pub(crate) use error::Error;
+use refusals::Refusals;
 use waiting::Patience;
 
 /// See above.
@@ -80,6 +83,10 @@ pub(super) struct Device {
     spare: String,
     version: Version,
     metadata: BTreeMap<String, u64>,
+    /// What was refused lately.
+    refusals: Refusals,
+    /// What confines us.
+    pub(super) layers: Vec<Layer>,
 }
 
 /// What has to wait, and is done outside.
@@ -150,6 +157,8 @@ impl Device {
             running,
             spare,
             version,
+            refusals: Refusals::default(),
+            layers: Vec::new(),
         };
         device.reading()?;
         Ok(device)

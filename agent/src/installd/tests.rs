@@ -404,7 +404,7 @@ fn the_last_that_starts_a_refresh_leads() {
 fn a_second_installer_is_refused() {
     let (board, _repository) = begin();
     let _boot = board.boot();
-    let error = start(&board.config()).unwrap_err();
+    let error = board.start().unwrap_err();
     assert!(Chain(&error).to_string().ends_with("is locked: another one of us is already running"));
 }
 

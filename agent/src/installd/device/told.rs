@@ -105,7 +105,12 @@ impl Device {
         }
     }
 
-    /// Keeps an event about something that was refused, once for each cause.
+    /// Whether so much was refused lately that we have to go on counting.
+    pub(in crate::installd) fn refuses_much(&mut self) -> bool {
+        self.refusals.is_busy(self.clock.monotonic())
+    }
+
+    /// Keeps an event about something that was refused, once for each cause, and not too many.
     pub(in crate::installd) fn add_refusal(&mut self, cause: &str, event: ReportEvent) {
         let reading = self.clock.reading(self.floor);
         let mut events = self.events.clone();
@@ -116,7 +121,9 @@ impl Device {
             }
             ReportEvent::UpdateEnded { .. } => return,
         };
-        if !events.add_refusal(cause, event, reading) {
+        // Anything else is signed by somebody, who does it once.
+        let anybody = matches!(event, ReportEvent::Refused { .. });
+        if !events.add_refusal(cause, event, reading) || (anybody && !self.refusals.may_write(self.clock.monotonic())) {
             return;
         }
         self.record_alone(Code::Refused, &said);
@@ -165,6 +172,7 @@ impl Device {
             deferred_until: self.deferred_until(),
             restart_trouble: self.trouble(),
             last_update: self.history.last_update.clone(),
+            cage: self.layers.clone(),
         }
     }
 

@@ -16,7 +16,7 @@ use std::time::Duration;
 use super::repository::{MODEL, Repository};
 use crate::channel::{self, NumberedEvent, Offered, Reply, Request, Retry, Status, WantedFile};
 use crate::config::Config;
-use crate::installd::{Ready, Shared, start};
+use crate::installd::{Error, Opened, Ready, Shared, start};
 
 const SLOT_BYTES: usize = 65_536;
 const ENV_BYTES: usize = 1024;
@@ -98,9 +98,15 @@ impl Board {
         Config::load(&self.path("agent.toml")).unwrap()
     }
 
+    /// An installer on what the board has, without its cage.
+    pub(super) fn start(&self) -> Result<Ready, Error> {
+        let config = self.config();
+        start(&config, Opened::open(&config)?)
+    }
+
     /// Starts an installer on what the board has.
     pub(super) fn boot(&self) -> Boot {
-        let ready = Arc::new(start(&self.config()).unwrap());
+        let ready = Arc::new(self.start().unwrap());
         let stop = Arc::new(AtomicBool::new(false));
         let (accepting, stopped) = (Arc::clone(&ready), Arc::clone(&stop));
         let thread = std::thread::spawn(move || {
