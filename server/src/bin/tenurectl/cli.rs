@@ -11,8 +11,8 @@ use crate::offline::KeyDirs;
 use crate::passphrase::Passphrases;
 use crate::screen::Screen;
 use crate::{
-    Failure, bundle_export, device_accept, device_list, device_refuse, device_token, doctor, init, key_list,
-    key_protect, keyring, login, model_add, model_image, model_renew, push, release_list, release_publish,
+    Failure, board_import_rauc, bundle_export, device_accept, device_list, device_refuse, device_token, doctor, init,
+    key_list, key_protect, keyring, login, model_add, model_image, model_renew, push, release_list, release_publish,
     root_propose, root_publish, root_sign, support_declare, support_extend, support_show, verify,
 };
 
@@ -94,6 +94,9 @@ enum Command {
     /// Bundles: releases for devices without a network
     #[command(subcommand)]
     Bundle(Bundle),
+    /// Boards: their configuration of the agent
+    #[command(subcommand)]
+    Board(Board),
     /// Private keys, and who has a say
     #[command(subcommand)]
     Key(Key),
@@ -137,6 +140,12 @@ enum Support {
 enum Bundle {
     /// Write a release into one file, for a USB stick
     Export(bundle_export::Args),
+}
+
+#[derive(Debug, Subcommand)]
+enum Board {
+    /// Write the agent's configuration for a board that has RAUC
+    ImportRauc(board_import_rauc::Args),
 }
 
 #[derive(Debug, Subcommand)]
@@ -199,6 +208,7 @@ impl Cli {
             Command::Release(Release::Publish(args)) => release_publish::run(&site, &args)?,
             Command::Release(Release::List(args)) => release_list::run(&site, &args)?,
             Command::Bundle(Bundle::Export(args)) => bundle_export::run(&site, &args)?,
+            Command::Board(Board::ImportRauc(args)) => board_import_rauc::run(&site, &args)?,
             Command::Key(Key::Generate(args)) => keyring::generate(&site, &args)?,
             Command::Key(Key::Import(args)) => keyring::import(&site, &args)?,
             Command::Key(Key::List(args)) => key_list::run(&site, &args)?,
