@@ -72,7 +72,12 @@ pub(super) fn read(path: &Path) -> Result<Block, Error> {
         [] => "is empty",
         [0, ..] => "holds zeros",
         other if !other.starts_with(SIGNATURE) => "does not begin with its first line",
-        _ => return Ok(Block(bytes)),
+        _ => {
+            let block = Block(bytes);
+            // GRUB would take it for a part of the next line's name, and not find that variable.
+            let is_whole = block.variables().keys().all(|name| !name.contains(&b'\n'));
+            return if is_whole { Ok(block) } else { Err(bad("has a line that is neither a variable nor a comment")) };
+        }
     };
     Err(bad(reason))
 }
@@ -305,6 +310,7 @@ mod tests {
             (vec![0; 1024], "holds zeros"),
             (vec![0xFF; 1024], "does not begin with its first line"),
             (whole[..20].to_vec(), "does not begin with its first line"),
+            (block("A_TRY\nB_OK=1\nB_OK=1\n", 1024), "has a line that is neither a variable nor a comment"),
         ] {
             let (_dir, file) = file(&bytes);
             let error = file.read().unwrap_err().to_string();
