@@ -20,7 +20,9 @@ fn import(dir: &tempfile::TempDir, conf: &str) -> Result<Output> {
 
 #[test]
 fn the_agent_loads_what_was_imported_and_would_write_the_same_slots() -> Result<()> {
-    for (bootloader, opened) in [("grub", "/boot/grub/grubenv"), ("uboot", "/dev/mmcblk0p2")] {
+    for (bootloader, opened) in
+        [("grub", "/boot/grub/grubenv"), ("uboot", "/dev/mmcblk0p2"), ("efi", "/sys/firmware/efi/efivars")]
+    {
         let dir = tempfile::tempdir().context("no folder")?;
         let output = import(&dir, &CONF.replace("BOOTLOADER", bootloader))?;
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

@@ -1,4 +1,4 @@
-//! GLib's key files, as RAUC's `system.conf` is one: `[group]`, then `key=value` lines.
+//! The key files of `GLib`, as RAUC's `system.conf` is one: `[group]`, then `key=value` lines.
 
 /// A group and what stands in it, in the order of the file.
 #[derive(Debug, Default, PartialEq)]
@@ -10,7 +10,7 @@ pub(crate) struct Group {
 }
 
 impl Group {
-    /// The value of a key; of several the last, as in GLib.
+    /// The value of a key; of several the last, as `GLib` has it.
     pub(crate) fn get(&self, key: &str) -> Option<&str> {
         self.entries.iter().rev().find(|(name, _)| name == key).map(|(_, value)| value.as_str())
     }

@@ -37,7 +37,8 @@ struct Said {
 }
 
 /// What Tenure does in the place of a key: no setting is needed.
-const SYSTEM: [(&str, &str); 14] = [
+const SYSTEM: [(&str, &str); 15] = [
+    ("efi-use-bootnext", "a try is always by BootNext"),
     ("mountprefix", "nothing is mounted"),
     ("statusfile", "the agent's state is in state_dir"),
     ("data-directory", "the agent's state is in state_dir"),
@@ -133,6 +134,7 @@ fn bootloader(system: &Group, said: &mut Said) -> String {
             }
             format!("kind = \"grub\"\ngrubenv = {}\n", quoted(path))
         }
+        Some("efi") => "kind = \"efi\"\n".into(),
         Some(other) => {
             said.refused.push(format!(
                 "[system] bootloader={other} cannot be taken over by itself: write [bootloader] by hand"
@@ -161,14 +163,16 @@ fn slots(groups: &[Group], said: &mut Said) -> String {
     let mut text = String::new();
     let mut sides = BTreeSet::new();
     for class in all.iter().map(|slot| slot.class).collect::<BTreeSet<_>>() {
-        let (named, alone): (Vec<_>, Vec<_>) =
+        let (pair, alone): (Vec<_>, Vec<_>) =
             all.iter().filter(|slot| slot.class == class).partition(|slot| slot.name.is_some());
-        let names: BTreeSet<_> = named.iter().filter_map(|slot| slot.name).collect();
-        if named.len() == 2 && names.len() == 2 && alone.is_empty() {
+        let names: BTreeSet<_> = pair.iter().filter_map(|slot| slot.name).collect();
+        if pair.len() == 2 && names.len() == 2 && alone.is_empty() {
             sides.extend(names);
-            named.iter().for_each(|slot| text.push_str(&two_sided(slot, said)));
-        } else if named.len() + alone.len() == 1 {
-            for slot in named.iter().chain(&alone) {
+            for slot in pair {
+                text.push_str(&two_sided(slot, said));
+            }
+        } else if pair.len() + alone.len() == 1 {
+            for slot in pair.iter().chain(&alone) {
                 said.remarks
                     .push(format!("[{}]: it stands alone and has no way back; it is left out", slot.group.name));
             }
@@ -368,6 +372,12 @@ path = "/dev/sda4"
             let refused = made(&GRUB.replace(from, to)).unwrap_err().join("\n");
             assert!(refused.contains(named), "{to}: {refused}");
         }
+    }
+
+    #[test]
+    fn boot_entries_of_the_firmware_keep_their_labels() {
+        let text = made(&GRUB.replace("bootloader=grub\ngrubenv=/boot/efi/grubenv", "bootloader=efi")).unwrap();
+        assert!(text.contains("[bootloader]\nkind = \"efi\"\n\n[[slots]]"), "{text}");
     }
 
     #[test]
