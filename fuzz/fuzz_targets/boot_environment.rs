@@ -4,7 +4,7 @@
 //! `env0` and `env1`), then two copies of equal length. Their checksums are mended if the first
 //! byte of the input is a space, so that the search gets past them.
 #![no_main]
-#![expect(dead_code, reason = "the agent uses all of it, this target a part")]
+#![expect(dead_code, unused_imports, reason = "the agent uses all of it, this target a part")]
 
 use std::fs;
 use std::path::Path;
@@ -17,12 +17,17 @@ use tempfile::TempDir;
 #[path = "../../agent/src"]
 mod agent {
     pub(crate) mod bootloader;
+    pub(crate) mod channel;
     pub(crate) mod clock;
     pub(crate) mod config;
     pub(crate) mod disk;
+    pub(crate) mod hooks;
+    pub(crate) mod journal;
+    pub(crate) mod outside;
     pub(crate) mod program;
+    pub(crate) mod twin;
 }
-use agent::{clock, config, disk, program};
+use agent::{channel, clock, config, disk, hooks, journal, outside, program, twin};
 
 static FOLDER: LazyLock<TempDir> = LazyLock::new(|| tempfile::tempdir().expect("a folder"));
 

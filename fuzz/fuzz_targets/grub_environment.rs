@@ -5,7 +5,7 @@
 //! input as the block; odd for Mender's, with a quarter of the rest for each of its four files. The
 //! next bit puts in the first line that a block must have, so that the search gets past it.
 #![no_main]
-#![expect(dead_code, reason = "the agent uses all of it, this target a part")]
+#![expect(dead_code, unused_imports, reason = "the agent uses all of it, this target a part")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,13 +18,18 @@ use tempfile::TempDir;
 #[path = "../../agent/src"]
 mod agent {
     pub(crate) mod bootloader;
+    pub(crate) mod channel;
     pub(crate) mod clock;
     pub(crate) mod config;
     pub(crate) mod disk;
+    pub(crate) mod hooks;
+    pub(crate) mod journal;
+    pub(crate) mod outside;
     pub(crate) mod program;
+    pub(crate) mod twin;
 }
 use agent::bootloader::Spare;
-use agent::{clock, config, disk, program};
+use agent::{channel, clock, config, disk, hooks, journal, outside, program, twin};
 
 static FOLDER: LazyLock<TempDir> = LazyLock::new(|| tempfile::tempdir().expect("a folder"));
 const SIGNATURE: &[u8] = b"# GRUB Environment Block\n";
