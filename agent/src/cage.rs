@@ -22,7 +22,7 @@ use nix::sys::prctl;
 use nix::unistd::{Uid, User};
 
 use crate::channel::Layer;
-use crate::config::Config;
+use crate::config::{Config, SingleKind};
 use crate::{bootloader, disk, slot};
 use landlock::Rules;
 use privileges::Capability;
@@ -76,7 +76,7 @@ pub(crate) fn enter_installd(config: &Config) -> Vec<Layer> {
     lay(Layer::Network, network.or_else(|why| if has_no_network() { Ok(()) } else { Err(why) }));
     let mut rules = Rules { writes: writes_now(config), ports: None };
     rules.writes.extend([config.install_dir(), "/dev/null".into()]);
-    let capabilities = capabilities(&rules.writes);
+    let capabilities = capabilities(config, &rules.writes);
     privileges::gain_none();
     close(&mut lay, &rules, &capabilities, For::Installd);
     layers
@@ -159,9 +159,11 @@ fn port(address: &str) -> Option<u16> {
     host.rsplit_once(':')?.1.parse().ok()
 }
 
-fn capabilities(writes: &[PathBuf]) -> Vec<Capability> {
+fn capabilities(config: &Config, writes: &[PathBuf]) -> Vec<Capability> {
     let firmware = writes.iter().any(|path| path.starts_with(FIRMWARE));
-    if firmware { vec![Capability::LinuxImmutable] } else { Vec::new() }
+    let emmc = config.singles.iter().any(|single| matches!(single.kind, SingleKind::BootEmmc(_)));
+    let needed = [(firmware, Capability::LinuxImmutable), (emmc, Capability::SysRawio)];
+    needed.into_iter().filter(|(needed, _)| *needed).map(|(_, capability)| capability).collect()
 }
 
 /// Where variables of the firmware are.
@@ -187,6 +189,7 @@ fn writes_unless(config: &Config, running: Option<&str>) -> Vec<PathBuf> {
     paths.extend(spare.flat_map(slot::writes));
     paths.extend(config.watchdog.device.clone());
     paths.extend(config.cage.also_writes.iter().cloned());
+    paths.extend(config.singles.iter().flat_map(slot::single::writes));
     paths.sort();
     paths.dedup();
     paths
@@ -199,7 +202,7 @@ fn writes_unless(config: &Config, running: Option<&str>) -> Vec<PathBuf> {
 pub(crate) fn drop_in(config: &Config) -> String {
     let writes = writes(config);
     let folder = format!("ReadWritePaths={}\n", quoted(&config.install_dir()));
-    let capabilities = capabilities(&writes).into_iter().map(Capability::name);
+    let capabilities = capabilities(config, &writes).into_iter().map(Capability::name);
     let capabilities = capabilities.map(|name| format!("CapabilityBoundingSet={name}\nProtectKernelTunables=no\n"));
     let head = format!("[Service]\n{folder}{}", capabilities.collect::<String>());
     writes.iter().fold(head, |mut text, path| {

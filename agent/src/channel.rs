@@ -274,6 +274,9 @@ pub(crate) struct Status {
     /// How the last update ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) last_update: Option<LastUpdate>,
+    /// What each side holds, and each slot that stands once; as the installer's records have it.
+    #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
+    pub(crate) slots: serde_json::Value,
     /// What confines the installer.
     #[serde(default)]
     pub(crate) cage: Vec<Layer>,

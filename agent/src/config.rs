@@ -31,7 +31,7 @@ pub(crate) use conditions::{Conditions, Download};
 pub(crate) use health::Health;
 pub(crate) use hooks::Hooks;
 pub(crate) use restart::Restart;
-pub(crate) use slots::Slot;
+pub(crate) use slots::{BootRaw, IoPriority, Kind, PartitionId, Single, SingleKind, Slot, Write};
 pub(crate) use watchdog::Watchdog;
 
 /// The file that is read when no other is named.
@@ -62,8 +62,12 @@ pub(crate) struct Config {
     pub(crate) fetch_user: Option<String>,
     /// How to talk to the bootloader.
     pub(crate) bootloader: Bootloader,
-    /// Every slot.
+    /// Every slot of which there is one on each side.
     pub(crate) slots: Vec<Slot>,
+    /// Every slot that stands once.
+    pub(crate) singles: Vec<Single>,
+    /// How slots are written.
+    pub(crate) write: Write,
     /// How a new slot proves that it is healthy.
     pub(crate) health: Health,
     /// What resets a device that hangs meanwhile.
@@ -226,8 +230,9 @@ fn or(given: Option<raw::FullPath>, default: &str) -> PathBuf {
 fn check(path: &Path, raw: Raw) -> Result<Config, Error> {
     let unset = |key| Error::Unset { path: path.into(), key };
     let bootloader = bootloader::check(path, raw.bootloader)?;
-    let slots = slots::check(path, raw.slots)?;
+    let (slots, singles) = slots::check(path, raw.slots)?;
     bootloader::check_names(path, &bootloader, &slots)?;
+    let write = slots::check_write(path, &raw.write)?;
     let run_dir = raw.run_dir.map_or_else(|| "/run/tenure".into(), PathBuf::from);
     let factory_root = or(raw.factory_root, "/usr/lib/tenure/root.json");
     Ok(Config {
@@ -242,6 +247,8 @@ fn check(path: &Path, raw: Raw) -> Result<Config, Error> {
         fetch_user: raw.fetch_user.map(String::from),
         bootloader,
         slots,
+        singles,
+        write,
         health: health::check(raw.health),
         hooks: hooks::check(raw.hooks),
         watchdog: watchdog::check(raw.watchdog),
@@ -406,6 +413,7 @@ mod tests {
         let (short, long) = (load(example, &[]).unwrap(), load(&all, &[]).unwrap());
         let without_default = Config {
             enrolment_token_file: None,
+            write: Write { rate_bytes_per_s: None, ..long.write },
             health: Health { command: None, ..long.health.clone() },
             watchdog: Watchdog { device: None, ..long.watchdog.clone() },
             notices: Notices { hook_dir: None, ..long.notices.clone() },
@@ -418,6 +426,99 @@ mod tests {
         assert!(long.enrolment_token_file.is_some() && long.health.command.is_some());
         assert!(long.notices.hook_dir.is_some() && long.clock_file.is_some());
         assert!(!long.cage.also_writes.is_empty() && !long.cage.also_ports.is_empty());
+    }
+
+    /// The slots of `GOOD`, with other keys for those of the second class.
+    fn with(slots: &str) -> Result<Config, String> {
+        load(&format!("{GOOD}\n{slots}"), &[])
+    }
+
+    #[test]
+    fn each_kind_of_slot_takes_its_own_keys() {
+        let config = with(
+            r#"
+            [[slots]]
+            class = "kernel"
+            kind = "partition"
+            name = "A"
+            partlabel = "kernel-a"
+            read_only = true
+            [[slots]]
+            class = "kernel"
+            kind = "partition"
+            name = "B"
+            partuuid = "11111111-2222-3333-4444-5555555555FF"
+            disk = "/dev/mmcblk0"
+            [[slots]]
+            class = "app"
+            kind = "file"
+            name = "A"
+            path = "/data/app-a.img"
+            link = "/data/app.img"
+            [[slots]]
+            class = "app"
+            kind = "file"
+            name = "B"
+            path = "/data/app-b.img"
+            link = "/data/app.img"
+            [[slots]]
+            class = "bootloader"
+            kind = "boot_emmc"
+            path = "/dev/mmcblk0"
+            [[slots]]
+            class = "spl"
+            kind = "boot_raw"
+            path = "/dev/mmcblk0"
+            copies = [1024, 525312]
+            size_bytes = 524288
+            [[slots]]
+            class = "mcu"
+            kind = "handler"
+            command = ["/usr/lib/acme/mcu"]
+            "#,
+        );
+        let config = config.unwrap();
+        assert_eq!((config.slots.len(), config.boot_names()), (6, vec!["A", "B"]));
+        assert!(config.slots[2].read_only && !config.slots[3].read_only);
+        let uuid = PartitionId::Uuid("11111111-2222-3333-4444-5555555555ff".into());
+        assert_eq!(config.slots[3].kind, Kind::Partition(uuid, Some("/dev/mmcblk0".into())));
+        let raw =
+            BootRaw { path: "/dev/mmcblk0".into(), copies: [1024, 525_312], size_bytes: 524_288, header_bytes: 512 };
+        let kinds: Vec<_> = config.singles.iter().map(|single| single.kind.clone()).collect();
+        let handler = SingleKind::Handler { command: vec!["/usr/lib/acme/mcu".into()], timeout_s: 300 };
+        assert_eq!(kinds, [SingleKind::BootEmmc("/dev/mmcblk0".into()), SingleKind::BootRaw(raw), handler]);
+    }
+
+    #[test]
+    fn a_slot_with_keys_that_do_not_fit_is_refused_by_name() {
+        for (slot, said) in [
+            (
+                "class = \"mcu\"\nkind = \"handler\"\nname = \"A\"\ncommand = [\"/x\"]",
+                "of class mcu are of a kind that has no name",
+            ),
+            ("class = \"mcu\"\nkind = \"handler\"", "of class mcu lack command"),
+            ("class = \"mcu\"\nkind = \"handler\"\ncommand = [\"/x\"]\ntimeout_s = 0", "between 1 and 3600"),
+            ("class = \"rootfs\"\nkind = \"handler\"\ncommand = [\"/x\"]", "must be the only ones of their class"),
+            ("class = \"app\"\nname = \"A\"", "of class app lack path"),
+            ("class = \"app\"\nname = \"A\"\npath = \"/a\"", "of class app must be two, one of each name"),
+            ("class = \"app\"\nname = \"A\"\npath = \"/a\"\npartlabel = \"a\"", "of a kind that has no partlabel"),
+            ("class = \"app\"\nkind = \"partition\"\nname = \"A\"", "need either partlabel or partuuid"),
+            ("class = \"app\"\nkind = \"tape\"\nname = \"A\"", "unknown variant `tape`"),
+            ("class = \"b\"\nkind = \"boot_raw\"\npath = \"/d\"\nsize_bytes = 4096", "of class b lack copies"),
+            (
+                "class = \"b\"\nkind = \"boot_raw\"\npath = \"/d\"\nsize_bytes = 4096\ncopies = [0, 1024]",
+                "copies that overlap",
+            ),
+            (
+                "class = \"b\"\nkind = \"boot_raw\"\npath = \"/d\"\nsize_bytes = 4096\ncopies = [0, 8192]\nheader_bytes = 0",
+                "a header_bytes that is 0",
+            ),
+        ] {
+            let error = with(&format!("[[slots]]\n{slot}")).unwrap_err();
+            assert!(error.contains(said), "{slot}\n{error}");
+        }
+        let slow = with("[write]\nrate_bytes_per_s = 9").unwrap_err();
+        assert!(slow.ends_with("write.rate_bytes_per_s is below 100000 bytes a second"), "{slow}");
     }
 
     #[test]

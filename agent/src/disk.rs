@@ -6,7 +6,7 @@
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
@@ -206,6 +206,30 @@ fn sync_file_system_of(path: &Path) -> Result<(), Error> {
     Ok(())
 }
 
+/// Puts a symbolic link in the place of whatever is under `link`.
+#[expect(clippy::disallowed_methods, reason = "this is the one place that renames, and the folder is synced")]
+pub(crate) fn replace_link(link: &Path, to: &Path) -> Result<(), Error> {
+    let new = beside(link, "new");
+    match fs::remove_file(&new) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(Error::io("remove", &new)(error)),
+        _ => {}
+    }
+    std::os::unix::fs::symlink(to, &new).map_err(Error::io("link", link))?;
+    fs::rename(&new, link).map_err(Error::io("link", link))?;
+    sync_folder_of(link)
+}
+
+/// Writes a value into a file of the kernel's.
+pub(crate) fn tell_kernel(path: &Path, value: &str) -> Result<(), Error> {
+    let written = OpenOptions::new().write(true).open(path).and_then(|mut file| file.write_all(value.as_bytes()));
+    written.map_err(Error::io("write", path))
+}
+
+/// How many bytes a file takes on its medium; 0 if there is none.
+pub(crate) fn allocated_bytes(path: &Path) -> u64 {
+    fs::symlink_metadata(path).map_or(0, |found| found.blocks().saturating_mul(512))
+}
+
 /// Makes a folder and those above it; it is no error if it exists.
 pub(crate) fn make_folder(path: &Path, mode: u32) -> Result<(), Error> {
     if path.is_dir() {
@@ -325,7 +349,8 @@ pub(crate) fn state_text<T: Serialize>(path: &Path, content: &T) -> Result<Vec<u
     serde_json::to_vec(&State { version: STATE_VERSION, content }).map_err(encode)
 }
 
-fn beside(path: &Path, ending: &str) -> PathBuf {
+/// A name beside another one, for what is on its way there.
+pub(crate) fn beside(path: &Path, ending: &str) -> PathBuf {
     let mut name = OsString::from(".");
     name.push(path.file_name().unwrap_or_default());
     name.push(".");

@@ -18,7 +18,8 @@ use zstd::bulk::Decompressor;
 use zstd::zstd_safe::DParameter;
 
 use crate::disk;
-use crate::slot::Slot;
+use crate::journal::Content;
+use crate::slot::{self, Aligned, Image, Medium};
 
 /// At most so much is written between two syncs.
 const SYNC_BYTES: u64 = 8 * 1024 * 1024;
@@ -36,7 +37,14 @@ struct CheckedFrame<'a> {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct WrittenSlot {
     class: Name,
-    sha256: Digest,
+    content: Content,
+}
+
+impl WrittenSlot {
+    /// The class of slots, and what is in it.
+    pub(crate) fn content(&self) -> (&Name, Content) {
+        (&self.class, self.content)
+    }
 }
 
 /// An artifact on its way into a slot.
@@ -45,7 +53,7 @@ pub(crate) struct Writer {
     class: Name,
     sha256: Digest,
     index: FrameIndex,
-    slot: Slot,
+    slot: Box<dyn Medium>,
     next: u32,
     decoder: Decoder,
     unsynced_bytes: u64,
@@ -57,7 +65,10 @@ pub(crate) struct Writer {
 pub(crate) enum Error {
     /// The slot or the medium.
     #[error("cannot install into the spare slot")]
-    Slot(#[from] disk::Error),
+    Slot(#[from] slot::Error),
+    /// No memory to decode in.
+    #[error("cannot decode")]
+    Decoder(#[from] disk::Error),
     /// The slot cannot hold the image.
     #[error("the slot {slot} has {size_bytes} bytes and the image needs {image_bytes}")]
     TooSmall {
@@ -151,25 +162,28 @@ pub(crate) fn check_index(artifact: &Artifact, full: &payload::Full, bytes: &[u8
 }
 
 /// Refuses an image that the slot cannot hold.
-pub(crate) fn check_size(path: &Path, artifact: &Artifact) -> Result<(), Error> {
-    let (size_bytes, image_bytes) = (Slot::open(path)?.size_bytes(), artifact.size_bytes);
+pub(crate) fn check_size(slot: &dyn Medium, name: &str, artifact: &Artifact) -> Result<(), Error> {
+    let (size_bytes, image_bytes) = (slot.size_bytes(), artifact.size_bytes);
     if size_bytes >= image_bytes {
         return Ok(());
     }
-    Err(Error::TooSmall { slot: path.display().to_string(), size_bytes, image_bytes })
+    Err(Error::TooSmall { slot: name.into(), size_bytes, image_bytes })
+}
+
+/// What is to be written of an artifact.
+pub(crate) fn image_of(artifact: &Artifact) -> Image {
+    Image { size_bytes: artifact.size_bytes, sha256: artifact.sha256 }
 }
 
 impl Writer {
-    /// Opens the slot and passes over the frames that are in it already.
-    pub(crate) fn open(path: &Path, artifact: &Artifact, index: FrameIndex, now: Duration) -> Result<Self, Error> {
-        let slot = Slot::open(path)?;
-        let mut next = 0;
-        for frame in index.frames() {
-            if slot.digest(frame.image_offset, frame.image_bytes.into())? != frame.image_sha256 {
-                break;
-            }
-            next = frame.number + 1;
-        }
+    /// Takes an open slot and passes over the frames that are in it already.
+    pub(crate) fn open(
+        mut slot: Box<dyn Medium>,
+        artifact: &Artifact,
+        index: FrameIndex,
+        now: Duration,
+    ) -> Result<Self, Error> {
+        let next = slot.found(&index)?;
         Ok(Self {
             class: artifact.slot_class.clone(),
             sha256: artifact.sha256,
@@ -214,27 +228,29 @@ impl Writer {
     }
 
     /// Syncs the slot and reads it back from the medium, whole.
-    pub(crate) fn finish(&self) -> Result<WrittenSlot, Error> {
-        let found = self.slot.read_back(self.index.image_bytes())?;
+    pub(crate) fn finish(&mut self) -> Result<WrittenSlot, Error> {
+        let found = self.slot.finish(self.index.image_bytes())?;
         if found != self.sha256 {
             return Err(Error::ReadBack { found, signed: self.sha256 });
         }
-        Ok(WrittenSlot { class: self.class.clone(), sha256: found })
+        let (size_bytes, written_bytes) = (self.index.image_bytes(), self.slot.written_bytes());
+        tracing::info!(class = %self.class, size_bytes, written_bytes, "a slot is written and read back");
+        Ok(WrittenSlot { class: self.class.clone(), content: Content { sha256: found, size_bytes, written_bytes } })
     }
 }
 
 /// Whether every artifact is in its slot, proven.
-pub(crate) fn covers(written: &[WrittenSlot], artifacts: &[Artifact]) -> bool {
+pub(crate) fn covers<'a>(written: &[WrittenSlot], artifacts: impl IntoIterator<Item = &'a Artifact>) -> bool {
     let proven = |artifact: &Artifact| {
-        written.iter().any(|slot| slot.class == artifact.slot_class && slot.sha256 == artifact.sha256)
+        written.iter().any(|slot| slot.class == artifact.slot_class && slot.content.sha256 == artifact.sha256)
     };
-    artifacts.iter().all(proven)
+    artifacts.into_iter().all(proven)
 }
 
 /// Decodes into memory that no frame can make larger than it is signed to be.
 struct Decoder {
     zstd: Decompressor<'static>,
-    image: Vec<u8>,
+    image: Aligned,
 }
 
 impl std::fmt::Debug for Decoder {
@@ -250,7 +266,7 @@ impl Decoder {
             Ok(zstd)
         });
         let zstd = made.map_err(disk::Error::io("make a decoder for", Path::new("zstd frames")))?;
-        Ok(Self { zstd, image: Vec::new() })
+        Ok(Self { zstd, image: Aligned::new(0) })
     }
 
     fn check(&mut self, frame: Frame, stored: &[u8]) -> Result<CheckedFrame<'_>, Error> {
@@ -261,13 +277,11 @@ impl Decoder {
         if Digest::of(stored) != frame.stored_sha256 {
             return Err(Error::FrameMismatch { number, what: "digest" });
         }
-        let image_bytes = frame.image_bytes as usize;
-        self.image.clear();
-        self.image.reserve_exact(image_bytes);
-        // It writes into the capacity that is there and never asks for more.
-        let decoded = self.zstd.decompress_to_buffer(stored, &mut self.image);
-        decoded.map_err(|source| Error::FrameContent { number, source: Some(source) })?;
-        let image = self.image.get(..image_bytes).filter(|image| self.image.len() == image.len());
+        self.image.resize(frame.image_bytes as usize);
+        // It writes into the room that is there and never asks for more.
+        let decoded = self.zstd.decompress_to_buffer(stored, self.image.bytes_mut());
+        let decoded = decoded.map_err(|source| Error::FrameContent { number, source: Some(source) })?;
+        let image = Some(self.image.bytes()).filter(|image| image.len() == decoded);
         let image = image.filter(|image| Digest::of(image) == frame.image_sha256);
         Ok(CheckedFrame { frame, image: image.ok_or(Error::FrameContent { number, source: None })? })
     }
@@ -320,9 +334,13 @@ mod tests {
     }
 
     impl Made {
+        fn slot(&self) -> Box<dyn Medium> {
+            slot::open_path(&self.dir.path().join("slot"), image_of(&self.artifact)).unwrap()
+        }
+
         fn writer(&self) -> Writer {
             let index = check_index(&self.artifact, &self.full, &self.index).unwrap();
-            Writer::open(&self.dir.path().join("slot"), &self.artifact, index, Duration::ZERO).unwrap()
+            Writer::open(self.slot(), &self.artifact, index, Duration::ZERO).unwrap()
         }
     }
 
@@ -384,7 +402,7 @@ mod tests {
         let mut decoder = Decoder::new().unwrap();
         let error = decoder.check(frame, &bomb).unwrap_err();
         assert!(matches!(error, Error::FrameContent { number: 7, .. }));
-        assert!(decoder.image.capacity() <= 4096);
+        assert_eq!(decoder.image.bytes().len(), 4096);
     }
 
     #[test]
@@ -420,7 +438,7 @@ mod tests {
     #[test]
     fn an_image_larger_than_its_slot_is_refused_with_both_sizes() {
         let made = made(10_000, 9_000);
-        let error = check_size(&made.dir.path().join("slot"), &made.artifact).unwrap_err();
+        let error = check_size(&*made.slot(), "slot", &made.artifact).unwrap_err();
         assert!(matches!(error, Error::TooSmall { size_bytes: 9_000, image_bytes: 10_000, .. }));
     }
 }

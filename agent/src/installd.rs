@@ -8,12 +8,14 @@
 //! **Invariant:** on start the bootloader is asked first and what it says is acted upon at once,
 //! whether or not `fetchd` ever comes.
 
+mod destination;
 mod device;
 mod hear;
 mod patience;
 mod refusal;
 mod rest;
 mod session;
+mod tasks;
 
 use std::io;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -35,9 +37,10 @@ use crate::config::Config;
 use crate::disk::{self, Lock};
 use crate::stop::Stop;
 use crate::watchdog::Watchdog;
-use crate::{cage, confirm, install_socket, outside, systemd};
+use crate::{cage, install_socket, outside, slot, systemd};
 use device::{Device, Task};
 use session::Session;
+use tasks::start_task;
 
 /// Why there is no installer.
 #[derive(Debug, thiserror::Error)]
@@ -162,6 +165,7 @@ impl Opened {
 /// Acts on what the bootloader says.
 fn start(config: &Config, opened: Opened) -> Result<Ready, Error> {
     let Opened { listener, handed_over, fetch_user, layers, lock } = opened;
+    slot::tidy(config);
     let clock = Clock::new(config);
     let mut device = Device::open(config, clock.clone())?;
     device.layers = layers;
@@ -187,7 +191,9 @@ fn start(config: &Config, opened: Opened) -> Result<Ready, Error> {
         large_body: Mutex::default(),
         watchdog,
     });
+    let settles = !matches!(task, Some(Task::CheckHealth { .. })) && !shared.core().device.turns().is_empty();
     start_task(&shared, task);
+    start_task(&shared, settles.then_some(Task::Settle));
     Ok(Ready { shared, listener, handed_over, _lock: lock })
 }
 
@@ -309,6 +315,7 @@ impl Shared {
         {
             self.stop.ask();
         }
+        let paced = matches!(request, Request::Frame);
         let mut core = self.core();
         let answered = core.answer(caller, number, request, body).unwrap_or_else(|error| {
             core.device.refused(&error.cause(), &Chain(&error).to_string(), error.is_worth_a_report());
@@ -317,6 +324,12 @@ impl Shared {
         core.device.watched_by(&self.watchdog);
         self.bundle_leads.store(core.bundle_leads, Ordering::SeqCst);
         self.refresh_status(&core);
+        let pause = core.session.pause(self.clock.monotonic());
+        // Whoever asks for something else meanwhile gets an answer.
+        drop(core);
+        if paced {
+            self.clock.sleep(pause);
+        }
         answered
     }
 
@@ -417,67 +430,6 @@ impl Core {
 
     fn hung_up(&mut self, number: u64) {
         self.bundle_leads &= self.leader != number;
-    }
-}
-
-/// Starts a thread for what has to wait.
-fn start_task(shared: &Arc<Shared>, task: Option<Task>) {
-    patience::watch_over(shared);
-    let Some(task) = task else { return };
-    // One thread at a time is enough for each of these.
-    let under_way = match task {
-        Task::Restart => shared.restarting.swap(true, Ordering::SeqCst),
-        Task::TryAgain => shared.trying_again.swap(true, Ordering::SeqCst),
-        Task::CheckHealth { .. } | Task::CheckOldSlot | Task::Look | Task::WayBack => false,
-    };
-    if under_way {
-        return;
-    }
-    let shared = Arc::clone(shared);
-    shared.tasks.fetch_add(1, Ordering::SeqCst);
-    std::thread::spawn(move || {
-        let next = shared.do_task(task);
-        // The next one counts before this one no longer does.
-        start_task(&shared, next);
-        shared.tasks.fetch_sub(1, Ordering::SeqCst);
-    });
-}
-
-impl Shared {
-    fn do_task(&self, task: Task) -> Option<Task> {
-        match task {
-            Task::Restart => {
-                self.clock.sleep(ANSWERED_WITHIN);
-                self.restart()
-            }
-            Task::Look => self.look(),
-            Task::TryAgain => {
-                self.clock.sleep(AGAIN_AFTER);
-                self.trying_again.store(false, Ordering::SeqCst);
-                self.with_device(Device::ask_bootloader)
-            }
-            Task::WayBack => self.with_device(Device::ask_bootloader),
-            Task::CheckHealth { update } => {
-                if let Some(next) = self.with_device(|device| device.migrate(&update)) {
-                    return Some(next);
-                }
-                let health = confirm::check(&self.config.health, &self.clock);
-                self.with_device(|device| device.judged(&update, health))
-            }
-            Task::CheckOldSlot => {
-                let health = confirm::check(&self.config.health, &self.clock);
-                self.with_device(|device| device.judged_old(health))
-            }
-        }
-    }
-
-    fn with_device(&self, act: impl FnOnce(&mut Device) -> Result<Option<Task>, device::Error>) -> Option<Task> {
-        let mut core = self.core();
-        let done = act(&mut core.device);
-        let next = core.device.or_try_again(done);
-        core.device.watched_by(&self.watchdog);
-        self.refresh_status(&core);
-        next
     }
 }
 

@@ -1,157 +1,248 @@
-//! The spare slot: a block device, or a file in its place.
+//! The slots: places that a release is written to, each kind in a file of its own.
 //!
-//! A slot that the system has mounted is not opened (`O_EXCL` on a block device). What is on the
-//! medium already is not written again. Reading back follows a sync and the dropping of the page
-//! cache, so that it reads the medium.
+//! Every kind keeps the same promises: what is there already is not written again, nothing is put
+//! in its place before it is durable, and what counts is what is read back from the medium.
+//! A slot that the system has mounted is not opened (`O_EXCL` on a block device).
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Seek as _, SeekFrom};
-use std::os::unix::fs::{FileExt as _, FileTypeExt as _, OpenOptionsExt as _};
+mod boot_raw;
+mod compare;
+mod direct;
+mod emmc;
+mod gpt;
+mod handler;
+mod partition;
+mod raw;
+pub(crate) mod single;
+mod ubi;
+mod whole_file;
+
+use std::fmt::Debug;
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 
-use nix::fcntl::{OFlag, PosixFadviseAdvice, posix_fadvise};
-use tenure_proto::digest::{Digest, Hasher};
+use tenure_proto::digest::Digest;
+use tenure_proto::model::Name;
+use tenure_proto::payload::FrameIndex;
 
-use crate::{config, disk};
+use crate::config::{self, Config, IoPriority, Kind};
+use crate::disk;
+use crate::journal::Content;
 
-/// How much is read at once.
-const CHUNK_BYTES: usize = 128 * 1024;
-/// How much stays in the page cache while a whole slot is read.
-const KEPT_BYTES: u64 = 8 * 1024 * 1024;
+pub(crate) use direct::Aligned;
+
+/// A slot that is open to be written, from its beginning to its end.
+pub(crate) trait Medium: Debug + Send {
+    /// The most that it holds.
+    fn size_bytes(&self) -> u64;
+    /// How many of the image's first frames are in it already, so that they need not be written.
+    fn found(&mut self, index: &FrameIndex) -> Result<u32, Error>;
+    /// Writes the bytes that follow those before, unless they are there already.
+    fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Error>;
+    /// Makes everything durable that was written.
+    fn sync(&mut self) -> Result<(), Error>;
+    /// All `length` bytes are written: puts them in their place, and reads them back from the medium.
+    fn finish(&mut self, length: u64) -> Result<Digest, Error>;
+    /// How many bytes were really written.
+    fn written_bytes(&self) -> u64;
+}
+
+/// Why a slot cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// The system refused.
+    #[error(transparent)]
+    Disk(#[from] disk::Error),
+    /// More than it holds.
+    #[error("{path} holds {size_bytes} bytes, and byte {end} is past its end")]
+    Outside {
+        /// The slot.
+        path: PathBuf,
+        /// The end of what was to be written or read.
+        end: u64,
+        /// What it holds.
+        size_bytes: u64,
+    },
+    /// A medium that only takes what follows what it has.
+    #[error("{path} takes bytes in order: {wanted} would be next, and {at} came")]
+    NotInOrder {
+        /// The slot.
+        path: PathBuf,
+        /// Where bytes were to go.
+        at: u64,
+        /// Where they have to go.
+        wanted: u64,
+    },
+    /// The maker's program did not do what it was called for.
+    #[error("handler {command} {verb}: {reason}")]
+    Handler {
+        /// The program and its arguments.
+        command: String,
+        /// What it was called for.
+        verb: &'static str,
+        /// Why not.
+        reason: String,
+    },
+    /// A change that the medium took and does not show.
+    #[error("{path} does not keep which bootloader is started")]
+    NotKept {
+        /// The device.
+        path: PathBuf,
+    },
+    /// What was written and read back is something else now.
+    #[error("{class} reads back as {found}, which is not what was written")]
+    Changed {
+        /// The class.
+        class: Name,
+        /// What was read.
+        found: Digest,
+    },
+    /// The configuration changed its mind.
+    #[error("{class} is not of the kind that it was")]
+    OtherKind {
+        /// The class.
+        class: Name,
+    },
+    /// The system does not run from a disk.
+    #[error("the system does not run from a disk that has partitions: name the disk of {id} (disk = \"/dev/...\")")]
+    NoRunningDisk {
+        /// The partition.
+        id: String,
+    },
+    /// No partition table.
+    #[error("{disk} has no valid GPT")]
+    NoTable {
+        /// The disk.
+        disk: PathBuf,
+    },
+    /// None, or more than one.
+    #[error("{disk} has {count} partitions called {id}, and must have one")]
+    NotOnePartition {
+        /// The disk.
+        disk: PathBuf,
+        /// The label or UUID.
+        id: String,
+        /// How many there are.
+        count: usize,
+    },
+    /// The kernel does not know the partition.
+    #[error("the kernel has no device for partition {number} of {disk}: it needs CONFIG_EFI_PARTITION, or partx --add")]
+    NoDevice {
+        /// The disk.
+        disk: PathBuf,
+        /// The partition, from 1.
+        number: u32,
+    },
+}
+
+/// What is to be written.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Image {
+    /// Its length.
+    pub(crate) size_bytes: u64,
+    /// Its digest.
+    pub(crate) sha256: Digest,
+}
+
+/// Opens a slot to write an image.
+pub(crate) fn open(slot: &config::Slot, image: Image) -> Result<Box<dyn Medium>, Error> {
+    match &slot.kind {
+        Kind::Device(path) => open_path(path, image),
+        Kind::Partition(id, disk) => Ok(Box::new(raw::Raw::open(&partition::find(id, disk.as_deref())?)?)),
+        Kind::File(path, _) => Ok(Box::new(whole_file::WholeFile::open(path, image.size_bytes)?)),
+    }
+}
+
+/// Opens what the path turns out to be.
+pub(crate) fn open_path(path: &Path, image: Image) -> Result<Box<dyn Medium>, Error> {
+    let kind = std::fs::metadata(path).map_err(disk::Error::io("open the slot", path))?.file_type();
+    if kind.is_char_device() {
+        return Ok(Box::new(ubi::Ubi::open(path, image.size_bytes, Box::new(ubi::Linux))?));
+    }
+    match boot_partition(path) {
+        Some(path) => Ok(Box::new(emmc::BootPartition::open(Path::new(emmc::SYSFS), &path)?)),
+        None => Ok(Box::new(raw::Raw::open(path)?)),
+    }
+}
+
+/// The device's own path, if it is a boot partition of an eMMC.
+fn boot_partition(path: &Path) -> Option<PathBuf> {
+    let path = std::fs::canonicalize(path).ok()?;
+    let is = path.file_name().and_then(|name| name.to_str()).is_some_and(emmc::is_boot_partition);
+    is.then_some(path)
+}
+
+/// The digest of the first `size_bytes` of a slot, as the medium has them; the slot may be in use.
+pub(crate) fn digest(slot: &config::Slot, size_bytes: u64) -> Result<Digest, Error> {
+    let path = match &slot.kind {
+        Kind::Device(path) | Kind::File(path, _) => path.clone(),
+        Kind::Partition(id, disk) => partition::find(id, disk.as_deref())?,
+    };
+    let read = std::fs::File::open(&path).and_then(|file| direct::digest(&file, 0, size_bytes));
+    Ok(read.map_err(disk::Error::io("read the slot", &path))?)
+}
+
+/// Compares slots with what was written down of them.
+pub(crate) fn check(slots: &[(config::Slot, Content)]) -> Result<(), Error> {
+    for (slot, content) in slots {
+        let found = digest(slot, content.size_bytes)?;
+        if found != content.sha256 {
+            return Err(Error::Changed { class: slot.class.clone(), found });
+        }
+    }
+    Ok(())
+}
 
 /// What is opened for writing when the slot is written; the folder, where files are made, renamed or
 /// removed. `installd` may write nothing else (`cage.rs`).
 pub(crate) fn writes(slot: &config::Slot) -> Vec<PathBuf> {
-    vec![slot.path.clone()]
-}
-
-/// An open slot.
-#[derive(Debug)]
-pub(crate) struct Slot {
-    path: PathBuf,
-    file: File,
-    size_bytes: u64,
-}
-
-impl Slot {
-    /// Opens a slot to write it.
-    pub(crate) fn open(path: &Path) -> Result<Self, disk::Error> {
-        let kind = std::fs::metadata(path).map_err(disk::Error::io("open the slot", path))?.file_type();
-        // For a block device O_EXCL means: only if it is not mounted or otherwise in use.
-        let flags = if kind.is_block_device() { OFlag::O_EXCL } else { OFlag::empty() };
-        let file = OpenOptions::new().read(true).write(true).custom_flags(flags.bits()).open(path);
-        let mut file = file.map_err(disk::Error::io("open the slot", path))?;
-        let size_bytes = file.seek(SeekFrom::End(0)).map_err(disk::Error::io("measure the slot", path))?;
-        Ok(Self { path: path.into(), file, size_bytes })
-    }
-
-    /// The most that it holds.
-    pub(crate) fn size_bytes(&self) -> u64 {
-        self.size_bytes
-    }
-
-    /// Writes `bytes` at `offset`, unless they are there already.
-    pub(crate) fn write(&self, offset: u64, bytes: &[u8]) -> Result<(), disk::Error> {
-        if self.holds(offset, bytes)? {
-            return Ok(());
-        }
-        self.file.write_all_at(bytes, offset).map_err(disk::Error::io("write the slot", &self.path))
-    }
-
-    fn holds(&self, mut offset: u64, bytes: &[u8]) -> Result<bool, disk::Error> {
-        let mut found = [0; 16 * 1024];
-        for wanted in bytes.chunks(found.len()) {
-            let Some(found) = found.get_mut(..wanted.len()) else { return Ok(false) };
-            self.read(offset, found)?;
-            if found != wanted {
-                return Ok(false);
-            }
-            offset += wanted.len() as u64;
-        }
-        Ok(true)
-    }
-
-    /// The digest of `length` bytes from `offset`.
-    pub(crate) fn digest(&self, offset: u64, length: u64) -> Result<Digest, disk::Error> {
-        let mut hasher = Hasher::new();
-        let mut chunk = vec![0; CHUNK_BYTES];
-        let (mut at, end) = (offset, offset + length);
-        let mut kept_from = at;
-        while at < end {
-            let wanted = usize::try_from(end - at).map_or(CHUNK_BYTES, |left| left.min(CHUNK_BYTES));
-            let Some(piece) = chunk.get_mut(..wanted) else { break };
-            self.read(at, piece)?;
-            hasher.update(piece);
-            at += wanted as u64;
-            if at - kept_from >= KEPT_BYTES {
-                self.forget(kept_from, at - kept_from);
-                kept_from = at;
-            }
-        }
-        Ok(hasher.finish())
-    }
-
-    fn read(&self, offset: u64, into: &mut [u8]) -> Result<(), disk::Error> {
-        self.file.read_exact_at(into, offset).map_err(disk::Error::io("read the slot", &self.path))
-    }
-
-    /// Makes everything durable that was written.
-    pub(crate) fn sync(&self) -> Result<(), disk::Error> {
-        self.file.sync_data().map_err(disk::Error::io("sync the slot", &self.path))
-    }
-
-    /// Makes everything durable and drops the page cache; then reads `length` bytes back.
-    pub(crate) fn read_back(&self, length: u64) -> Result<Digest, disk::Error> {
-        self.sync()?;
-        self.forget(0, length);
-        self.digest(0, length)
-    }
-
-    /// Drops clean pages from the page cache. It is advice, so nothing hangs on it but the worth
-    /// of reading back.
-    fn forget(&self, offset: u64, length: u64) {
-        let both = i64::try_from(offset).and_then(|offset| i64::try_from(length).map(|length| (offset, length)));
-        let Ok((offset, length)) = both else { return };
-        let advice = posix_fadvise(&self.file, offset, length, PosixFadviseAdvice::POSIX_FADV_DONTNEED);
-        if let Err(errno) = advice {
-            tracing::debug!(slot = %self.path.display(), error = %io::Error::from(errno), "the page cache stays");
-        }
+    let folder = |path: &Path| path.parent().unwrap_or(Path::new("/")).to_owned();
+    match &slot.kind {
+        Kind::Device(path) => match boot_partition(path) {
+            Some(path) => emmc::writes(Path::new(emmc::SYSFS), &path),
+            None => vec![path.clone()],
+        },
+        Kind::Partition(id, disk) => partition::find(id, disk.as_deref()).into_iter().collect(),
+        Kind::File(path, link) => [Some(path), link.as_ref()].into_iter().flatten().map(|path| folder(path)).collect(),
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn slot(content: &[u8]) -> (tempfile::TempDir, Slot) {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("slot");
-        std::fs::write(&path, content).unwrap();
-        let slot = Slot::open(&path).unwrap();
-        (dir, slot)
+/// Has this thread's reads and writes wait for others'.
+#[expect(unsafe_code, reason = "no library has this call")]
+pub(crate) fn set_io_priority(priority: IoPriority) {
+    // linux/ioprio.h: a class above bit 13, and for "best effort" 7 as the last of its levels.
+    const CLASS_SHIFT: i64 = 13;
+    const WHO_PROCESS: i64 = 1;
+    let value = match priority {
+        IoPriority::Normal => return,
+        IoPriority::Low => 2 << CLASS_SHIFT | 7,
+        IoPriority::Idle => 3 << CLASS_SHIFT,
+    };
+    // SAFETY: three numbers; 0 stands for the calling thread.
+    let set = unsafe { nix::libc::syscall(nix::libc::SYS_ioprio_set, WHO_PROCESS, 0_i64, value) };
+    if set != 0 {
+        let error = std::io::Error::last_os_error();
+        tracing::warn!(%error, "the priority of writing cannot be set");
     }
+}
 
-    #[test]
-    fn what_is_written_is_read_back() {
-        let (_dir, slot) = slot(&vec![0xEE; 300_000]);
-        let bytes: Vec<_> = (0..200_000_u32).map(|nth| nth.to_le_bytes()[1]).collect();
-        slot.write(0, &bytes).unwrap();
-        assert_eq!(slot.read_back(200_000).unwrap(), Digest::of(&bytes));
-        assert_eq!(slot.digest(1000, 150_000).unwrap(), Digest::of(&bytes[1000..151_000]));
-        assert_eq!(slot.size_bytes(), 300_000);
+/// Mends what a killed installer left: boot partitions that can be written.
+pub(crate) fn tidy(config: &Config) {
+    for slot in &config.slots {
+        if let Kind::Device(path) = &slot.kind
+            && let Some(name) = boot_partition(path).as_deref().and_then(Path::file_name)
+        {
+            emmc::lock(Path::new(emmc::SYSFS), Path::new(name));
+        }
     }
+    config.singles.iter().for_each(single::tidy);
+}
 
-    #[test]
-    fn a_slot_never_grows() {
-        let (_dir, slot) = slot(b"1234");
-        assert!(slot.write(2, b"3456").is_err());
-        assert_eq!(slot.size_bytes(), 4);
-        assert_eq!(slot.digest(0, 4).unwrap(), Digest::of(b"1234"));
+/// How many of the first frames are there, by their digests.
+fn leading_frames(index: &FrameIndex, mut digest: impl FnMut(u64, u64) -> Result<Digest, Error>) -> Result<u32, Error> {
+    for frame in index.frames() {
+        if digest(frame.image_offset, frame.image_bytes.into())? != frame.image_sha256 {
+            return Ok(frame.number);
+        }
     }
-
-    #[test]
-    fn a_slot_that_is_not_there_is_named() {
-        let error = Slot::open(Path::new("/nonexistent/slot")).unwrap_err();
-        assert_eq!(error.to_string(), "cannot open the slot /nonexistent/slot");
-    }
+    Ok(u32::try_from(index.frames().len()).unwrap_or(u32::MAX))
 }

@@ -92,6 +92,29 @@ pub const OS_RELEASE_BYTES_MAX: u64 = 64 * 1024;
 /// The largest EFI variable that is read.
 pub const EFI_VARIABLE_BYTES_MAX: u64 = 64 * 1024;
 
+/// The longest that one call of a handler may take.
+pub const HANDLER_TIMEOUT_S_MAX: u64 = 3600;
+/// The longest line of a handler's that is heeded, in bytes.
+pub const HANDLER_LINE_BYTES_MAX: u64 = 512;
+/// The most that a handler may say in one call, in bytes; what is beyond is not read.
+pub const HANDLER_OUTPUT_BYTES_MAX: u64 = 1024 * 1024;
+/// The longest header of a bootloader that a ROM looks for.
+pub const BOOT_HEADER_BYTES_MAX: u64 = 4096;
+/// The slowest that slots may be written: an image of 1 GiB in three hours.
+pub const WRITE_RATE_BYTES_PER_S_MIN: u64 = 100_000;
+/// The most partitions that a GPT may have room for.
+pub const GPT_ENTRIES_MAX: u32 = 1024;
+/// The longest entry of a GPT.
+pub const GPT_ENTRY_BYTES_MAX: u32 = 4096;
+/// The most that a directory's tar may have beside the content of its files: headers and padding.
+pub const TAR_HEADERS_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// The longest name, link or extended header in a tar.
+pub const TAR_NAME_BYTES_MAX: u64 = 64 * 1024;
+/// The longest path of a file in a directory.
+pub const TAR_PATH_BYTES_MAX: usize = 4000;
+/// How long what was read back counts as what is there, until the bootloader is told of it.
+pub const READ_BACK_AGE_S_MAX: u64 = 60;
+
 /// How often one release is fetched anew before it counts as failed here.
 pub const FETCH_ATTEMPTS_MAX: u32 = 12;
 /// How often a release may fall back without a verdict before it counts as failed here: the power

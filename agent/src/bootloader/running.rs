@@ -31,7 +31,7 @@ pub(super) struct Running {
 
 impl Running {
     pub(super) fn new(command_line: &Path, config: &Config) -> Self {
-        let slots = config.slots.iter().map(|slot| (slot.name.as_str().into(), slot.path.clone()));
+        let slots = config.slots.iter().filter_map(|slot| Some((slot.name.as_str().into(), slot.kind.path()?.into())));
         Self { command_line: command_line.into(), disks: DISKS.into(), slots: slots.collect() }
     }
 

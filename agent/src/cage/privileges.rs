@@ -61,6 +61,8 @@ pub(super) fn limit() -> nix::Result<()> {
 pub(crate) enum Capability {
     /// To change a variable of the firmware, which the kernel guards against mistakes.
     LinuxImmutable = 9,
+    /// To tell an eMMC which of its boot partitions is started.
+    SysRawio = 17,
 }
 
 impl Capability {
@@ -68,6 +70,7 @@ impl Capability {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::LinuxImmutable => "CAP_LINUX_IMMUTABLE",
+            Self::SysRawio => "CAP_SYS_RAWIO",
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The configuration as it is written: every key, and what its value may be.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::Deserialize;
 use tenure_proto::limits;
@@ -23,6 +23,7 @@ pub(super) struct Raw {
     pub(super) fetch_user: Option<User>,
     pub(super) bootloader: bootloader::Raw,
     pub(super) slots: Vec<slots::Raw>,
+    pub(super) write: slots::RawWrite,
     pub(super) health: health::Raw,
     pub(super) hooks: hooks::Raw,
     pub(super) watchdog: watchdog::Raw,
@@ -143,12 +144,6 @@ pub(super) fn between(seconds: u64, min: u64, max: u64) -> Result<u64, String> {
 
 pub(super) fn between_bytes(bytes: u64, min: u64, max: u64) -> Result<u64, String> {
     if (min..=max).contains(&bytes) { Ok(bytes) } else { Err(format!("this must be at least {min} bytes")) }
-}
-
-impl FullPath {
-    pub(super) fn as_path(&self) -> &Path {
-        &self.0
-    }
 }
 
 impl From<FullPath> for PathBuf {

@@ -6,6 +6,7 @@
 mod ending;
 mod error;
 mod going_back;
+mod holding;
 mod hooked;
 mod recorded;
 mod refusals;
@@ -43,6 +44,7 @@ use crate::stop::Stop;
 use crate::systemd;
 use crate::verify::Keeper;
 pub(crate) use error::Error;
+pub(super) use holding::Turn;
 use refusals::Refusals;
 use waiting::Patience;
 
@@ -79,6 +81,8 @@ pub(super) struct Device {
     pub(super) stop: Stop,
     /// Whether that has ended something that had not begun for the journal.
     just_stopped: bool,
+    /// What is proven of the spare side, and since when.
+    written: holding::Written,
     running: String,
     spare: String,
     version: Version,
@@ -103,6 +107,8 @@ pub(super) enum Task {
     Look,
     /// Undo what the hooks of an update did that did not end well.
     WayBack,
+    /// Have what a handler takes care of follow the side that runs.
+    Settle,
     /// Restart the device.
     Restart,
     /// Ask the bootloader after a while and go on from there.
@@ -150,6 +156,7 @@ impl Device {
             store,
             history,
             fell_back_at: None,
+            written: holding::Written::default(),
             watched: None,
             up_since: None,
             stop: Stop::default(),
@@ -166,6 +173,7 @@ impl Device {
 
     /// Acts on what the bootloader says of this boot.
     pub(super) fn start(&mut self) -> Option<Task> {
+        self.follow_links();
         let state = self.journal.state.word();
         tracing::info!(slot = self.running, version = %self.version, state, "started");
         let asked = self.ask_bootloader();
@@ -225,7 +233,10 @@ impl Device {
             let kept = update.clone().filter(|_| state != State::Idle);
             self.keep(Journal { state, update: kept })?;
             match self.act(action)? {
-                Next::Event(event) => (state, action) = lifecycle::step(self.journal.state, event)?,
+                Next::Event(event) => {
+                    (state, action) = lifecycle::step(self.journal.state, event)?;
+                    update = self.journal.update.clone().or(update);
+                }
                 Next::Task(task) => return Ok(Some(task)),
                 Next::Nothing => return Ok(None),
             }
@@ -256,15 +267,18 @@ impl Device {
                 Ok(Next::Nothing)
             }
             Action::AwaitRestart => {
-                let Update { version, manifest_sha256, rollback_index, target, .. } = update;
-                let record = SlotRecord { version, manifest_sha256, rollback_index };
-                self.change_history(|history| drop(history.slots.insert(target, record)))?;
+                self.remember_written(update)?;
                 Ok(Next::Nothing)
             }
             Action::TryOnce => {
                 let lowest = self.lowest_index()?;
                 if let Err(unfit) = policy::check_index(&update.version, update.rollback_index, lowest) {
                     self.note(&unfit.to_string(), true);
+                    return Ok(Next::Event(Event::GaveUp));
+                }
+                if let Err(error) = self.make_ready(&update) {
+                    let hopeless = update.manifest_sha256.map_or(Ok(false), |manifest| self.misread(manifest))?;
+                    self.note(&Chain(&error).to_string(), hopeless);
                     return Ok(Next::Event(Event::GaveUp));
                 }
                 self.bootloader.try_once(&update.target, &self.running)?;
@@ -281,6 +295,7 @@ impl Device {
                 if kept { Ok(Next::Event(Event::Committed)) } else { Err(Error::NotKept { slot: update.target }) }
             }
             Action::FallBack => {
+                self.turn_bootloaders_or_tell(&self.spare.clone());
                 self.bootloader.fall_back(&update.target, &self.spare)?;
                 Ok(Next::Task(Task::Restart))
             }
@@ -304,14 +319,14 @@ impl Device {
         let (state, action) = lifecycle::step(self.journal.state, Event::Accepted)?;
         self.check_room(limits::ROOM_BYTES_MIN)?;
         // What runs now is what a person may want to go back to.
-        let record = SlotRecord { version: self.version.clone(), manifest_sha256: None, rollback_index: 0 };
+        let record = SlotRecord::of(self.version.clone());
         let running = self.running.clone();
         self.change_history(|history| {
             history.slots.entry(running).or_insert(record);
         })?;
         let Release { version, rollback_index, .. } = release;
         let (version, rollback_index) = (version.clone(), *rollback_index);
-        let record = SlotRecord { version, manifest_sha256: Some(manifest), rollback_index };
+        let record = SlotRecord { manifest_sha256: Some(manifest), rollback_index, ..SlotRecord::of(version) };
         let update = self.new_update(record, Why::Release)?;
         self.prepare(&update)?;
         let update = Update { untouched: false, ..self.journal.update.clone().unwrap_or(update) };

@@ -207,7 +207,7 @@ fn install_code(error: &install::Error) -> &'static str {
         E::Index { .. } | E::FrameContent { .. } => "unreadable",
         E::TooSmall { .. } | E::IndexUnfit { .. } => "unfit",
         E::NoMoreFrames { .. } => "out_of_order",
-        E::Slot(_) => "device",
+        E::Slot(_) | E::Decoder(_) => "device",
     }
 }
 
@@ -216,7 +216,7 @@ fn install_nature(error: &install::Error) -> Nature {
     match error {
         E::IndexMismatch { .. } | E::FrameMismatch { .. } => Nature::Line,
         E::NoMoreFrames { .. } => Nature::Misuse,
-        E::Slot(_) | E::ReadBack { .. } => Nature::Passing,
+        E::Slot(_) | E::Decoder(_) | E::ReadBack { .. } => Nature::Passing,
         E::TooSmall { .. } | E::Index { .. } | E::IndexUnfit { .. } | E::FrameContent { .. } => Nature::Final,
     }
 }

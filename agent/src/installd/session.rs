@@ -5,7 +5,7 @@
 //! it: the next one verifies again.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::time::Duration;
 
 use tenure_proto::digest::Digest;
 use tenure_proto::lifecycle::{self, Event, State};
@@ -16,12 +16,13 @@ use tenure_proto::support::{Accepted, DECLARATION_PATH, Declaration, Refusal};
 use tenure_proto::trust::{TrustedSet, Verified};
 use tenure_proto::version::Version;
 
+use super::destination::{destination, no_way, order};
 use super::device::{self, Device, Task};
 use super::refusal::Error;
 use crate::chain::Chain;
 use crate::channel::{Offered, PlannedArtifact, Reply, Request, WantedFile};
 use crate::install::{self, Writer, WrittenSlot};
-use crate::{promise, verify};
+use crate::{promise, slot, verify};
 
 /// See above.
 #[derive(Debug, Default)]
@@ -35,6 +36,8 @@ pub(super) struct Session {
     unfit: BTreeSet<Digest>,
     /// Somebody ended what it was about.
     cancelled: bool,
+    /// Until when nothing more is to be written.
+    paced_until: Duration,
 }
 
 #[derive(Debug)]
@@ -47,6 +50,9 @@ struct Chosen {
 struct Plan {
     release: Verified<Release>,
     digest: Digest,
+    /// The artifacts in the order of writing: what stands once comes after all others, and the
+    /// bootloader last.
+    order: Vec<usize>,
     written: Vec<WrittenSlot>,
     writer: Option<(usize, Writer)>,
     /// A frame was refused: those on their way behind it are not what they seem.
@@ -99,10 +105,15 @@ impl Session {
         (self.plan, self.chosen, self.cancelled) = (None, None, true);
     }
 
+    /// How long the next answer waits, so that writing keeps to its rate.
+    pub(super) fn pause(&self, now: Duration) -> Duration {
+        self.paced_until.saturating_sub(now)
+    }
+
     /// Bytes of the image that are in the slot, of how many.
     pub(super) fn progress_bytes(&self) -> Option<(u64, u64)> {
         let plan = self.plan.as_ref()?;
-        let sizes = || plan.release.artifacts.iter().map(|artifact| artifact.size_bytes);
+        let sizes = || plan.artifacts().map(|artifact| artifact.size_bytes);
         let (at, writer) = plan.writer.as_ref()?;
         Some((sizes().take(*at).sum::<u64>() + writer.image_bytes(), sizes().sum()))
     }
@@ -235,11 +246,14 @@ impl Session {
             self.unfit.insert(digest);
         }
         let release = opened?;
-        let artifacts = release.artifacts.iter().map(|artifact| planned(&release.version, artifact));
+        let order = order(device, &release)?;
+        let plan = Plan { release, digest, order, written: Vec::new(), writer: None, broken: false };
+        let artifacts = plan.artifacts().map(|artifact| planned(&plan.release.version, artifact));
         let artifacts = artifacts.collect::<Result<Vec<_>, _>>()?;
-        let task = device.accept(&release, digest)?;
+        let release = &plan.release;
+        let task = device.accept(release, digest)?;
         let version = release.version.clone();
-        self.plan = Some(Plan { release, digest, written: Vec::new(), writer: None, broken: false });
+        self.plan = Some(plan);
         Ok((Reply::Plan { version, artifacts }, task))
     }
 
@@ -265,10 +279,16 @@ impl Session {
         }
         let version = plan.release.version.clone();
         let (_, writer) = plan.writer.as_mut().ok_or(Error::TooEarly { what: "a frame index" })?;
-        let written = writer.write(stored, device.clock.monotonic());
+        let (now, before) = (device.clock.monotonic(), writer.image_bytes());
+        let written = writer.write(stored, now);
         let image_bytes = writer.image_bytes();
+        self.paced_until = paced(self.paced_until.max(now), image_bytes - before, device.config.write.rate_bytes_per_s);
         if let Err(source) = written {
             plan.broken = true;
+            if matches!(source, install::Error::Slot(_)) {
+                // What is there is found out anew.
+                plan.writer = None;
+            }
             return Err(self.failed(device, Error::Install { version, source }));
         }
         self.finish_artifact(device)?;
@@ -278,9 +298,13 @@ impl Session {
     /// Reads back a slot that is complete; steps the update when all of them are.
     fn finish_artifact(&mut self, device: &mut Device) -> Result<(), Error> {
         let Some(plan) = &mut self.plan else { return Ok(()) };
-        let Some((_, writer)) = plan.writer.as_ref().filter(|(_, writer)| writer.is_complete()) else { return Ok(()) };
+        let Some((_, writer)) = plan.writer.as_mut().filter(|(_, writer)| writer.is_complete()) else { return Ok(()) };
         match writer.finish() {
-            Ok(slot) => plan.written.push(slot),
+            Ok(slot) => {
+                let (class, content) = slot.content();
+                device.read_back(class, content)?;
+                plan.written.push(slot);
+            }
             Err(source) => {
                 let error = Error::Install { version: plan.release.version.clone(), source };
                 let hopeless = device.misread(plan.digest)?;
@@ -335,23 +359,34 @@ fn no_plan(cancelled: bool) -> Error {
 }
 
 impl Plan {
-    fn open(&mut self, device: &Device, at: usize, bytes: &[u8]) -> Result<u32, Error> {
+    /// The artifacts in the order of writing.
+    fn artifacts(&self) -> impl Iterator<Item = &Artifact> {
+        self.order.iter().filter_map(|at| self.release.artifacts.get(*at))
+    }
+
+    fn open(&mut self, device: &mut Device, at: usize, bytes: &[u8]) -> Result<u32, Error> {
         let missing = Error::TooEarly { what: "an artifact of the plan" };
-        let artifact = self.release.artifacts.get(at).ok_or(missing)?;
+        let artifact = self.artifacts().nth(at).ok_or(missing)?;
         let version = &self.release.version;
         let install = |source| Error::Install { version: version.clone(), source };
         let full = artifact.full().ok_or_else(|| no_way(version, artifact, "payload of a kind that is known"))?;
         let index = install::check_index(artifact, full, bytes).map_err(install)?;
-        let path = slot_of(device, version, artifact)?;
-        let writer = Writer::open(&path, artifact, index, device.clock.monotonic()).map_err(install)?;
+        let destination = destination(device, version, artifact)?;
+        if destination.rank() > 0 && !install::covers(&self.written, self.artifacts().take(at)) {
+            return Err(Error::TooEarly { what: "every artifact before this one" });
+        }
+        let name = destination.to_string();
+        let slot = destination.open(device, version, artifact)?;
+        slot::set_io_priority(device.config.write.io_priority);
+        let writer = Writer::open(slot, artifact, index, device.clock.monotonic()).map_err(install)?;
         let from = writer.next();
-        tracing::info!(class = %artifact.slot_class, slot = %path.display(), from, manifest = %self.digest, "writing");
+        tracing::info!(class = %artifact.slot_class, slot = name, from, manifest = %self.digest, "writing");
         (self.writer, self.broken) = (Some((at, writer)), false);
         Ok(from)
     }
 
     fn is_proven(&self) -> bool {
-        install::covers(&self.written, &self.release.artifacts)
+        install::covers(&self.written, self.artifacts())
     }
 }
 
@@ -376,21 +411,17 @@ fn check_release(device: &mut Device, release: &Release, digest: Digest, listed:
     let fit = policy::check_fit(device.version(), release, digest, barred);
     fit.map_err(|source| Error::Unfit { version: version(), source })?;
     for artifact in &release.artifacts {
-        let path = slot_of(device, &release.version, artifact)?;
-        install::check_size(&path, artifact).map_err(|source| Error::Install { version: version(), source })?;
+        let destination = destination(device, &release.version, artifact)?;
+        let install = |source| Error::Install { version: version(), source };
+        destination.check_size(artifact).map_err(install)?;
     }
     Ok(())
 }
 
-/// The spare slot of the artifact's class.
-fn slot_of(device: &Device, version: &Version, artifact: &Artifact) -> Result<PathBuf, Error> {
-    let mut slots = device.config.slots_of(device.spare());
-    let slot = slots.find(|slot| slot.class == artifact.slot_class);
-    Ok(slot.ok_or_else(|| no_way(version, artifact, "slot"))?.path.clone())
-}
-
-fn no_way(version: &Version, artifact: &Artifact, what: &'static str) -> Error {
-    Error::NoWay { version: version.clone(), class: artifact.slot_class.to_string(), what }
+/// Until when `bytes` that were written from `since` on have to last.
+fn paced(since: Duration, bytes: u64, rate_bytes_per_s: Option<u64>) -> Duration {
+    let lasts = |rate: u64| Duration::from_micros(bytes.saturating_mul(1_000_000) / rate.max(1));
+    since + rate_bytes_per_s.map_or(Duration::ZERO, lasts)
 }
 
 fn planned(version: &Version, artifact: &Artifact) -> Result<PlannedArtifact, Error> {

@@ -5,6 +5,7 @@ mod board;
 mod bundle;
 mod cancel;
 mod clocks;
+mod group;
 mod hooks;
 mod left_behind;
 mod repository;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::Order;
-use crate::config::{Bootloader, Config};
+use crate::config::{Bootloader, Config, SingleKind};
 use crate::hooks;
 use crate::journal::Phase;
 
@@ -32,6 +32,10 @@ impl Allowed {
         if let Bootloader::Barebox { command, .. } | Bootloader::Script { command, .. } = &config.bootloader {
             commands.push(command.clone());
         }
+        commands.extend(config.singles.iter().filter_map(|single| match &single.kind {
+            SingleKind::Handler { command, .. } => Some(command.clone()),
+            SingleKind::BootEmmc(_) | SingleKind::BootRaw(_) => None,
+        }));
         let mut folders: Vec<_> = config.notices.hook_dir.iter().cloned().collect();
         if config.hooks.dir.is_dir() {
             let phases = [Phase::PreInstall, Phase::PostInstall, Phase::PreReboot, Phase::PostBoot];

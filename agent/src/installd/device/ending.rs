@@ -36,6 +36,7 @@ impl Device {
         if outcome == Outcome::Confirmed {
             self.raise_index(update.rollback_index)?;
         }
+        self.turn_bootloaders_or_tell(&self.running.clone());
         let verdict = self.verdict(update, outcome, reading.now);
         let reason = update.reason.clone().or_else(|| self.default_reason(update, outcome, &verdict));
         if let Verdict::Unexplained(_) = verdict {
@@ -49,6 +50,10 @@ impl Device {
                 Verdict::Unexplained(fell_back) => history.fell_back(fell_back),
             }
             if outcome == Outcome::Confirmed {
+                if let Some(record) = history.slots.get_mut(&update.target) {
+                    record.activations = record.activations.saturating_add(1);
+                    record.activated_at = Some(reading.now);
+                }
                 history.fell_back.retain(|before| Some(before.manifest_sha256) != update.manifest_sha256);
             } else if !untouched {
                 history.slots.remove(&update.target);

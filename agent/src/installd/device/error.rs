@@ -7,7 +7,7 @@ use tenure_proto::policy::Unfit;
 
 use super::hooked::Hooked;
 use crate::program::Failed;
-use crate::{bootloader, disk, rollback};
+use crate::{bootloader, disk, rollback, slot};
 
 /// Why something could not be done.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +24,9 @@ pub(crate) enum Error {
         /// The slot.
         slot: String,
     },
+    /// A slot.
+    #[error("cannot use a slot")]
+    Slot(#[from] slot::Error),
     /// The rollback index.
     #[error("cannot tell what this device has left behind for good")]
     Counter(#[from] rollback::Error),

@@ -90,7 +90,7 @@ impl Device {
     fn environment(&self, run: &HookRun) -> Environment {
         let Some(update) = &self.journal.update else { return Environment::new() };
         let slots = self.config.slots_of(&update.target);
-        let slots: Vec<_> = slots.map(|slot| format!("{}={}", slot.class, slot.path.display())).collect();
+        let slots: Vec<_> = slots.map(|slot| format!("{}={}", slot.class, slot.kind)).collect();
         let why = if update.why == Why::RollBack { "rollback" } else { "release" };
         vec![
             ("TENURE_PHASE", run.phase.word().into()),

@@ -173,6 +173,7 @@ impl Device {
             restart_trouble: self.trouble(),
             last_update: self.history.last_update.clone(),
             cage: self.layers.clone(),
+            slots: self.holdings(),
         }
     }
 

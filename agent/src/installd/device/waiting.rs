@@ -16,7 +16,7 @@ use crate::conditions::{self, Inhibitors, Logind};
 use crate::config::Config;
 use crate::disk;
 use crate::journal::{Deferral, Image, Staged, Store, Update};
-use crate::slot::Slot;
+use crate::{config, slot};
 
 /// What the device waits for, and what it looks at to know.
 #[derive(Debug)]
@@ -51,14 +51,14 @@ impl Patience {
 #[derive(Clone, Debug)]
 pub(in crate::installd) struct Reread {
     update: String,
-    images: Vec<(std::path::PathBuf, Image)>,
+    images: Vec<(config::Slot, Image)>,
 }
 
 impl Reread {
     /// Whether every slot still holds what was written: days may have passed since.
-    pub(in crate::installd) fn holds(&self) -> Result<bool, disk::Error> {
-        for (path, image) in &self.images {
-            if Slot::open(path)?.read_back(image.size_bytes)? != image.sha256 {
+    pub(in crate::installd) fn holds(&self) -> Result<bool, slot::Error> {
+        for (slot, image) in &self.images {
+            if slot::digest(slot, image.size_bytes)? != image.sha256 {
                 return Ok(false);
             }
         }
@@ -189,7 +189,7 @@ impl Device {
         let Some((update, staged)) = self.staged() else { return Ok(None) };
         let images = staged.images.iter().filter_map(|image| {
             let slot = self.config.slots_of(&update.target).find(|slot| slot.class == image.class)?;
-            Some((slot.path.clone(), image.clone()))
+            Some((slot.clone(), image.clone()))
         });
         Ok(Some(Reread { update: update.id.clone(), images: images.collect() }))
     }
@@ -198,12 +198,15 @@ impl Device {
     pub(in crate::installd) fn release(
         &mut self,
         reread: &Reread,
-        holds: Result<bool, disk::Error>,
+        holds: Result<bool, slot::Error>,
     ) -> Result<Option<Task>, Error> {
         let Some((update, staged)) = self.staged().filter(|(update, _)| update.id == reread.update) else {
             return Ok(None);
         };
-        let whole = staged.images.len() == reread.images.len();
+        // What stands once is read again just before the bootloader is told.
+        let single = |image: &&Image| self.config.singles.iter().any(|single| single.class == image.class);
+        let sided = staged.images.iter().filter(|image| !single(image)).count();
+        let whole = sided == reread.images.len();
         match holds {
             Err(error) => {
                 let reason = Chain(&error).to_string();

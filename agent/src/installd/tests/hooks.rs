@@ -287,7 +287,7 @@ fn settle(board: &Board) -> Device {
                 assert_eq!(device.migrate(&update).unwrap(), None);
                 device.judged(&update, Ok(())).unwrap()
             }
-            Task::CheckOldSlot | Task::Restart | Task::Look => None,
+            Task::CheckOldSlot | Task::Restart | Task::Look | Task::Settle => None,
         };
     }
     device

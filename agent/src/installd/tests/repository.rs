@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tenure_proto::digest::Digest;
 use tenure_proto::key::{RoleKeys, SigningKey};
 use tenure_proto::metadata::{
@@ -170,28 +170,47 @@ impl Repository {
         self.release_as(version, image, &other, [0, 0]);
     }
 
-    fn release_as(&mut self, version: &str, image: &[u8], signed: &[u8], [listed, index_of_manifest]: [u32; 2]) {
+    fn release_as(&mut self, version: &str, image: &[u8], signed: &[u8], indexes: [u32; 2]) {
+        let artifact = self.artifact(version, "rootfs", image, signed);
+        self.sign_release(version, &[artifact], indexes);
+    }
+
+    /// A release of several classes; its frames are those of `version/class`.
+    pub(super) fn release_of(&mut self, version: &str, images: &[(&str, &[u8])]) {
+        let artifacts: Vec<_> =
+            images.iter().map(|(class, image)| self.artifact(version, class, image, image)).collect();
+        self.sign_release(version, &artifacts, [0, 0]);
+    }
+
+    fn artifact(&mut self, version: &str, class: &str, image: &[u8], signed: &[u8]) -> Value {
         let mut index = FrameIndex::new(4096).unwrap();
         let frames: Vec<_> = image.chunks(FRAME).map(|chunk| zstd::bulk::compress(chunk, 3).unwrap()).collect();
         signed.chunks(FRAME).zip(&frames).for_each(|(chunk, stored)| index.push(chunk, stored).unwrap());
-        let path = |name: &str| format!("releases/{version}/{name}");
-        let index_target = self.store_target(&path("rootfs.frames"), index.encode());
+        let path = |name: &str| format!("releases/{version}/{class}.{name}");
+        let index_target = self.store_target(&path("frames"), index.encode());
+        let (length, sha256) = (index_target.length, index_target.hashes.sha256);
+        self.targets.insert(path("frames"), index_target);
+        let payload_sha256 = Digest::of(&frames.concat());
+        self.frames.insert(version.into(), frames.clone());
+        self.frames.insert(format!("{version}/{class}"), frames);
+        json!({
+            "slot_class": class, "size_bytes": image.len(), "sha256": Digest::of(signed),
+            "payloads": [{"kind": "full", "path": path("full"), "size_bytes": index.payload_bytes(), "sha256": payload_sha256,
+                "index": {"path": path("frames"), "size_bytes": length, "sha256": sha256}}],
+        })
+    }
+
+    fn sign_release(&mut self, version: &str, artifacts: &[Value], [listed, index_of_manifest]: [u32; 2]) {
+        let path = format!("releases/{version}/release.json");
         let manifest = json!({
-            "_type": "release", "model": self.model, "version": version, "released_at": ISSUED, "kind": "feature", "disruption": "restart",
-            "rollback_index": index_of_manifest,
-            "artifacts": [{
-                "slot_class": "rootfs", "size_bytes": image.len(), "sha256": Digest::of(signed),
-                "payloads": [{"kind": "full", "path": path("rootfs.full"), "size_bytes": index.payload_bytes(), "sha256": Digest::of(&frames.concat()),
-                    "index": {"path": path("rootfs.frames"), "size_bytes": index_target.length, "sha256": index_target.hashes.sha256}}],
-            }],
+            "_type": "release", "model": self.model, "version": version, "released_at": ISSUED, "kind": "feature",
+            "disruption": "restart", "rollback_index": index_of_manifest, "artifacts": artifacts,
         });
         let summary: Summary =
             serde_json::from_value(json!({"version": version, "kind": "feature", "rollback_index": listed})).unwrap();
-        let mut target = self.store_target(&path("release.json"), manifest.to_string().into_bytes());
+        let mut target = self.store_target(&path, manifest.to_string().into_bytes());
         target.custom = Some(summary.to_custom());
-        self.targets.insert(path("release.json"), target);
-        self.targets.insert(path("rootfs.frames"), index_target);
-        self.frames.insert(version.into(), frames);
+        self.targets.insert(path, target);
         self.publish();
     }
 
