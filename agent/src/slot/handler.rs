@@ -346,4 +346,25 @@ mod tests {
         std::thread::sleep(Duration::from_millis(200));
         assert!(!dir.path().join("handler.whole").exists());
     }
+
+    #[test]
+    fn the_documented_example_does_what_is_asked_of_a_handler() {
+        let dir = tempfile::tempdir().unwrap();
+        let page = include_str!("../../../docs/operate/slots.md");
+        let script = page.split("```sh\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+        let handler = handler(dir.path(), &script.replace("/data/mcu", dir.path().to_str().unwrap()), 20);
+        let chip = || std::fs::read(dir.path().join("chip")).unwrap();
+        std::fs::write(dir.path().join("chip"), b"one").unwrap();
+        assert_eq!(feed(handler.clone(), b"two").unwrap(), (Digest::of(b"two"), 3));
+        assert_eq!(chip(), b"one");
+        for _ in 0..2 {
+            handler.activate().unwrap();
+            assert_eq!((chip(), handler.version().unwrap()), (b"two".to_vec(), Some(Digest::of(b"two"))));
+        }
+        for _ in 0..2 {
+            handler.roll_back().unwrap();
+            assert_eq!(chip(), b"one");
+        }
+        assert_eq!(feed(handler, b"one").unwrap(), (Digest::of(b"one"), 0), "it runs already");
+    }
 }

@@ -229,3 +229,157 @@ fn open(path: &Path, excl: Excl) -> Result<(File, u64), disk::Error> {
     let size_bytes = file.seek(SeekFrom::End(0)).map_err(disk::Error::io("measure the slot", path))?;
     Ok((file, size_bytes))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::Command;
+
+    const MIB: usize = 1 << 20;
+
+    fn noise(bytes: usize, seed: u32) -> Aligned {
+        let mut noise = Aligned::new(bytes);
+        let mut state = seed;
+        for word in noise.bytes_mut().as_chunks_mut::<4>().0 {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            *word = state.to_le_bytes();
+        }
+        noise
+    }
+
+    fn run(words: &[&str]) -> String {
+        let output = Command::new(words[0]).args(&words[1..]).output().unwrap();
+        assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+
+    /// A tmpfs of so many MiB, unmounted when dropped, and a loop device over a file on it.
+    struct Bench {
+        dir: tempfile::TempDir,
+        device: String,
+    }
+
+    impl Bench {
+        fn new(room_mib: usize, device_mib: usize) -> Self {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().to_str().unwrap();
+            run(&["mount", "-t", "tmpfs", "-o", &format!("size={room_mib}m"), "tenure-test", path]);
+            let backing = dir.path().join("backing");
+            File::create(&backing).unwrap().set_len((device_mib * MIB) as u64).unwrap();
+            let device = run(&["losetup", "--find", "--show", backing.to_str().unwrap()]);
+            Self { dir, device }
+        }
+
+        fn backing(&self) -> PathBuf {
+            self.dir.path().join("backing")
+        }
+    }
+
+    impl Drop for Bench {
+        fn drop(&mut self) {
+            drop(Command::new("losetup").args(["--detach", &self.device]).output());
+            drop(Command::new("umount").args(["--lazy"]).arg(self.dir.path()).output());
+        }
+    }
+
+    fn fill(raw: &mut Raw, image: &[u8]) -> Result<Digest, Error> {
+        for (nth, frame) in image.chunks(MIB).enumerate() {
+            raw.write((nth * MIB) as u64, frame)?;
+        }
+        raw.finish(image.len() as u64)
+    }
+
+    #[test]
+    fn what_is_written_is_read_back_at_any_offset_and_a_slot_never_grows() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("slot");
+        std::fs::write(&path, vec![0xEE; 3 * MIB + 777]).unwrap();
+        let mut raw = Raw::open(&path).unwrap();
+        let image = noise(3 * MIB, 7);
+        assert_eq!(fill(&mut raw, image.bytes()).unwrap(), Digest::of(image.bytes()));
+        for (at, length) in [(0, 1), (4095, 3), (5000, 2 * MIB + 11), (3 * MIB - 1, 1)] {
+            assert_eq!(raw.digest(at as u64, length as u64).unwrap(), Digest::of(&image.bytes()[at..at + length]));
+        }
+        assert!(matches!(raw.write(3 * MIB as u64, &[7; 778]), Err(Error::Outside { .. })));
+        let slot = std::fs::read(&path).unwrap();
+        assert!(slot.len() == 3 * MIB + 777 && slot[3 * MIB..].iter().all(|byte| *byte == 0xEE));
+    }
+
+    #[test]
+    fn what_is_there_is_not_written_again_and_zeros_make_holes() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("slot");
+        std::fs::write(&path, vec![0xEE; 4 * MIB]).unwrap();
+        let mut image = noise(4 * MIB, 7);
+        image.bytes_mut()[MIB..3 * MIB].fill(0);
+        let mut raw = Raw::open(&path).unwrap();
+        assert_eq!(fill(&mut raw, image.bytes()).unwrap(), Digest::of(image.bytes()));
+        assert_eq!((raw.written_bytes(), disk::allocated_bytes(&path)), (2 * MIB as u64, 2 * MIB as u64));
+        let mut again = Raw::open(&path).unwrap();
+        fill(&mut again, image.bytes()).unwrap();
+        assert_eq!(again.written_bytes(), 0);
+        // A byte here and there costs a block each.
+        for at in [5, 70_000, 3 * MIB + 9000] {
+            image.bytes_mut()[at] ^= 1;
+        }
+        assert_eq!(fill(&mut again, image.bytes()).unwrap(), Digest::of(image.bytes()));
+        assert_eq!(again.written_bytes(), 3 * BLOCK as u64);
+    }
+
+    #[test]
+    fn system_a_loop_device_is_written_past_the_page_cache_and_zeros_are_discarded() {
+        let medium = Bench::new(32, 16);
+        let mut raw = Raw::open(Path::new(&medium.device)).unwrap();
+        let mut image = noise(8 * MIB, 3);
+        assert_eq!(fill(&mut raw, image.bytes()).unwrap(), Digest::of(image.bytes()));
+        assert_eq!(raw.written_bytes(), 8 * MIB as u64);
+        image.bytes_mut()[..4 * MIB].fill(0);
+        assert_eq!(fill(&mut raw, image.bytes()).unwrap(), Digest::of(image.bytes()));
+        assert_eq!(raw.written_bytes(), 8 * MIB as u64, "nothing but holes");
+        assert!(disk::allocated_bytes(&medium.backing()) <= 5 * MIB as u64);
+        // Behind our back, below the page cache.
+        let mut bytes = std::fs::read(medium.backing()).unwrap();
+        bytes[5 * MIB] ^= 1;
+        std::fs::write(medium.backing(), bytes).unwrap();
+        assert_ne!(raw.digest(0, 8 * MIB as u64).unwrap(), Digest::of(image.bytes()));
+    }
+
+    #[test]
+    fn system_a_medium_that_fails_fills_up_or_vanishes_is_named() {
+        // A device over a file that gets no more room: an input/output error.
+        let medium = Bench::new(3, 16);
+        let image = noise(8 * MIB, 3);
+        let mut raw = Raw::open(Path::new(&medium.device)).unwrap();
+        let error = fill(&mut raw, image.bytes()).unwrap_err();
+        assert!(error.to_string().ends_with(&medium.device), "{error}");
+        let source = std::error::Error::source(&error).unwrap().to_string();
+        assert!(source.contains("Input/output error") || source.contains("No space left"), "{source}");
+        // A file in the place of a device, on a full medium.
+        let file = medium.dir.path().join("slot");
+        File::create(&file).unwrap().set_len(8 * MIB as u64).unwrap();
+        let error = fill(&mut Raw::open(&file).unwrap(), image.bytes()).unwrap_err();
+        assert_eq!(error.to_string(), format!("cannot write the slot {}", file.display()));
+        assert!(std::error::Error::source(&error).unwrap().to_string().contains("No space left"));
+        // The medium is pulled.
+        let medium = Bench::new(32, 16);
+        let mut raw = Raw::open(Path::new(&medium.device)).unwrap();
+        raw.write(0, &image.bytes()[..MIB]).unwrap();
+        File::options().write(true).open(medium.backing()).unwrap().set_len(0).unwrap();
+        run(&["losetup", "--set-capacity", &medium.device]);
+        let error = fill(&mut raw, image.bytes()).unwrap_err();
+        assert!(error.to_string().contains(&medium.device), "{error}");
+    }
+
+    #[test]
+    fn system_a_device_that_is_mounted_is_not_opened() {
+        let medium = Bench::new(32, 16);
+        run(&["mkfs.ext4", "-q", &medium.device]);
+        let mounted = tempfile::tempdir().unwrap();
+        run(&["mount", &medium.device, mounted.path().to_str().unwrap()]);
+        let refused = Raw::open(Path::new(&medium.device));
+        run(&["umount", mounted.path().to_str().unwrap()]);
+        let error = refused.unwrap_err();
+        assert!(std::error::Error::source(&error).unwrap().to_string().contains("busy"), "{error}");
+        Raw::open(Path::new(&medium.device)).unwrap();
+    }
+}

@@ -58,7 +58,7 @@ pub(crate) fn begin(reach: Reach<'_>, mut record: SingleRecord) -> Result<Single
 
 /// Opens it to write an image beside what runs.
 pub(crate) fn open(reach: Reach<'_>, image: Image, record: &SingleRecord) -> Result<Box<dyn Medium>, Error> {
-    let (running, beside): (_, Box<dyn Medium>) = match &reach.single.kind {
+    let (running, spare): (_, Box<dyn Medium>) = match &reach.single.kind {
         SingleKind::Handler { .. } => {
             let stored = record.new.as_ref().map(|new| new.sha256);
             return Ok(Box::new(Feed::new(reach.handler()?, image, stored)));
@@ -74,7 +74,7 @@ pub(crate) fn open(reach: Reach<'_>, image: Image, record: &SingleRecord) -> Res
             (Some(running), Box::new(reach.copies()?.write(record.place, image)?))
         }
     };
-    Ok(Box::new(Beside { image, runs: running == Some(image.sha256), beside }))
+    Ok(Box::new(Beside { image, runs: running == Some(image.sha256), spare }))
 }
 
 /// Makes one of its contents run. May be repeated.
@@ -195,33 +195,33 @@ impl Boots {
 struct Beside {
     image: Image,
     runs: bool,
-    beside: Box<dyn Medium>,
+    spare: Box<dyn Medium>,
 }
 
 impl Medium for Beside {
     fn size_bytes(&self) -> u64 {
-        self.beside.size_bytes()
+        self.spare.size_bytes()
     }
 
     fn found(&mut self, index: &FrameIndex) -> Result<u32, Error> {
-        if self.runs { Ok(u32::try_from(index.frames().len()).unwrap_or(u32::MAX)) } else { self.beside.found(index) }
+        if self.runs { Ok(u32::try_from(index.frames().len()).unwrap_or(u32::MAX)) } else { self.spare.found(index) }
     }
 
     fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Error> {
-        self.beside.write(offset, bytes)
+        self.spare.write(offset, bytes)
     }
 
     fn sync(&mut self) -> Result<(), Error> {
-        self.beside.sync()
+        self.spare.sync()
     }
 
     fn finish(&mut self, length: u64) -> Result<Digest, Error> {
         // What runs was read, past the page cache, when this was opened.
-        if self.runs { Ok(self.image.sha256) } else { self.beside.finish(length) }
+        if self.runs { Ok(self.image.sha256) } else { self.spare.finish(length) }
     }
 
     fn written_bytes(&self) -> u64 {
-        self.beside.written_bytes()
+        self.spare.written_bytes()
     }
 }
 

@@ -92,14 +92,13 @@ impl Medium for Ubi {
     }
 
     fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Error> {
-        let taken = match self.taken {
-            Some(taken) => taken,
-            None => {
-                let length = i64::try_from(self.image_bytes).unwrap_or(i64::MAX);
-                let begun = self.kernel.begin_update(&self.file, length);
-                begun.map_err(disk::Error::io("begin the update of the volume", &self.path))?;
-                0
-            }
+        let taken = if let Some(taken) = self.taken {
+            taken
+        } else {
+            let length = i64::try_from(self.image_bytes).unwrap_or(i64::MAX);
+            let begun = self.kernel.begin_update(&self.file, length);
+            begun.map_err(disk::Error::io("begin the update of the volume", &self.path))?;
+            0
         };
         if taken != offset {
             return Err(Error::NotInOrder { path: self.path.clone(), at: offset, wanted: taken });

@@ -38,7 +38,8 @@ impl WholeFile {
         std::fs::symlink_metadata(&self.path).is_ok_and(|found| found.is_file() && found.len() == self.image_bytes)
     }
 
-    fn new(&mut self) -> Result<&mut Raw, Error> {
+    /// The file beside, opened once it is needed.
+    fn begun(&mut self) -> Result<&mut Raw, Error> {
         if self.new.is_none() {
             let path = disk::beside(&self.path, "new");
             if std::fs::symlink_metadata(&self.path).is_ok_and(|found| found.is_file()) {
@@ -68,11 +69,11 @@ impl Medium for WholeFile {
                 return Ok(found);
             }
         }
-        self.new()?.found(index)
+        self.begun()?.found(index)
     }
 
     fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Error> {
-        self.new()?.write(offset, bytes)
+        self.begun()?.write(offset, bytes)
     }
 
     fn sync(&mut self) -> Result<(), Error> {

@@ -16,10 +16,10 @@ const HANDLER: &str = r#"
 cd "$(dirname "$0")"
 case $1 in
 version) test ! -e fw.run || echo sha256 "$(sha256sum <fw.run | cut -d' ' -f1)" ;;
-install) cat >fw.part && mv fw.part fw.new ;;
+install) cp fw.run fw.old; cat >fw.part && mv fw.part fw.new ;;
 activate)
     test ! -e fail || { echo half >fw.run; echo no answer from the chip; exit 1; }
-    cmp -s fw.new fw.run || { cp fw.run fw.old; cp fw.new fw.run; } ;;
+    cp fw.new fw.run ;;
 rollback) cp fw.old fw.run ;;
 esac
 "#;
@@ -306,4 +306,41 @@ fn what_is_there_already_is_not_written_again() {
         let written = &status.slots["sides"]["B"]["classes"][class]["written_bytes"];
         assert!(written.as_u64().unwrap() >= bytes && (bytes > 0 || *written == 0), "{class}: {written}");
     }
+}
+
+#[test]
+fn system_a_full_medium_leaves_the_spare_slot_bad_and_the_running_one_alone() {
+    let (board, repository) = begin();
+    let small = board.path("small");
+    fs::create_dir(&small).unwrap();
+    let mount = |words: &[&str]| {
+        let status = std::process::Command::new(words[0]).args(&words[1..]).arg(&small).status().unwrap();
+        assert!(status.success());
+    };
+    mount(&["mount", "-t", "tmpfs", "-o", "size=8k", "tenure-test"]);
+    let file = fs::File::create(small.join("b.img")).unwrap();
+    file.set_len(65_536).unwrap();
+    let slots = fs::read_to_string(board.path("agent.d/slots.toml")).unwrap();
+    fs::write(board.path("agent.d/slots.toml"), slots.replace("/b.img", "/small/b.img")).unwrap();
+    let running = board.slot("a");
+    let boot = board.boot();
+    let mut update = Update::start(&boot, &repository).unwrap();
+    let at = update.steps.iter().position(|(_, class)| class == "rootfs").unwrap();
+    for (nth, _) in update.steps.iter().take(at + 1) {
+        update.client.index(&repository, &update.plan, *nth);
+    }
+    let refused = repository.frames("1.1.0/rootfs").iter().find_map(|frame| update.client.frame(frame).err());
+    let (reason, retry) = refused.unwrap();
+    assert!(reason.contains("cannot write the slot") && reason.contains("No space left"), "{reason}");
+    assert_eq!(retry, crate::channel::Retry::Later);
+    assert_eq!((boot.status().state, board.env().as_str()), (State::Writing, "A 3 0"));
+    assert_eq!((board.slot("a"), runs(&board)), (running, OLD));
+    assert_eq!(update.client.events().len(), 1, "it is reported");
+    drop((update, boot));
+    // There is room again.
+    mount(&["mount", "-o", "remount,size=1m"]);
+    finish(&board, &repository);
+    assert_eq!(runs(&board), NEW);
+    drop(file);
+    mount(&["umount"]);
 }

@@ -270,7 +270,7 @@ fn try_it(board: &Board) -> Device {
     let mut device = Device::open(&config, Clock::new(&config)).unwrap();
     let Some(Task::CheckHealth { update }) = device.start() else { panic!("{:?}", device.state()) };
     assert_eq!(device.migrate(&update).unwrap(), None);
-    let health = confirm::check(&config.health, &Clock::new(&config));
+    let health = crate::confirm::check(&config.health, &Clock::new(&config));
     device.judged(&update, health).unwrap();
     device
 }
