@@ -75,8 +75,14 @@ pub(super) fn read(path: &Path) -> Result<Block, Error> {
         _ => {
             let block = Block(bytes);
             // GRUB would take it for a part of the next line's name, and not find that variable.
-            let is_whole = block.variables().keys().all(|name| !name.contains(&b'\n'));
-            return if is_whole { Ok(block) } else { Err(bad("has a line that is neither a variable nor a comment")) };
+            if block.variables().keys().any(|name| name.contains(&b'\n')) {
+                "has a line that is neither a variable nor a comment"
+            } else if block.end().is_err() {
+                // GRUB reads it and cannot save in it: a slot on trial would be tried for ever.
+                "has a last line without an end"
+            } else {
+                return Ok(block);
+            }
         }
     };
     Err(bad(reason))
@@ -310,6 +316,7 @@ mod tests {
             (vec![0; 1024], "holds zeros"),
             (vec![0xFF; 1024], "does not begin with its first line"),
             (whole[..20].to_vec(), "does not begin with its first line"),
+            (block("ORDER=A B\n", 1024).into_iter().chain(*b"#x#").collect(), "has a last line without an end"),
             (block("A_TRY\nB_OK=1\nB_OK=1\n", 1024), "has a line that is neither a variable nor a comment"),
         ] {
             let (_dir, file) = file(&bytes);
