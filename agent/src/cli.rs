@@ -10,7 +10,7 @@ use tenure_proto::time::{Day, length_s};
 use crate::ask::{self, Ask, Form};
 use crate::channel::Until;
 use crate::config::{self, Config};
-use crate::{cage, fetchd, installd, log, memory, outside, run};
+use crate::{cage, fetchd, installd, log, memory, programs, run};
 
 /// It went as it should.
 pub(crate) const EXIT_OK: u8 = 0;
@@ -189,7 +189,7 @@ pub(crate) fn run(cli: &Cli) -> Result<ExitCode, Error> {
         Command::Programs => {
             log::start();
             run::follow_parent();
-            outside::serve(&config).map_err(Error::Programs)?;
+            programs::serve(&config).map_err(Error::Programs)?;
         }
         Command::Fetchd => {
             log::start();

@@ -5,13 +5,13 @@
 //! time; the end on SIGTERM is no more than that, done politely.
 
 mod failure;
+mod signals;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
-use nix::sys::signal::{SigSet, Signal};
 use tenure_proto::lifecycle::State;
 use tenure_proto::time::Reading;
 use tenure_proto::version::Version;
@@ -99,7 +99,7 @@ pub(crate) fn run(config: &Config, path: &Path) -> Result<(), Error> {
     let layers = cage::enter_fetchd(config)?;
     // `tenure run` is followed by the user that we have become, too.
     supervisor::follow_parent();
-    let ends = block_signals()?;
+    let ends = signals::block()?;
     let _lock = disk::Lock::take(&config.fetch_dir().join("lock"))?;
     let identity = Identity::load_or_make(&config.fetch_dir().join("device.key"))?;
     let notices = Notices::load(config)?;
@@ -108,40 +108,12 @@ pub(crate) fn run(config: &Config, path: &Path) -> Result<(), Error> {
     let socket = config.run_dir.join("agent.sock");
     let answers = Arc::clone(&shared);
     varlink::serve(&socket, Arc::new(move |call, more| answers.answer(call, more)))?;
-    await_signals(ends, socket, Arc::clone(&shared))?;
+    signals::listen(ends, socket, Arc::clone(&shared))?;
     let mut fetchd = Fetchd::new(config, identity, shared, woken)?;
     fetchd.layers = layers;
     tracing::info!(device = %fetchd.identity.device, server = %config.server, "fetchd runs");
     systemd::ready();
     fetchd.run()
-}
-
-fn block_signals() -> Result<SigSet, std::io::Error> {
-    let mut set = SigSet::empty();
-    for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
-        set.add(signal);
-    }
-    set.thread_block()?;
-    Ok(set)
-}
-
-/// Waits for signals in a thread of its own: the loop may be deep in a read.
-#[expect(clippy::exit, reason = "all that matters is on the medium, and the loop may be deep in a read")]
-fn await_signals(set: SigSet, socket: PathBuf, shared: Arc<Shared>) -> Result<(), std::io::Error> {
-    let wait = move || loop {
-        match set.wait() {
-            Ok(Signal::SIGHUP) => shared.wake(),
-            Ok(signal) => {
-                tracing::info!(%signal, "fetchd ends");
-                systemd::stopping();
-                drop(disk::remove(&socket));
-                std::process::exit(0);
-            }
-            Err(errno) => tracing::warn!(%errno, "cannot wait for signals"),
-        }
-    };
-    std::thread::Builder::new().name("signals".into()).stack_size(64 * 1024).spawn(wait)?;
-    Ok(())
 }
 
 impl<'a> Fetchd<'a> {

@@ -53,6 +53,7 @@ mod twin;
 mod verify;
 mod watchdog;
 
+mod programs;
 mod run;
 
 use std::io::Write as _;

@@ -1,15 +1,12 @@
 //! Programs of the maker's, run outside of the cage.
 //!
 //! A caged process can start no program (`cage.rs`). It passes an order, with the ends of the pipes,
-//! to a process that stays outside, `tenure programs`. That one reads the configuration itself, runs
+//! to a process that stays outside, `tenure programs` (`programs.rs`). That one reads the configuration itself, runs
 //! what is named there and nothing else, and is told nothing that came over a network. Where systemd
 //! runs, it is a service of its own (`tenure-programs.socket`), so that the maker's programs are not
 //! in the installer's cage; elsewhere it is our own child, started before the cage closes.
 //!
 //! A process that is not caged (a test, a command) starts programs itself.
-
-mod allowed;
-mod serve;
 
 use std::collections::BTreeMap;
 use std::env;
@@ -29,8 +26,6 @@ use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
-
-pub(crate) use serve::serve;
 
 /// The way to the process that stays outside.
 static DOOR: OnceLock<OwnedFd> = OnceLock::new();
@@ -99,8 +94,9 @@ pub(crate) fn start(order: &Order, stdio: [OwnedFd; 3]) -> io::Result<Running> {
     }
 }
 
+/// Starts a program as our own child.
 #[expect(clippy::disallowed_methods, reason = "this is the one place that runs a program, outside of the cage")]
-fn launch(order: &Order, [stdin, stdout, stderr]: [OwnedFd; 3]) -> io::Result<Child> {
+pub(crate) fn launch(order: &Order, [stdin, stdout, stderr]: [OwnedFd; 3]) -> io::Result<Child> {
     let (program, arguments) = order.words.split_first().ok_or(io::ErrorKind::InvalidInput)?;
     let mut command = Command::new(program);
     command.args(arguments).envs(&order.environment).process_group(0);
@@ -166,7 +162,8 @@ impl Running {
     }
 }
 
-fn kill_group(child: &Child) {
+/// Kills a child with all of its children.
+pub(crate) fn kill_group(child: &Child) {
     if let Ok(group) = i32::try_from(child.id()) {
         // It fails if nobody is left, which is what we want.
         let _nobody_left = killpg(Pid::from_raw(group), Signal::SIGKILL);

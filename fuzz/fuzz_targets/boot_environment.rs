@@ -17,17 +17,13 @@ use tempfile::TempDir;
 #[path = "../../agent/src"]
 mod agent {
     pub(crate) mod bootloader;
-    pub(crate) mod channel;
     pub(crate) mod clock;
     pub(crate) mod config;
     pub(crate) mod disk;
-    pub(crate) mod hooks;
-    pub(crate) mod journal;
     pub(crate) mod outside;
     pub(crate) mod program;
-    pub(crate) mod twin;
 }
-use agent::{channel, clock, config, disk, hooks, journal, outside, program, twin};
+use agent::{clock, config, disk, outside, program};
 
 static FOLDER: LazyLock<TempDir> = LazyLock::new(|| tempfile::tempdir().expect("a folder"));
 

@@ -1,4 +1,6 @@
-//! `tenure programs`: the process that stays outside and runs what is ordered.
+//! `tenure programs`: the process that stays outside of the cage and runs what is ordered.
+
+mod allowed;
 
 use std::io::{self, IoSliceMut, Read as _, Write as _};
 use std::os::fd::{AsFd as _, AsRawFd as _, FromRawFd as _, OwnedFd, RawFd};
@@ -13,9 +15,9 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
 use tenure_proto::limits;
 
-use super::allowed::Allowed;
-use super::{Order, kill_group, launch};
 use crate::config::Config;
+use crate::outside::{Order, kill_group, launch};
+use allowed::Allowed;
 
 /// How often we look whether a program has ended.
 const LOOK_EVERY_MS: u8 = 20;

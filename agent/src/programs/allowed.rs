@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use super::Order;
 use crate::config::{Bootloader, Config, SingleKind};
 use crate::hooks;
 use crate::journal::Phase;
+use crate::outside::Order;
 
 /// What may be run.
 #[derive(Debug)]
