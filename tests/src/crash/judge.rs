@@ -134,13 +134,15 @@ impl Judge {
         let mut command = self.board.agent(&["installd"]);
         command.stdout(file.try_clone()?).stderr(file);
         let mut installer = Process::start("installd", &mut command)?;
-        let channel = crate::clock::wait_for("the installer listens", UPDATE_LIMIT, || {
+        let (channel, said) = crate::clock::wait_for("the installer listens", UPDATE_LIMIT, || {
             if installer.ended()?.is_some() {
                 return Err(Failure::new(format_args!("the installer does not start: {}", self.board.last_words())));
             }
-            Ok(Channel::connect(&run.join("install.sock")).ok())
+            // It listens before it has asked the bootloader, and says what it found.
+            let said = fs::read_to_string(&log)?;
+            let channel = Channel::connect(&run.join("install.sock")).ok();
+            Ok(channel.filter(|_| said.contains(" started slot=")).map(|channel| (channel, said)))
         })?;
-        let said = fs::read_to_string(&log)?;
         let line =
             said.lines().find(|line| line.contains(" started slot=")).context(format_args!("no start: {said}"))?;
         let state = line.split("state=\"").nth(1).and_then(|rest| rest.split('"').next());
