@@ -69,7 +69,7 @@ fn run(options: &Options) -> Result<String> {
     let Options { seed, draws, finish_one_in, disk, .. } = *options;
     print(&format!("power_cut: recorded; checking, seed {seed}"), ExitCode::SUCCESS);
     let judges = (0..options.judges).map(|nth| Judge::new(&recorded, &format!("judge-{nth}")));
-    let tally =
-        check(recorded.tape(), Plan { seed, one_in, draws, finish_one_in, disk }, judges.collect::<Result<_>>()?)?;
+    let plan = Plan { seed, one_in, after: "", draws, finish_one_in, disk };
+    let tally = check(recorded.tape(), plan, judges.collect::<Result<_>>()?)?;
     Ok(tally.to_string())
 }

@@ -138,10 +138,13 @@ impl Judge {
             if installer.ended()?.is_some() {
                 return Err(Failure::new(format_args!("the installer does not start: {}", self.board.last_words())));
             }
-            // It listens before it has asked the bootloader, and says what it found.
+            // It listens before it has asked the bootloader, and says what it found. Only then is there
+            // a connection, for one that is not used takes up a place.
             let said = fs::read_to_string(&log)?;
-            let channel = Channel::connect(&run.join("install.sock")).ok();
-            Ok(channel.filter(|_| said.contains(" started slot=")).map(|channel| (channel, said)))
+            if !said.contains(" started slot=") {
+                return Ok(None);
+            }
+            Ok(Channel::connect(&run.join("install.sock")).ok().map(|channel| (channel, said)))
         })?;
         let line =
             said.lines().find(|line| line.contains(" started slot=")).context(format_args!("no start: {said}"))?;

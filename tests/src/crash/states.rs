@@ -18,6 +18,8 @@ pub struct Plan {
     pub seed: u64,
     /// Of so many points in the log one is tried; 1: each.
     pub one_in: u64,
+    /// Points before the agent has said these words are passed over.
+    pub after: &'static str,
     /// How often at each point the fate of what was not flushed is drawn, beside the plain prefix.
     pub draws: u64,
     /// Of so many states that differ one is taken to the end of the update.
@@ -127,12 +129,17 @@ impl<'a> Walk<'a> {
             }
             crate::interrupt::check()?;
             let mut random = Seeded::new(self.plan.seed ^ number);
-            if random.below(self.plan.one_in) == 0 && number % count == share {
+            if random.below(self.plan.one_in) == 0 && number % count == share && self.is_after(number) {
                 self.try_point(number, &mut random)?;
             }
             self.pass(entry);
         }
         Ok(self.tally)
+    }
+
+    fn is_after(&self, number: u64) -> bool {
+        let words = self.plan.after;
+        words.is_empty() || self.tape.claims_before(number).iter().any(|(_, line)| line.contains(words))
     }
 
     fn pass(&mut self, entry: &'a Entry) {
