@@ -224,6 +224,12 @@ impl Ask<'_> {
         self.say("The update is cancelled. It comes again in a day, or when you run: tenure update")
     }
 
+    /// `tenure retry`: lets a release that failed here be tried again.
+    pub(crate) fn retry(&self, version: &Version) -> Result<(), Error> {
+        self.order("let the version be tried again", &Request::Retry { version: version.clone() })?;
+        self.say("It is tried again at the next check, if it is offered still. To check now: tenure update")
+    }
+
     fn order(&self, what: &'static str, request: &Request) -> Result<(), Error> {
         let installer = Installer::connect(&self.config.install_socket());
         let done = installer.and_then(|mut installer| installer.done(request, &[]));

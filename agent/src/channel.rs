@@ -11,6 +11,7 @@ use std::os::unix::net::UnixStream;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tenure_proto::digest::Digest;
+use tenure_proto::health::Finding;
 use tenure_proto::lifecycle::State;
 use tenure_proto::limits;
 use tenure_proto::model::{Model, Name};
@@ -93,6 +94,22 @@ pub(crate) enum Request {
     Cancel,
     /// A person wants updates: what they cancelled rests no more. [`Reply::Done`].
     Resume,
+    /// A person lets a release that failed here be tried again. [`Reply::Done`].
+    Retry {
+        /// Which.
+        version: Version,
+    },
+    /// How far `fetchd` has come, for the health checks. [`Reply::Done`].
+    Reached(Reached),
+}
+
+/// How far `fetchd` has come.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(crate) struct Reached {
+    /// A network interface is up.
+    pub(crate) network: bool,
+    /// The server answered the last check-in.
+    pub(crate) server: bool,
 }
 
 /// Up to when a person puts a restart off.
@@ -271,6 +288,12 @@ pub(crate) struct Status {
     /// Why the restart that was ordered does not happen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) restart_trouble: Option<String>,
+    /// The versions of these, and of releases that fell back without a verdict, as far as known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) failed: Vec<Version>,
+    /// Set if no slot is healthy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) rescue: Option<Rescue>,
     /// How the last update ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) last_update: Option<LastUpdate>,
@@ -371,6 +394,25 @@ pub(crate) struct LastUpdate {
     /// Why, if it did not end well.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) reason: Option<String>,
+    /// The health checks that it made worse.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) checks: Vec<Finding>,
+}
+
+/// No slot is healthy: the device stays where it is, and waits for a new decision.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub(crate) struct Rescue {
+    /// Since when.
+    pub(crate) at: Timestamp,
+    /// The slot that runs.
+    pub(crate) slot: String,
+    /// What it holds.
+    pub(crate) version: Version,
+    /// Why.
+    pub(crate) reason: String,
+    /// The health checks that failed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) checks: Vec<Finding>,
 }
 
 /// Why a message could not be passed.

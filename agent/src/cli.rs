@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use tenure_proto::time::{Day, length_s};
+use tenure_proto::version::Version;
 
 use crate::ask::{self, Ask, Form};
 use crate::channel::Until;
@@ -97,6 +98,15 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Let a version that failed on this device be tried again
+    #[command(
+        after_help = "Example:\n  tenure retry 1.2.0    when what made it fail is mended; `tenure status` lists them"
+    )]
+    Retry {
+        /// The version
+        #[arg(value_name = "VERSION")]
+        version: Version,
+    },
     /// Show the manufacturer's promise: until when, what is covered, and what then
     Support {
         /// Print JSON, as in support.json
@@ -171,6 +181,7 @@ pub(crate) fn run(cli: &Cli) -> Result<ExitCode, Error> {
         Command::Restart => ask(false).restart()?,
         Command::Defer { time, .. } => ask(false).defer(*time)?,
         Command::History { json } => ask(*json).history()?,
+        Command::Retry { version } => ask(false).retry(version)?,
         Command::Support { json } => ask(*json).support()?,
         Command::Notices { acknowledge: Some(id), .. } => ask(false).acknowledge(id)?,
         Command::Notices { json, acknowledge: None } => ask(*json).notices()?,

@@ -249,7 +249,7 @@ fn check(path: &Path, raw: Raw) -> Result<Config, Error> {
         slots,
         singles,
         write,
-        health: health::check(raw.health),
+        health: health::check(path, raw.health)?,
         hooks: hooks::check(raw.hooks),
         watchdog: watchdog::check(raw.watchdog),
         restart: restart::check(path, raw.restart)?,
@@ -324,7 +324,7 @@ mod tests {
         );
         let config = config.unwrap();
         assert_eq!(config.check_in_interval_s, 20);
-        assert_eq!(config.health, Health { command: Some(vec!["/bin/true".into()]), timeout_s: 7, systemd: true });
+        assert_eq!((config.health.command, config.health.timeout_s), (Some(vec!["/bin/true".into()]), 7));
     }
 
     #[test]
@@ -350,6 +350,10 @@ mod tests {
             ("[conditions]\nbattery_percent_min = 101", "10.toml", "between 0 and 100 percent"),
             ("[conditions]\nfree_bytes_min = 5", "10.toml", "at least 1048576 bytes"),
             ("[download]\nrate_bytes_per_s = 100", "10.toml", "at least 4096 bytes"),
+            ("[health]\nunits = [\"acme\"]", "10.toml", "has its kind at the end"),
+            ("[health]\nserver = \"maybe\"", "10.toml", "unknown variant `maybe`"),
+            ("[health]\nmin_uptime_s = 300", "agent.toml", "health.min_uptime_s must be less"),
+            ("[watchdog]\ntimeout_s = 5", "10.toml", "between 10 and 3600"),
             ("[bootloader]\nkind = \"lilo\"", "10.toml", "unknown variant `lilo`"),
             ("[bootloader]\nkind = \"script\"", "agent.toml", "set bootloader.command"),
             ("[bootloader]\nesp = \"/efi\"", "agent.toml", "bootloader.esp is a setting of another kind of bootloader"),

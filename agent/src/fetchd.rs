@@ -18,7 +18,7 @@ use tenure_proto::version::Version;
 use tenure_proto::{limits, policy};
 
 use crate::chain::Chain;
-use crate::channel::{Layer, Offered, Reply, Request, Status, Waits};
+use crate::channel::{Layer, Offered, Reached, Reply, Request, Status, Waits};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::fetch::{self, Choice, Fetch, Plan, Source};
@@ -29,7 +29,7 @@ use crate::notice::{self, Notices};
 use crate::owner::{LastCheck, Outcome, Overview, Shared, Support};
 use crate::poll::{self, Poll};
 use crate::report::{self, Spool};
-use crate::{cage, conditions, disk, memory, outside, run as supervisor, show, systemd, varlink};
+use crate::{cage, conditions, disk, link, memory, outside, run as supervisor, show, systemd, varlink};
 use failure::Failure;
 
 /// Why `fetchd` cannot start.
@@ -65,6 +65,8 @@ pub(crate) enum Error {
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
 /// The same while an update waits.
 const LOOK_WHILE_WAITING: Duration = Duration::from_secs(30);
+/// How soon an unreachable server is tried again while a new slot is tried: it may be waiting for that.
+const TRIAL_STEP: Duration = Duration::from_secs(10);
 /// How often clients hear of progress, and how often the file says it.
 const PROGRESS_STEP: Duration = Duration::from_millis(500);
 const PROGRESS_FILE_STEP: Duration = Duration::from_secs(2);
@@ -137,8 +139,11 @@ impl<'a> Fetchd<'a> {
     }
 
     fn run(&mut self) -> ! {
-        // A street that has its power back does not check in all at once.
-        self.rest(Clock::spread(Duration::from_secs((self.interval_s / 20).min(60))));
+        self.look();
+        // A street that has its power back does not check in all at once; a trial waits for our word.
+        if !self.is_unsettled() {
+            self.rest(Clock::spread(Duration::from_secs((self.interval_s / 20).min(60))));
+        }
         loop {
             let outcome = self.check();
             let wait = self.settle(outcome);
@@ -161,6 +166,8 @@ impl<'a> Fetchd<'a> {
         let reason = Chain(&failure).to_string();
         let wait = if failure.is_local() {
             LOOK_AGAIN
+        } else if failure.is_unreachable() && self.is_unsettled() {
+            TRIAL_STEP
         } else {
             self.failures = self.failures.saturating_add(1);
             let wait_s = policy::next_poll_s(self.interval_s, self.failures, Clock::jitter());
@@ -250,7 +257,10 @@ impl<'a> Fetchd<'a> {
         self.learn(status.clone());
         let http = Client::new(&self.config.server, self.timeouts, &self.clock, status.floor)?;
         let http = http.limited(self.config.download.rate_bytes_per_s);
-        let (offered, failure) = match self.poll.check_in(&http, &self.identity, &status) {
+        let answered = self.poll.check_in(&http, &self.identity, &status);
+        let server = !answered.as_ref().is_err_and(poll::Error::is_unreachable);
+        installer.done(&Request::Reached(Reached { network: server || link::is_up(), server }), &[])?;
+        let (offered, failure) = match answered {
             Ok(answer) => {
                 self.interval_s = answer.interval_s.unwrap_or(self.interval_s);
                 (answer.offered, None)

@@ -18,7 +18,7 @@ use crate::clock::Clock;
 use crate::config::Hooks;
 use crate::disk;
 use crate::journal::{HookRun, Phase};
-use crate::program::{Failed, Program};
+use crate::program::{Failed, Program, is_program};
 
 /// Why the programs of a phase are not run.
 #[derive(Debug, thiserror::Error)]
@@ -99,10 +99,6 @@ const WAY_BACK: &str = ".back";
 
 fn is_way_back(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "back")
-}
-
-fn is_program(path: &Path) -> bool {
-    path.metadata().is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
 }
 
 /// What runs as root is root's, and nobody else's to write.

@@ -31,13 +31,14 @@ use tenure_proto::limits;
 use tenure_proto::time::{Proof, Timestamp};
 
 use crate::chain::Chain;
-use crate::channel::{self, Layer, Reply, Request, Status, Until};
+use crate::channel::{self, Layer, Reached, Reply, Request, Status, Until};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::disk::{self, Lock};
 use crate::stop::Stop;
+use crate::systemd;
 use crate::watchdog::Watchdog;
-use crate::{cage, install_socket, outside, slot, systemd};
+use crate::{cage, install_socket, outside, slot};
 use device::{Device, Task};
 use session::Session;
 use tasks::start_task;
@@ -89,6 +90,9 @@ struct Shared {
     tasks: AtomicUsize,
     /// Whether a thread looks when the device may restart.
     waiting: AtomicBool,
+    taking_baseline: AtomicBool,
+    /// What `fetchd` told last of the network.
+    reached: Mutex<Option<Reached>>,
     /// Connections of `fetchd`, and of the owner.
     connections: [AtomicUsize; 2],
     /// The one place for a body that is not small, so that many connections fill no memory.
@@ -187,6 +191,8 @@ fn start(config: &Config, opened: Opened) -> Result<Ready, Error> {
         trying_again: AtomicBool::new(false),
         tasks: AtomicUsize::new(0),
         waiting: AtomicBool::new(false),
+        taking_baseline: AtomicBool::new(false),
+        reached: Mutex::default(),
         connections: Default::default(),
         large_body: Mutex::default(),
         watchdog,
@@ -306,6 +312,10 @@ impl Shared {
         self.status.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn reached(&self) -> MutexGuard<'_, Option<Reached>> {
+        self.reached.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn answer(&self, caller: Caller, number: u64, request: Request, body: &[u8]) -> (Reply, Option<Task>) {
         if matches!(request, Request::Status) {
             return (Reply::Status(Box::new(self.status_now())), None);
@@ -314,6 +324,10 @@ impl Shared {
         if matches!(request, Request::Cancel) && (caller == Caller::Owner || !self.bundle_leads.load(Ordering::SeqCst))
         {
             self.stop.ask();
+        }
+        if let Request::Reached(reached) = request {
+            *self.reached() = Some(reached);
+            return (Reply::Done, None);
         }
         let paced = matches!(request, Request::Frame);
         let mut core = self.core();
@@ -366,6 +380,7 @@ impl Core {
             request,
             Request::Confirm
                 | Request::RollBack
+                | Request::Retry { .. }
                 | Request::RestartNow
                 | Request::Defer { .. }
                 | Request::Refresh { bundle: true, .. }
@@ -404,6 +419,9 @@ impl Core {
             }
             self.session.drop_plan();
             return done(self.device.cancel()?);
+        }
+        if let Request::Retry { version } = &request {
+            return done(self.device.retry(version).map(|()| None)?);
         }
         if let Request::Events = request {
             return Ok((Reply::Events { events: self.device.waiting_events() }, None));

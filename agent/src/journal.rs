@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use tenure_proto::digest::Digest;
+use tenure_proto::health::{Baseline, Finding};
 use tenure_proto::lifecycle::State;
 use tenure_proto::limits;
 use tenure_proto::model::Name;
@@ -16,7 +17,7 @@ use tenure_proto::report::ReportEvent;
 use tenure_proto::time::{Proof, Reading, Timestamp};
 use tenure_proto::version::Version;
 
-use crate::channel::{LastUpdate, NumberedEvent};
+use crate::channel::{LastUpdate, NumberedEvent, Rescue};
 use crate::{disk, twin};
 
 /// Where an update is, and which.
@@ -68,6 +69,20 @@ pub(crate) struct Update {
     /// What is known of it once it is installed and waits for the restart.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) staged: Option<Staged>,
+    /// The health checks that failed before the restart into it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) baseline: Option<Baseline>,
+    /// How often its health checks have begun.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) starts: u32,
+    /// The health checks that it made worse.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) checks: Vec<Finding>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 /// An update that is installed.
@@ -196,6 +211,12 @@ pub(crate) struct History {
     /// The migrations of the version that runs, whose ways back are kept for a person who goes back.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) migrated: Vec<HookRun>,
+    /// The versions of releases that failed here or fell back, by their manifests.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) versions: BTreeMap<Digest, Version>,
+    /// No slot is healthy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) rescue: Option<Rescue>,
 }
 
 /// A release whose installation a person cancelled.
@@ -332,11 +353,6 @@ pub(crate) enum Position {
     New,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
-fn is_zero(index: &u32) -> bool {
-    *index == 0
-}
-
 /// What waits to be reported.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub(crate) struct Events {
@@ -442,6 +458,27 @@ impl History {
         }
     }
 
+    /// Remembers which version a manifest is of, as long as it is remembered that it failed.
+    pub(crate) fn name(&mut self, manifest: Digest, version: &Version) {
+        self.versions.insert(manifest, version.clone());
+        let (denied, fell_back) = (&self.denied, &self.fell_back);
+        let known = |of: &Digest| denied.contains(of) || fell_back.iter().any(|before| before.manifest_sha256 == *of);
+        self.versions.retain(|manifest, _| known(manifest));
+    }
+
+    /// The manifests of this version that failed here or fell back.
+    pub(crate) fn failed(&self, version: &Version) -> Vec<Digest> {
+        let of = self.versions.iter().filter(|(_, known)| *known == version);
+        of.map(|(manifest, _)| *manifest).collect()
+    }
+
+    /// Forgets that a release failed here.
+    pub(crate) fn forgive(&mut self, manifest: Digest) {
+        self.denied.retain(|denied| *denied != manifest);
+        self.fell_back.retain(|before| before.manifest_sha256 != manifest);
+        self.versions.remove(&manifest);
+    }
+
     /// Remembers a fall-back without a verdict; so many of them are one.
     pub(crate) fn fell_back(&mut self, fell_back: FellBack) {
         if fell_back.times >= limits::FELL_BACK_UNEXPLAINED_MAX {
@@ -534,6 +571,9 @@ mod tests {
                 hook_failed: false,
                 hooks: Vec::new(),
                 undo: Vec::new(),
+                baseline: None,
+                starts: 0,
+                checks: Vec::new(),
             }),
         }
     }
@@ -653,7 +693,8 @@ mod tests {
         let mut events = Events::default();
         let (from, version): (Version, Version) = ("1.0".parse().unwrap(), "1.1".parse().unwrap());
         let (manifest_sha256, outcome) = (Some(Digest::of(b"a")), Outcome::Failed);
-        let ended = ReportEvent::UpdateEnded { from, version, manifest_sha256, outcome, reason: None };
+        let ended =
+            ReportEvent::UpdateEnded { from, version, manifest_sha256, outcome, reason: None, checks: Vec::new() };
         events.add_update("a", ended, reading());
         for nth in 0..300 {
             events.add_refusal(&format!("{nth}"), ReportEvent::Refused { reason: "x".into() }, reading());

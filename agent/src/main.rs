@@ -23,6 +23,7 @@ mod http;
 mod identity;
 mod install_socket;
 mod installer;
+mod link;
 mod tls;
 mod varlink;
 

@@ -6,7 +6,6 @@
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::fd::AsFd as _;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -18,8 +17,8 @@ use tenure_proto::time::{Reading, Timestamp};
 
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::disk;
 use crate::outside::{self, Order, Running};
+use crate::{disk, program};
 
 /// What was told on this device, and where it is shown.
 #[derive(Debug)]
@@ -149,7 +148,10 @@ impl Due {
         let programs = disk::list(&self.folder)?;
         for notice in &self.notices {
             let json = serde_json::to_vec(notice)?;
-            programs.iter().filter(|path| is_program(path)).for_each(|path| call(path, &json, self.time, clock));
+            programs
+                .iter()
+                .filter(|path| program::is_program(path))
+                .for_each(|path| call(path, &json, self.time, clock));
         }
         Ok(())
     }
@@ -161,10 +163,6 @@ fn show(path: &Path, bytes: &[u8]) -> Result<(), Error> {
         return Ok(());
     }
     Ok(disk::replace(path, bytes)?)
-}
-
-fn is_program(path: &Path) -> bool {
-    path.metadata().is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
 }
 
 /// Runs one program with the notice on its standard input. A hook that fails is the hook's affair.
@@ -205,6 +203,7 @@ fn wait(program: &mut Running, path: &Path, time: Duration, clock: &Clock) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
     use tenure_proto::time::Proof;
 
     fn declaration(ends: &str) -> Declaration {

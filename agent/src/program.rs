@@ -8,6 +8,8 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::fs::File;
 use std::io::{PipeReader, PipeWriter, Read as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 use std::process::ExitStatus;
 use std::sync::mpsc::{self, Receiver};
 use std::time::Duration;
@@ -107,6 +109,18 @@ impl fmt::Display for Tail {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0.is_empty() { Ok(()) } else { write!(f, ": {}", self.0) }
     }
+}
+
+impl Tail {
+    /// The text.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Whether the file is a program that can be run.
+pub(crate) fn is_program(path: &Path) -> bool {
+    path.metadata().is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
 }
 
 /// Runs the program, which must end with 0 within `limit`.

@@ -12,7 +12,7 @@ use tenure_proto::notice::Notice;
 use tenure_proto::support::Declaration;
 use tenure_proto::time::{Proof, Timestamp};
 
-use crate::channel::{ClockTrouble, LastUpdate, RefusedDeclaration, Status};
+use crate::channel::{ClockTrouble, LastUpdate, RefusedDeclaration, Rescue, Status};
 use crate::owner::{Outcome, Overview, Support};
 pub(crate) use waits::words as waits;
 
@@ -31,6 +31,12 @@ pub(crate) fn status(overview: &Overview) -> String {
     }
     if let Some(last) = &device.last_update {
         line("Last update", &last_update_line(last));
+    }
+    if let Some(rescue) = &device.rescue {
+        line("Rescue", &rescue_line(rescue));
+    }
+    for version in &device.failed {
+        line("Failed here", &format!("version {version}; to let it be tried again: `tenure retry {version}`"));
     }
     if let Some(last) = &overview.last_check {
         line("Last check", &format!("{}: {}", at(last.at), outcome(&last.outcome)));
@@ -100,7 +106,14 @@ fn ended_word(outcome: lifecycle::Outcome) -> &'static str {
 
 fn last_update_line(last: &LastUpdate) -> String {
     let reason = last.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
-    format!("{}: version {} {}{reason}", at(last.at), last.version, ended_word(last.outcome))
+    let kept = last.outcome == lifecycle::Outcome::Confirmed && !last.checks.is_empty();
+    let worse: Vec<_> = last.checks.iter().filter(|_| kept).map(|finding| finding.said.as_str()).collect();
+    let worse = if kept { format!("; since then: {}", worse.join("; ")) } else { String::new() };
+    format!("{}: version {} {}{reason}{worse}", at(last.at), last.version, ended_word(last.outcome))
+}
+
+fn rescue_line(rescue: &Rescue) -> String {
+    format!("since {} no slot is healthy, and the device waits for another release ({})", at(rescue.at), rescue.reason)
 }
 
 fn clock_line(device: &Status) -> &'static str {
@@ -299,6 +312,7 @@ acme-gw1
             outcome: lifecycle::Outcome::FellBack,
             at: time("2026-11-20T08:00:00Z"),
             reason: Some("the health check ended with status 1".into()),
+            checks: Vec::new(),
         });
         overview.device.refused = vec![RefusedDeclaration {
             at: time("2026-11-21T00:00:00Z"),

@@ -31,6 +31,7 @@ pub mod payload;
 pub mod release;
 pub mod support;
 
+pub mod health;
 pub mod lifecycle;
 pub mod notice;
 pub mod policy;

@@ -41,7 +41,7 @@ pub enum Outcome {
     Confirmed,
     /// The new slot was tried and the old one runs again.
     FellBack,
-    /// The new slot was never tried.
+    /// The new slot was never tried, or it is not healthy and there was none to go back to.
     Failed,
 }
 
@@ -70,6 +70,8 @@ pub enum Event {
     Healthy,
     /// Its health checks failed, or their time is over.
     Unhealthy,
+    /// The same, and the slot that ran before is known to be bad, too.
+    NoWayBack,
     /// The bootloader will keep the new slot: read back from its environment.
     Committed,
     /// The outcome is in the hands of the reporter.
@@ -139,6 +141,8 @@ pub fn step(state: State, event: Event) -> Result<(State, Action), Refused> {
 
         (S::Trying, E::Healthy) => (S::Confirming, A::Confirm),
         (S::Trying, E::Unhealthy | E::RollBack) => (S::FallingBack, A::FallBack),
+        // It stays, unconfirmed: between two bad slots there is nothing to be won by restarts.
+        (S::Trying, E::NoWayBack) => ended(Outcome::Failed),
         (S::Confirming, E::Committed) => ended(Outcome::Confirmed),
 
         (S::Ended { ended: outcome }, E::NotArmed | E::Pending | E::FellBack | E::BootedNew) => ended(outcome),
@@ -190,7 +194,7 @@ impl Outcome {
 
 impl Event {
     /// Every event, in the order of life.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Accepted,
         Self::Written,
         Self::GaveUp,
@@ -202,6 +206,7 @@ impl Event {
         Self::BootedNew,
         Self::Healthy,
         Self::Unhealthy,
+        Self::NoWayBack,
         Self::Committed,
         Self::Reported,
     ];

@@ -229,6 +229,14 @@ pub const WAY_BACK_TRIES_MAX: u32 = 3;
 pub const HOOK_TIMEOUT_S: u64 = 30;
 /// The longest time that a configuration may give to a health check.
 pub const HEALTH_TIMEOUT_S_MAX: u64 = 86_400;
+/// How long a check that is only wanted may keep a healthy slot waiting.
+pub const HEALTH_WANTED_S_MAX: u64 = 90;
+/// How often the checks of one trial may begin: past it the installer itself is what fails.
+pub const HEALTH_STARTS_MAX: u32 = 5;
+/// The most checks that got worse that one report names.
+pub const FINDINGS_MAX: usize = 8;
+/// How long asking systemd's journal for the last lines of a unit may take.
+pub const UNIT_LOG_S_MAX: u64 = 5;
 /// The shortest and the longest time after which a configuration may let the watchdog reset a
 /// device that gives no sign of life. Many cannot count further.
 pub const WATCHDOG_TIMEOUT_S_MIN: u64 = 10;

@@ -1,11 +1,13 @@
 //! What a device reports: how an update ended, and what it refused.
 
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
 use crate::dsse::Message;
+use crate::health::Finding;
 use crate::lifecycle::Outcome;
 use crate::limits;
 use crate::model::Model;
@@ -46,6 +48,19 @@ pub enum ReportEvent {
         /// Why, if it did not end well.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
+        /// The health checks that it made worse.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        checks: Vec<Finding>,
+    },
+    /// No slot of this device is healthy. It stays where it is and waits for a new decision.
+    Rescue {
+        /// The version that runs.
+        version: Version,
+        /// Why.
+        reason: String,
+        /// The health checks that failed.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        checks: Vec<Finding>,
     },
     /// A declaration that would shorten the support period was refused; both texts are kept.
     ShorteningRefused {

@@ -48,6 +48,11 @@ impl Failure {
         }
     }
 
+    /// Whether the server is out of reach as a whole.
+    pub(super) fn is_unreachable(&self) -> bool {
+        matches!(self, Self::Poll(source) if source.is_unreachable())
+    }
+
     /// For how long the server asks to be left alone.
     pub(super) fn retry_after_s(&self) -> Option<u64> {
         match self {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::channel::{self, NumberedEvent, Retry, WantedFile};
+use crate::channel::{self, NumberedEvent, Reached, Retry, WantedFile};
 use crate::http::fake::{Fake, Request as Asked, Then};
 use serde_json::{Value, json};
 use std::os::unix::net::UnixListener;
@@ -101,7 +101,7 @@ fn usual(request: &Request) -> Reply {
         Request::Metadata { present: false } => want(Some(("timestamp.json", false))),
         Request::Metadata { present: true } => want(None),
         Request::Declaration | Request::Choose { .. } => Reply::Target { target: None },
-        Request::EventsKept { .. } | Request::Resume => Reply::Done,
+        Request::EventsKept { .. } | Request::Resume | Request::Reached(_) => Reply::Done,
         other => panic!("{other:?}"),
     }
 }
@@ -162,7 +162,10 @@ fn a_server_that_hangs_or_is_gone_ends_in_a_clear_error_and_an_ever_longer_wait(
     }
     assert!(waits.iter().zip([60, 120, 240]).all(|(wait, most)| (most / 2..=most).contains(wait)), "{waits:?}");
     // Nothing was asked of the installer beyond what is so, and the owner was told all the same.
-    assert!(world.asked().iter().all(|request| matches!(request, Request::Status | Request::Events)));
+    assert!(world.asked().contains(&Request::Reached(Reached { network: link::is_up(), server: false })));
+    assert!(
+        world.asked().iter().all(|request| matches!(request, Request::Status | Request::Events | Request::Reached(_)))
+    );
     assert!(world.status_file()["last_check"]["reason"].as_str().unwrap().contains("cannot reach"));
     assert!(world.config.notices.motd.exists());
 }

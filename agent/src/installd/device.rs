@@ -8,6 +8,7 @@ mod error;
 mod going_back;
 mod holding;
 mod hooked;
+mod judged;
 mod recorded;
 mod refusals;
 mod restarting;
@@ -21,6 +22,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use tenure_proto::digest::{Digest, to_hex};
+use tenure_proto::health::Baseline;
 use tenure_proto::lifecycle::{self, Action, Event, State};
 use tenure_proto::limits;
 use tenure_proto::policy;
@@ -34,7 +36,6 @@ use crate::chain::Chain;
 use crate::channel::Layer;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::confirm::Unhealthy;
 use crate::disk;
 use crate::history::Record;
 use crate::journal::{Events, History, Journal, Misread, SlotRecord, Store, Update, Why};
@@ -72,6 +73,8 @@ pub(super) struct Device {
     said_behind: bool,
     /// When this process learnt of a fall-back without a verdict, on the clock that never jumps.
     fell_back_at: Option<Duration>,
+    /// What failed before the update that this boot came back from.
+    left_behind: Option<Baseline>,
     /// The state that the watchdog knows of.
     watched: Option<State>,
     patience: Patience,
@@ -96,6 +99,11 @@ pub(super) struct Device {
 /// What has to wait, and is done outside.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Task {
+    /// Check the health of the slot that is about to be left for this update.
+    TakeBaseline {
+        /// The update's name.
+        update: String,
+    },
     /// Check the health of the slot that is being tried for this update.
     CheckHealth {
         /// The update's name.
@@ -157,6 +165,7 @@ impl Device {
             history,
             fell_back_at: None,
             written: holding::Written::default(),
+            left_behind: None,
             watched: None,
             up_since: None,
             stop: Stop::default(),
@@ -179,8 +188,9 @@ impl Device {
         let asked = self.ask_bootloader();
         self.up_since = Some(self.clock.monotonic());
         let task = self.or_try_again(asked);
+        let in_doubt = self.left_behind.is_some() || self.history.rescue.is_some();
         match (task, self.bootloader.is_kept(&self.running)) {
-            (None, Ok(false)) if self.old_slot_runs() => Some(Task::CheckOldSlot),
+            (None, Ok(kept)) if (in_doubt || !kept) && self.old_slot_runs() => Some(Task::CheckOldSlot),
             (task, _) => task,
         }
     }
@@ -227,7 +237,12 @@ impl Device {
         self.enter(state, update.as_ref(), action)
     }
 
-    fn enter(&mut self, mut state: State, update: Option<&Update>, mut action: Action) -> Result<Option<Task>, Error> {
+    pub(super) fn enter(
+        &mut self,
+        mut state: State,
+        update: Option<&Update>,
+        mut action: Action,
+    ) -> Result<Option<Task>, Error> {
         let mut update = update.cloned();
         loop {
             let kept = update.clone().filter(|_| state != State::Idle);
@@ -276,6 +291,9 @@ impl Device {
                     self.note(&unfit.to_string(), true);
                     return Ok(Next::Event(Event::GaveUp));
                 }
+                if update.baseline.is_none() {
+                    return Ok(Next::Task(Task::TakeBaseline { update: update.id }));
+                }
                 if let Err(error) = self.make_ready(&update) {
                     let hopeless = update.manifest_sha256.map_or(Ok(false), |manifest| self.misread(manifest))?;
                     self.note(&Chain(&error).to_string(), hopeless);
@@ -288,7 +306,7 @@ impl Device {
                 }
             }
             Action::Restart => Ok(Next::Task(Task::Restart)),
-            Action::CheckHealth => Ok(Next::Task(Task::CheckHealth { update: update.id })),
+            Action::CheckHealth => self.begin_checks(update),
             Action::Confirm => {
                 self.bootloader.confirm(&self.running)?;
                 let kept = self.bootloader.is_kept(&self.running)?;
@@ -359,6 +377,9 @@ impl Device {
             hook_failed: false,
             hooks: Vec::new(),
             undo: Vec::new(),
+            baseline: None,
+            starts: 0,
+            checks: Vec::new(),
         })
     }
 
@@ -388,31 +409,16 @@ impl Device {
         }
     }
 
-    /// The health check of the slot that is being tried has ended.
-    pub(super) fn judged(&mut self, update: &str, health: Result<(), Unhealthy>) -> Result<Option<Task>, Error> {
-        let current = self.journal.update.as_ref().is_some_and(|current| current.id == update);
-        if !current || self.journal.state != State::Trying {
-            return Ok(None);
+    /// An installer that ends each time before it has a verdict is itself what fails.
+    fn begin_checks(&mut self, mut update: Update) -> Result<Next, Error> {
+        update.starts += 1;
+        let (id, starts) = (update.id.clone(), update.starts);
+        self.keep(Journal { state: self.journal.state, update: Some(update) })?;
+        if starts <= limits::HEALTH_STARTS_MAX {
+            return Ok(Next::Task(Task::CheckHealth { update: id }));
         }
-        match health {
-            Ok(()) => self.happen(Event::Healthy),
-            Err(unhealthy) => {
-                self.note(&unhealthy.to_string(), false);
-                self.happen(Event::Unhealthy)
-            }
-        }
-    }
-
-    /// The health check of a slot that was confirmed long ago has ended.
-    pub(super) fn judged_old(&mut self, health: Result<(), Unhealthy>) -> Result<Option<Task>, Error> {
-        match health {
-            Ok(()) if self.old_slot_runs() => self.bootloader.confirm(&self.running)?,
-            Ok(()) => {}
-            Err(unhealthy) => {
-                self.refused("the running slot", &format!("the slot that runs is not healthy: {unhealthy}"), true);
-            }
-        }
-        Ok(None)
+        self.note(&format!("the installer ended {} times before the health checks did", starts - 1), false);
+        Ok(Next::Event(Event::Unhealthy))
     }
 
     /// A person says that the slot that is being tried is good.

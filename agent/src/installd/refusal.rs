@@ -116,6 +116,7 @@ impl Error {
             | Self::AfterRefusal
             | Self::Device(
                 device::Error::Refused(_)
+                | device::Error::NotFailed { .. }
                 | device::Error::NothingToRestartInto
                 | device::Error::NothingToRollBackTo { .. }
                 | device::Error::NothingToCancel { .. },

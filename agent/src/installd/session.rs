@@ -93,6 +93,8 @@ impl Session {
             | Request::EventsKept { .. }
             | Request::Confirm
             | Request::RollBack
+            | Request::Retry { .. }
+            | Request::Reached(_)
             | Request::RestartNow
             | Request::Defer { .. }
             | Request::Cancel

@@ -6,7 +6,9 @@ use std::sync::atomic::Ordering;
 use super::device::{self, Device, Task, Turn};
 use super::{AGAIN_AFTER, ANSWERED_WITHIN, Shared, patience};
 use crate::chain::Chain;
-use crate::{confirm, slot};
+use crate::channel::Reached;
+use crate::confirm::Checks;
+use crate::slot;
 
 /// Starts a thread for what has to wait.
 pub(super) fn start_task(shared: &Arc<Shared>, task: Option<Task>) {
@@ -16,6 +18,7 @@ pub(super) fn start_task(shared: &Arc<Shared>, task: Option<Task>) {
     let under_way = match task {
         Task::Restart => shared.restarting.swap(true, Ordering::SeqCst),
         Task::TryAgain => shared.trying_again.swap(true, Ordering::SeqCst),
+        Task::TakeBaseline { .. } => shared.taking_baseline.swap(true, Ordering::SeqCst),
         Task::CheckHealth { .. } | Task::CheckOldSlot | Task::Look | Task::WayBack | Task::Settle => false,
     };
     if under_way {
@@ -32,7 +35,7 @@ pub(super) fn start_task(shared: &Arc<Shared>, task: Option<Task>) {
 }
 
 impl Shared {
-    fn do_task(&self, task: Task) -> Option<Task> {
+    pub(super) fn do_task(&self, task: Task) -> Option<Task> {
         match task {
             Task::Restart => {
                 self.clock.sleep(ANSWERED_WITHIN);
@@ -58,14 +61,25 @@ impl Shared {
                 if let Some(next) = self.with_device(|device| device.migrate(&update)) {
                     return Some(next);
                 }
-                let health = confirm::check(&self.config.health, &self.clock);
-                self.with_device(|device| device.judged(&update, health))
+                let before = self.core().device.baseline();
+                let after = self.checks(&|| *self.reached()).after(&before);
+                self.with_device(|device| device.judged(&update, after))
             }
             Task::CheckOldSlot => {
-                let health = confirm::check(&self.config.health, &self.clock);
-                self.with_device(|device| device.judged_old(health))
+                let before = self.core().device.baseline();
+                let after = self.checks(&|| *self.reached()).after(&before);
+                self.with_device(|device| device.judged_old(after))
+            }
+            Task::TakeBaseline { update } => {
+                let baseline = self.checks(&|| *self.reached()).before();
+                self.taking_baseline.store(false, Ordering::SeqCst);
+                self.with_device(|device| device.keep_baseline(&update, baseline))
             }
         }
+    }
+
+    fn checks<'a>(&'a self, reached: &'a dyn Fn() -> Option<Reached>) -> Checks<'a> {
+        Checks { health: &self.config.health, clock: &self.clock, reached }
     }
 
     pub(super) fn with_device(

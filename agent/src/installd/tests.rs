@@ -6,11 +6,13 @@ mod bundle;
 mod cancel;
 mod clocks;
 mod group;
+mod health;
 mod hooks;
 mod left_behind;
 mod repository;
 mod rollback;
 mod state;
+mod truth;
 mod waiting;
 mod whatever;
 
@@ -51,7 +53,7 @@ fn an_update_is_installed_tried_and_confirmed() {
     assert_eq!(board.env(), "A 3 0", "nothing names the new slot yet");
     assert_eq!(fetchd.ask(Request::Restart, &[]), Reply::Done);
     assert_eq!(boot.status().state, State::Armed);
-    assert_eq!(board.env(), "B A 3 1");
+    board.wait_for_env("B A 3 1");
     board.wait_for_restart();
     drop(boot);
 
@@ -200,7 +202,7 @@ fn an_install_goes_on_after_a_cut() {
     let plan = fetchd.plan(&repository, Offered::NoServer);
     assert_eq!(fetchd.index(&repository, &plan, 0), 3);
     assert_eq!(fetchd.ask(Request::Restart, &[]), Reply::Done);
-    assert_eq!(board.env(), "B A 3 1");
+    board.wait_for_env("B A 3 1");
 }
 
 #[test]
@@ -362,11 +364,12 @@ fn a_person_may_confirm_and_may_go_back() {
     assert_eq!((boot.status().state, board.env().as_str()), (State::Idle, "B A 3 3"));
     assert!(matches!(person.ask(Request::Confirm, &[]), Reply::Refused { retry: Retry::Never, .. }));
 
+    board.health("true");
     assert_eq!(person.ask(Request::RollBack, &[]), Reply::Done);
-    assert_eq!((boot.status().state, board.env().as_str()), (State::Armed, "A B 1 3"));
+    assert_eq!(boot.status().state, State::Armed);
+    board.wait_for_env("A B 1 3");
     board.wait_for_restart();
     drop((person, boot));
-    board.health("true");
     assert_eq!(board.boot_step(), "A");
     let boot = board.boot();
     let status = boot.wait(|status| status.state == State::Idle);

@@ -16,9 +16,12 @@ pub(super) struct Allowed {
     folders: Vec<PathBuf>,
 }
 
-/// What we ask of the system ourselves (`confirm.rs`, `conditions.rs`).
-const OURS: [&str; 4] = [
+/// What we ask of the system ourselves (`confirm/units.rs`, `conditions.rs`).
+const OURS: [&str; 7] = [
     "systemctl is-system-running --wait",
+    "systemctl --no-pager list-units --all --plain --no-legend --full --state=failed,auto-restart",
+    "systemctl --no-pager show --property=Id,LoadState,ActiveState,SubState --",
+    "journalctl --no-pager --boot --output=cat --lines=20 --unit",
     "busctl --json=short call org.freedesktop.login1 /org/freedesktop/login1 org.freedesktop.login1.Manager ListInhibitors",
     "busctl --json=short get-property org.freedesktop.login1 /org/freedesktop/login1 org.freedesktop.login1.Manager IdleHint",
     "busctl --json=short get-property org.freedesktop.NetworkManager /org/freedesktop/NetworkManager org.freedesktop.NetworkManager Metered",
@@ -37,6 +40,7 @@ impl Allowed {
             SingleKind::BootEmmc(_) | SingleKind::BootRaw(_) => None,
         }));
         let mut folders: Vec<_> = config.notices.hook_dir.iter().cloned().collect();
+        folders.extend(config.health.folders().map(|(folder, _)| folder));
         if config.hooks.dir.is_dir() {
             let phases = [Phase::PreInstall, Phase::PostInstall, Phase::PreReboot, Phase::PostBoot];
             folders.extend(phases.map(|phase| config.hooks.dir.join(phase.folder())));

@@ -74,6 +74,7 @@ impl Store {
                 ("update_ended", Some(version_key(version)), Some(word(outcome)))
             }
             ReportEvent::ShorteningRefused { .. } => ("shortening_refused", None, None),
+            ReportEvent::Rescue { version, .. } => ("rescue", Some(version_key(version)), None),
             ReportEvent::Refused { .. } => ("refused", None, None),
         };
         sqlx::query(sql)

@@ -63,6 +63,7 @@ impl<'a> Device<'a> {
             manifest_sha256: Some(Digest::of(b"manifest")),
             outcome,
             reason: None,
+            checks: Vec::new(),
         };
         let (model, at) = ("acme-gw1".parse().unwrap(), self.world.app.clock.now());
         self.say("/device/v1/reports", &Report { id: id.into(), model, at, clock: Proof::Unproven, event }, &self.key)

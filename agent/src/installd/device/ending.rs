@@ -42,32 +42,31 @@ impl Device {
         if let Verdict::Unexplained(_) = verdict {
             self.fell_back_at = Some(self.clock.monotonic());
         }
-        let last = LastUpdate { version: update.version.clone(), outcome, at: reading.now, reason: reason.clone() };
-        self.change_history(|history| {
-            match verdict {
-                Verdict::None => {}
-                Verdict::Denied(manifest) => history.deny(manifest),
-                Verdict::Unexplained(fell_back) => history.fell_back(fell_back),
-            }
-            if outcome == Outcome::Confirmed {
-                if let Some(record) = history.slots.get_mut(&update.target) {
-                    record.activations = record.activations.saturating_add(1);
-                    record.activated_at = Some(reading.now);
-                }
-                history.fell_back.retain(|before| Some(before.manifest_sha256) != update.manifest_sha256);
-            } else if !untouched {
-                history.slots.remove(&update.target);
-            }
-            history.last_update = Some(last);
-        })?;
+        let last = LastUpdate {
+            version: update.version.clone(),
+            outcome,
+            at: reading.now,
+            reason: reason.clone(),
+            checks: update.checks.clone(),
+        };
+        if outcome == Outcome::FellBack {
+            self.left_behind = Some(update.baseline.clone().unwrap_or_default());
+        }
+        // It was judged, and there was no slot to go back to: it runs on.
+        let stays = outcome == Outcome::Failed && update.target == self.running && !update.checks.is_empty();
+        self.remember(update, last, verdict, stays || untouched)?;
         self.keep_migrations(update, outcome)?;
         self.record_end(update, outcome, reason.clone());
+        if stays {
+            self.enter_rescue(reason.as_deref().unwrap_or_default(), update.checks.clone())?;
+        }
         let event = ReportEvent::UpdateEnded {
             from: update.from.clone(),
             version: update.version.clone(),
             manifest_sha256: update.manifest_sha256,
             outcome,
             reason: reason.as_deref().map(report::reason),
+            checks: update.checks.clone(),
         };
         let mut events = self.events.clone();
         if events.add_update(&update.id, event, reading) {
@@ -75,6 +74,39 @@ impl Device {
         }
         tracing::info!(version = %update.version, outcome = outcome.word(), reason, "the update ended");
         Ok(())
+    }
+
+    /// `keeps_slot`: what is in its slot stays what it is.
+    fn remember(&mut self, update: &Update, last: LastUpdate, verdict: Verdict, keeps_slot: bool) -> Result<(), Error> {
+        let left = self.history.slots.get(&self.spare).map(|record| record.version.clone());
+        self.change_history(|history| {
+            match verdict {
+                Verdict::None => {}
+                Verdict::Denied(manifest) => {
+                    history.deny(manifest);
+                    let own = (update.manifest_sha256 == Some(manifest)).then_some(&update.version);
+                    own.or(left.as_ref()).into_iter().for_each(|version| history.name(manifest, version));
+                }
+                Verdict::Unexplained(fell_back) => {
+                    let manifest = fell_back.manifest_sha256;
+                    history.fell_back(fell_back);
+                    history.name(manifest, &update.version);
+                }
+            }
+            if last.outcome == Outcome::Confirmed {
+                if let Some(record) = history.slots.get_mut(&update.target) {
+                    record.activations = record.activations.saturating_add(1);
+                    record.activated_at = Some(last.at);
+                }
+                if let Some(manifest) = update.manifest_sha256 {
+                    history.forgive(manifest);
+                }
+                history.rescue = None;
+            } else if !keeps_slot {
+                history.slots.remove(&update.target);
+            }
+            history.last_update = Some(last);
+        })
     }
 
     fn verdict(&self, update: &Update, outcome: Outcome, at: Timestamp) -> Verdict {
@@ -153,7 +185,9 @@ impl Device {
             // a device that is on for minutes a day is to come to its update, too.
             let since = self.clock.monotonic().saturating_sub(self.fell_back_at.unwrap_or_default());
             let by_clock = now.seconds_since(fell_back.at).filter(|_| self.fell_back_at.is_none());
-            since.as_secs() < wait_s && by_clock.is_none_or(|passed_s| passed_s < wait_s)
+            // In rescue nothing is tried again without a new decision.
+            self.history.rescue.is_some()
+                || since.as_secs() < wait_s && by_clock.is_none_or(|passed_s| passed_s < wait_s)
         };
         let cancelled = self.history.cancelled.filter(|cancelled| {
             now.seconds_since(cancelled.at).is_none_or(|passed_s| passed_s < limits::CANCEL_REST_S)

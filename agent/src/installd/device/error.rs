@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use tenure_proto::lifecycle;
 use tenure_proto::policy::Unfit;
+use tenure_proto::version::Version;
 
 use super::hooked::Hooked;
 use crate::program::Failed;
@@ -85,6 +86,12 @@ pub(crate) enum Error {
     NothingToCancel {
         /// The state's word.
         state: &'static str,
+    },
+    /// It is on no list of what failed.
+    #[error("version {version} did not fail here, so there is nothing to try again")]
+    NotFailed {
+        /// Which.
+        version: Version,
     },
     /// There is nothing to go back to.
     #[error("slot {slot} holds no release that has run on this device")]

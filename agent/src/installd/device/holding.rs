@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use tenure_proto::lifecycle::{Event, State};
+use tenure_proto::health::{Finding, Weight};
+use tenure_proto::lifecycle::State;
 use tenure_proto::limits;
 use tenure_proto::model::Name;
 
@@ -134,12 +135,8 @@ impl Device {
 
     /// The slot that is being tried cannot be found healthy.
     pub(in crate::installd) fn judged_unfit(&mut self, update: &str, reason: &str) -> Result<Option<Task>, Error> {
-        let current = self.journal.update.as_ref().is_some_and(|current| current.id == update);
-        if !current || self.journal.state != State::Trying {
-            return Ok(None);
-        }
-        self.note(reason, false);
-        self.happen(Event::Unhealthy)
+        let said = reason.into();
+        self.judged(update, vec![Finding { check: "content".into(), weight: Weight::Required, said }])
     }
 
     /// Has the bootloaders follow a side. They are asked each time: what is so already costs little.

@@ -115,7 +115,7 @@ impl Device {
         let reading = self.clock.reading(self.floor);
         let mut events = self.events.clone();
         let said = match &event {
-            ReportEvent::Refused { reason } => reason.clone(),
+            ReportEvent::Refused { reason } | ReportEvent::Rescue { reason, .. } => reason.clone(),
             ReportEvent::ShorteningRefused { held_ends, offered_ends, .. } => {
                 format!("a declaration that shortens support from {held_ends} to {offered_ends}")
             }
@@ -171,6 +171,8 @@ impl Device {
             waits: self.waits(),
             deferred_until: self.deferred_until(),
             restart_trouble: self.trouble(),
+            failed: self.history.versions.values().cloned().collect(),
+            rescue: self.history.rescue.clone(),
             last_update: self.history.last_update.clone(),
             cage: self.layers.clone(),
             slots: self.holdings(),

@@ -45,14 +45,26 @@ impl Board {
         fs::write(board.path("a.img"), vec![0xAA; SLOT_BYTES]).unwrap();
         fs::write(board.path("b.img"), vec![0xBB; SLOT_BYTES]).unwrap();
         board.set_env(&[("BOOT_ORDER", "A B"), ("BOOT_A_LEFT", "3"), ("BOOT_B_LEFT", "3")]);
-        let env = board.path("uboot.env");
-        fs::write(board.path("fw_env.config"), format!("{} 0x0 {ENV_BYTES:#x}\n", env.display())).unwrap();
+        board.place_env();
         fs::write(board.path("cmdline"), "rauc.slot=A").unwrap();
         fs::write(board.path("os-release"), "NAME=x\nIMAGE_VERSION=\"1.0.0\"\n").unwrap();
         fs::write(board.path("root.json"), &repository.files["metadata/1.root.json"]).unwrap();
         fs::write(board.path("clock.json"), r#"{"offset_s": 0, "synchronised": true}"#).unwrap();
         board.health("true");
         board
+    }
+
+    /// A board with what another one had, which `copy` puts into a folder.
+    pub(super) fn again(copy: impl FnOnce(&Path)) -> Self {
+        let board = Self { dir: tempfile::tempdir().unwrap() };
+        copy(board.dir.path());
+        board.place_env();
+        board
+    }
+
+    fn place_env(&self) {
+        let env = self.path("uboot.env");
+        fs::write(self.path("fw_env.config"), format!("{} 0x0 {ENV_BYTES:#x}\n", env.display())).unwrap();
     }
 
     pub(super) fn path(&self, name: &str) -> PathBuf {
@@ -89,7 +101,7 @@ impl Board {
             bootloader = { kind = "uboot", fw_env_config = "DIR/fw_env.config", kernel_command_line = "DIR/cmdline" }
             slots = [{ class = "rootfs", name = "A", path = "DIR/a.img" }, { class = "rootfs", name = "B", path = "DIR/b.img" }]
             hooks = { dir = "DIR/hooks", timeout_s = 5 }
-            health = { command = ["/bin/sh", "DIR/health"], timeout_s = 30, systemd = false }
+            health = { command = ["/bin/sh", "DIR/health"], scripts = "DIR/health.d", timeout_s = 30, systemd = false, network = "ignored", server = "ignored" }
             restart = { command = ["/bin/touch", "DIR/restart-requested"] }
             clock = { file = "DIR/clock.json" }
         "#;
@@ -106,7 +118,14 @@ impl Board {
 
     /// Starts an installer on what the board has.
     pub(super) fn boot(&self) -> Boot {
-        let ready = Arc::new(self.start().unwrap());
+        let mut ready = self.start();
+        // A program that the one before was just starting has its socket for a moment, too.
+        for _ in 0..50 {
+            let Err(Error::Socket(crate::install_socket::Error::Taken { .. })) = ready else { break };
+            std::thread::sleep(Duration::from_millis(20));
+            ready = self.start();
+        }
+        let ready = Arc::new(ready.unwrap());
         let stop = Arc::new(AtomicBool::new(false));
         let (accepting, stopped) = (Arc::clone(&ready), Arc::clone(&stop));
         let thread = std::thread::spawn(move || {

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::rc::Rc;
 
 use super::*;
+use crate::confirm::Checks;
 use crate::disk::tests::listen_to_writes;
 use crate::installd::device::{Device, Task};
 
@@ -115,7 +116,7 @@ fn a_hook_that_wants_it_later_gives_nothing_up() {
     assert_eq!((boot.status().state, board.env().as_str()), (State::Staged, "A 3 0"));
     fs::write(board.path("baked"), "").unwrap();
     assert_eq!(fetchd.ask(Request::Restart, &[]), Reply::Done);
-    assert_eq!(board.env(), "B A 3 1");
+    board.wait_for_env("B A 3 1");
 }
 
 #[test]
@@ -169,8 +170,8 @@ fn a_migration_that_fails_is_undone_by_the_old_system_in_reverse() {
 fn a_way_back_that_does_not_work_is_tried_again_told_and_holds_nothing_up() {
     let (board, repository) = with_migrations();
     board.hook("post-boot.d/20-app.back", "echo back 20-app $TENURE_ATTEMPT >> DIR/ran; echo no >&2; exit 1");
-    board.health("exit 1");
     board.update_and_restart(&repository, "1.1.0");
+    board.health("exit 1");
     assert_eq!(board.boot_step(), "B");
     drop({
         let boot = board.boot();
@@ -270,8 +271,9 @@ fn try_it(board: &Board) -> Device {
     let mut device = Device::open(&config, Clock::new(&config)).unwrap();
     let Some(Task::CheckHealth { update }) = device.start() else { panic!("{:?}", device.state()) };
     assert_eq!(device.migrate(&update).unwrap(), None);
-    let health = crate::confirm::check(&config.health, &Clock::new(&config));
-    device.judged(&update, health).unwrap();
+    let checks = Checks { health: &config.health, clock: &Clock::new(&config), reached: &|| None };
+    let after = checks.after(&device.baseline());
+    device.judged(&update, after).unwrap();
     device
 }
 
@@ -285,9 +287,9 @@ fn settle(board: &Board) -> Device {
             Task::WayBack | Task::TryAgain => device.ask_bootloader().unwrap(),
             Task::CheckHealth { update } => {
                 assert_eq!(device.migrate(&update).unwrap(), None);
-                device.judged(&update, Ok(())).unwrap()
+                device.judged(&update, Vec::new()).unwrap()
             }
-            Task::CheckOldSlot | Task::Restart | Task::Look | Task::Settle => None,
+            Task::CheckOldSlot | Task::Restart | Task::Look | Task::Settle | Task::TakeBaseline { .. } => None,
         };
     }
     device

@@ -42,6 +42,13 @@ fn holds(reply: Reply) -> Vec<Hold> {
 const NOT_ARMED: &str = "A 3 0";
 const ARMED: &str = "B A 3 1";
 
+/// Looks whether the device may restart; the health checks run right before it does.
+fn look_and_restart(boot: &super::board::Boot) -> Option<Task> {
+    let task = boot.shared().look()?;
+    assert!(matches!(task, Task::TakeBaseline { .. }), "{task:?}");
+    boot.shared().do_task(task)
+}
+
 #[test]
 fn an_update_waits_for_its_owner_also_past_a_restart_of_the_installer() {
     let (board, repository) = begin();
@@ -104,7 +111,7 @@ fn nobody_gets_past_a_lock_file_of_the_product() {
     assert_eq!((board.env().as_str(), boot.status().state), (NOT_ARMED, State::Staged));
     fs::remove_file(oven).unwrap();
     // Nobody has to ask again.
-    assert_eq!(boot.shared().look(), Some(Task::Restart));
+    assert_eq!(look_and_restart(&boot), Some(Task::Restart));
     assert_eq!((board.env().as_str(), boot.status().state), (ARMED, State::Armed));
 }
 
@@ -136,7 +143,7 @@ fn a_deferral_outlives_the_installer_has_a_cap_and_can_be_withdrawn() {
     assert!(until.unwrap().seconds_since(boot.status().now).unwrap() <= 200);
     assert_eq!(boot.shared().look(), None);
     assert_eq!(boot.connect().ask(Request::Defer { until: None }, &[]), Reply::Deferred { until: None });
-    assert_eq!(boot.shared().look(), Some(Task::Restart));
+    assert_eq!(look_and_restart(&boot), Some(Task::Restart));
     assert_eq!(board.env(), ARMED);
 }
 
@@ -162,7 +169,7 @@ fn a_window_is_waited_for_and_opens_by_the_devices_clock() {
     let waits = boot.status().waits.unwrap();
     assert!(matches!(waits.holds.as_slice(), [Hold::UnknownWindow { .. }]), "{waits:?}");
     set_clock(&board, until_s + 60, true);
-    assert_eq!(boot.shared().look(), Some(Task::Restart));
+    assert_eq!(look_and_restart(&boot), Some(Task::Restart));
     assert_eq!(board.env(), ARMED);
 }
 
