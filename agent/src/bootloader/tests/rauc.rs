@@ -81,11 +81,13 @@ impl Rauc {
                 .env("DBUS_SYSTEM_BUS_ADDRESS", &self.address)
                 .output()
                 .unwrap();
-            if let Ok(status) = serde_json::from_slice::<Value>(&output.stdout) {
+            let status = serde_json::from_slice::<Value>(&output.stdout).unwrap_or_default();
+            // A service that has only just started answers some questions with an error.
+            if let Some(primary) = status["boot_primary"].as_str() {
                 let slots = status["slots"].as_array().unwrap();
                 let slot = |name: &str| slots.iter().find_map(|slot| slot.get(name)).unwrap()["boot_status"].clone();
-                let primary = if status["boot_primary"] == "rootfs.0" { "A" } else { "B" };
                 let of = |name| slot(name).as_str().unwrap().to_owned();
+                let primary = if primary == "rootfs.0" { "A" } else { "B" };
                 return format!("{primary} {} {}", of("rootfs.0"), of("rootfs.1"));
             }
             assert!(Instant::now() < until, "{}", String::from_utf8_lossy(&output.stderr));
