@@ -1,6 +1,6 @@
 //! A state file of the installer with any content is read or moved aside; what was read is kept.
 #![no_main]
-#![expect(dead_code, reason = "the agent uses all of it, this target a part")]
+#![expect(dead_code, unused_imports, reason = "the agent uses all of it, this target a part")]
 
 use std::fs;
 use std::sync::LazyLock;
@@ -9,14 +9,14 @@ use libfuzzer_sys::fuzz_target;
 use tempfile::TempDir;
 
 // The agent's own sources: a program has no other door for us.
-#[path = "../../agent/src/channel.rs"]
-mod channel;
-#[path = "../../agent/src/disk.rs"]
-mod disk;
-#[path = "../../agent/src/journal.rs"]
-mod journal;
-#[path = "../../agent/src/twin.rs"]
-mod twin;
+#[path = "../../agent/src"]
+mod agent {
+    pub(crate) mod channel;
+    pub(crate) mod disk;
+    pub(crate) mod journal;
+    pub(crate) mod twin;
+}
+use agent::{channel, disk, journal, twin};
 
 static FOLDER: LazyLock<TempDir> = LazyLock::new(|| tempfile::tempdir().expect("a folder"));
 const NAMES: [&str; 4] = ["journal", "history", "events", "floor"];

@@ -65,7 +65,8 @@ fuzz_target!(|bytes: &[u8]| {
     let (a, b, text) = if is_mender { ("2", "3", MENDER) } else { ("A", "B", RAUC) };
     fs::write(folder.join("cmdline"), format!("rauc.slot={a}")).expect("a file");
     let text = text.replace("DIR", &folder.to_string_lossy());
-    fs::write(folder.join("agent.toml"), format!("model = \"m\"\nserver = \"http://127.0.0.1\"\n{text}")).expect("a file");
+    fs::write(folder.join("agent.toml"), format!("model = \"m\"\nserver = \"http://127.0.0.1\"\n{text}"))
+        .expect("a file");
     let config = config::Config::load(&folder.join("agent.toml")).expect("the configuration is good");
     let grub = agent::bootloader::open(&config);
     assert_eq!(grub.running().expect("the command line is good"), a);

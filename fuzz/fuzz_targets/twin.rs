@@ -1,7 +1,7 @@
 //! A copy of a state file with any content and a checksum that is right is read or passed over; what
 //! was read is kept.
 #![no_main]
-#![expect(dead_code, reason = "the agent uses all of it, this target a part")]
+#![expect(dead_code, unused_imports, reason = "the agent uses all of it, this target a part")]
 
 use std::fs;
 use std::sync::LazyLock;
@@ -10,14 +10,14 @@ use libfuzzer_sys::fuzz_target;
 use tempfile::TempDir;
 use tenure_proto::digest::Digest;
 
-#[path = "../../agent/src/channel.rs"]
-mod channel;
-#[path = "../../agent/src/disk.rs"]
-mod disk;
-#[path = "../../agent/src/journal.rs"]
-mod journal;
-#[path = "../../agent/src/twin.rs"]
-mod twin;
+#[path = "../../agent/src"]
+mod agent {
+    pub(crate) mod channel;
+    pub(crate) mod disk;
+    pub(crate) mod journal;
+    pub(crate) mod twin;
+}
+use agent::{channel, disk, journal, twin};
 
 static FOLDER: LazyLock<TempDir> = LazyLock::new(|| tempfile::tempdir().expect("a folder"));
 const NAMES: [&str; 4] = ["journal", "history", "events", "floor"];
