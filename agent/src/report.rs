@@ -150,7 +150,7 @@ fn is_routine(event: &ReportEvent) -> bool {
     match event {
         ReportEvent::UpdateEnded { outcome, .. } => *outcome == Outcome::Confirmed,
         ReportEvent::Refused { .. } => true,
-        ReportEvent::ShorteningRefused { .. } | ReportEvent::Rescue { .. } => false,
+        ReportEvent::ShorteningRefused { .. } | ReportEvent::Rescue { .. } | ReportEvent::Retry { .. } => false,
     }
 }
 

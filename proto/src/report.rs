@@ -62,6 +62,11 @@ pub enum ReportEvent {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         checks: Vec<Finding>,
     },
+    /// A person lets a version that failed here be tried again.
+    Retry {
+        /// The version.
+        version: Version,
+    },
     /// A declaration that would shorten the support period was refused; both texts are kept.
     ShorteningRefused {
         /// The digest of the declaration that is held.

@@ -66,6 +66,7 @@ mod tests {
         reads_back::<CheckInAnswer>("check-in answer");
         reads_back::<Report>("report: update ended");
         reads_back::<Report>("report: rescue");
+        reads_back::<Report>("report: retry");
         reads_back::<Report>("report: shortening refused");
         reads_back::<Report>("report: refused");
         reads_back::<Problem>("problem");

@@ -75,6 +75,7 @@ impl Store {
             }
             ReportEvent::ShorteningRefused { .. } => ("shortening_refused", None, None),
             ReportEvent::Rescue { version, .. } => ("rescue", Some(version_key(version)), None),
+            ReportEvent::Retry { version } => ("retry", Some(version_key(version)), None),
             ReportEvent::Refused { .. } => ("refused", None, None),
         };
         sqlx::query(sql)

@@ -65,6 +65,10 @@ impl<'a> Device<'a> {
             reason: None,
             checks: Vec::new(),
         };
+        self.tell(id, event)
+    }
+
+    fn tell(&self, id: &str, event: ReportEvent) -> Answer {
         let (model, at) = ("acme-gw1".parse().unwrap(), self.world.app.clock.now());
         self.say("/device/v1/reports", &Report { id: id.into(), model, at, clock: Proof::Unproven, event }, &self.key)
     }
@@ -198,6 +202,9 @@ fn a_device_is_offered_the_newest_release_that_has_not_failed_on_it() {
     assert_eq!(offer(&other, "1.0.0"), "1.10.0");
     assert_eq!(device.report(&to_hex(&[2; 16]), "1.9.0", Outcome::Failed).status, 204);
     assert_eq!(offer(&device, "1.0.0"), Value::Null);
+    // A person at the device lets it be tried again.
+    assert_eq!(device.tell(&to_hex(&[3; 16]), ReportEvent::Retry { version: "1.10.0".parse().unwrap() }).status, 204);
+    assert_eq!(offer(&device, "1.0.0"), "1.10.0");
 }
 
 #[test]

@@ -133,6 +133,11 @@ impl Device {
             for manifest in failed {
                 history.forgive(manifest);
             }
-        })
+        })?;
+        let reading = self.reading()?;
+        let (cause, event) =
+            (format!("retry of {version} at {}", reading.now), ReportEvent::Retry { version: version.clone() });
+        let mut events = self.events.clone();
+        if events.add_refusal(&cause, event, reading) { self.keep_events(events) } else { Ok(()) }
     }
 }

@@ -119,7 +119,7 @@ impl Device {
             ReportEvent::ShorteningRefused { held_ends, offered_ends, .. } => {
                 format!("a declaration that shortens support from {held_ends} to {offered_ends}")
             }
-            ReportEvent::UpdateEnded { .. } => return,
+            ReportEvent::UpdateEnded { .. } | ReportEvent::Retry { .. } => return,
         };
         // Anything else is signed by somebody, who does it once.
         let anybody = matches!(event, ReportEvent::Refused { .. });
