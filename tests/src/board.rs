@@ -368,6 +368,12 @@ file = "{clock}"
         })
     }
 
+    /// Whether the slot that runs has all its tries again, as it has once its checks have passed.
+    pub fn is_kept(&self) -> bool {
+        let variables = self.env().and_then(|env| env.read()).ok().flatten().unwrap_or_default();
+        self.booted.is_some_and(|slot| boot::tries_left(&variables, slot) == 3)
+    }
+
     /// The end of the agent's log.
     pub fn last_words(&self) -> String {
         let log = std::fs::read_to_string(self.log()).unwrap_or_default();

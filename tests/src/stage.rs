@@ -98,13 +98,14 @@ impl Stage {
         Ok(board)
     }
 
-    /// Powers a board on, and waits until it holds the promise and has nothing to do.
+    /// Powers a board on, and waits until it holds the promise, was found healthy, and has nothing to do.
     pub fn settle(&self, board: &mut Board) -> Result<crate::board::Status> {
         board.power_on()?;
         let ends = self.ends.to_string();
         board.run_until("the promise is held", UPDATE_LIMIT, |board| {
             let idle = |status: &crate::board::Status| status.state() == Some("idle");
-            Ok(board.status()?.filter(|status| status.support_ends() == Some(ends.as_str()) && idle(status)))
+            let settled = board.status()?.filter(|status| status.support_ends() == Some(ends.as_str()) && idle(status));
+            Ok(settled.filter(|_| board.is_kept()))
         })
     }
 }
