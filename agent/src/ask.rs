@@ -18,7 +18,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::installer::{self, Installer};
 use crate::owner::{Outcome, Overview, Support};
-use crate::{bundle, disk, fetch, history, show, varlink};
+use crate::{bundle, disk, fetch, history, json, show, varlink};
 
 /// How an answer is to be printed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -258,7 +258,7 @@ impl Ask<'_> {
     /// What `fetchd` last wrote; `error` if it left nothing.
     fn last<T: DeserializeOwned>(&self, name: &str, error: Error) -> Result<T, Error> {
         let bytes = disk::read_bounded(&self.config.run_dir.join(name), limits::STATE_BYTES_MAX)?;
-        Ok(serde_json::from_slice(&bytes.ok_or(error)?)?)
+        Ok(json::read(&bytes.ok_or(error)?)?)
     }
 
     fn warn_of_age(&self, at: Timestamp) {

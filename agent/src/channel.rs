@@ -21,6 +21,8 @@ use tenure_proto::support::Declaration;
 use tenure_proto::time::{Day, Proof, Timestamp};
 use tenure_proto::version::Version;
 
+use crate::json;
+
 /// A question. The comment says what the body is and which [`Reply`] comes back.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(tag = "ask", rename_all = "snake_case")]
@@ -471,7 +473,7 @@ pub(crate) fn receive_header<T: DeserializeOwned>(
     }
     let mut header = Vec::new();
     read_exactly(stream, header_bytes, &mut header)?;
-    Ok(Some((serde_json::from_slice(&header)?, body_bytes)))
+    Ok(Some((json::read(&header)?, body_bytes)))
 }
 
 fn split_lengths(lengths: [u8; 8]) -> (u64, u64) {

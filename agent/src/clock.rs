@@ -13,7 +13,7 @@ use tenure_proto::limits;
 use tenure_proto::time::{Proof, Reading, Timestamp};
 
 use crate::config::Config;
-use crate::disk;
+use crate::{disk, json};
 
 const SYNCHRONISED: &str = "/run/systemd/timesync/synchronized";
 
@@ -92,7 +92,7 @@ impl Clock {
         let Some(path) = &self.file else { return Simulated::default() };
         match disk::read_bounded(path, limits::CONFIG_BYTES_MAX) {
             Ok(None) => Simulated::default(),
-            Ok(Some(bytes)) => serde_json::from_slice(&bytes).unwrap_or_else(|error| {
+            Ok(Some(bytes)) => json::read(&bytes).unwrap_or_else(|error| {
                 tracing::warn!(path = %path.display(), %error, "the clock's file is not readable");
                 Simulated { offset_s: 0, synchronised: Some(false) }
             }),

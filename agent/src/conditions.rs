@@ -16,7 +16,7 @@ use tenure_proto::window::Zone;
 
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::{disk, program};
+use crate::{disk, json, program};
 
 /// systemd is the one that booted this system.
 const SYSTEMD: &str = "/run/systemd/system";
@@ -202,7 +202,7 @@ struct Answer<T> {
 }
 
 fn data<T: DeserializeOwned>(text: &str) -> Option<T> {
-    serde_json::from_str::<Answer<T>>(text).ok().map(|answer| answer.data)
+    json::read::<Answer<T>>(text.as_bytes()).ok().map(|answer| answer.data)
 }
 
 /// `ListInhibitors`: for each lock what, who, why, mode, user and process

@@ -18,9 +18,9 @@ mod watchdog;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize as _;
+use serde_json::{Map, Value};
 use tenure_proto::limits;
 use tenure_proto::model::Model;
-use toml::{Table, Value};
 
 use crate::disk;
 use raw::Raw;
@@ -97,6 +97,9 @@ pub(crate) struct Notices {
     pub(crate) hook_dir: Option<PathBuf>,
 }
 
+/// What a file says, key by key.
+type Keys = Map<String, Value>;
+
 /// Why there is no configuration.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
@@ -109,14 +112,24 @@ pub(crate) enum Error {
         /// Which.
         path: PathBuf,
     },
-    /// Not TOML, an unknown key, or a value that its key does not take.
+    /// Not TOML.
     #[error("{path} is not a valid configuration")]
-    File {
+    Toml {
         /// Which.
         path: PathBuf,
         /// Where and why.
         #[source]
         source: Box<toml::de::Error>,
+    },
+    /// An unknown key, or a value that its key does not take.
+    #[error("{path} is not a valid configuration{key}")]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// A colon and the key; empty if none alone is to blame.
+        key: String,
+        /// Why.
+        source: serde_json::Error,
     },
     /// A key that must be there.
     #[error("neither {path} nor its drop-ins set {key}")]
@@ -142,15 +155,13 @@ impl Config {
     /// Reads, merges and checks the file and its drop-ins.
     pub(crate) fn load(path: &Path) -> Result<Self, Error> {
         let main = read(path)?.ok_or_else(|| Error::Missing { path: path.into() })?;
-        let mut table = parse(path, &main)?;
+        let mut all = parse(path, &main)?;
         for drop_in in drop_ins(path)? {
             if let Some(text) = read(&drop_in)? {
-                merge(&mut table, parse(&drop_in, &text)?);
+                merge(&mut all, parse(&drop_in, &text)?);
             }
         }
-        let raw = Raw::deserialize(table);
-        let raw = raw.map_err(|source| Error::File { path: path.into(), source: Box::new(source) })?;
-        check(path, raw)
+        check(path, keys(path, all)?)
     }
 
     /// The slots that the bootloader knows by `name`.
@@ -199,11 +210,43 @@ fn read(path: &Path) -> Result<Option<String>, Error> {
     Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
 }
 
-/// Reads one file on its own: as a table to merge, and as keys and values to name errors.
-fn parse(path: &Path, text: &str) -> Result<Table, Error> {
-    let fail = |source| Error::File { path: path.into(), source: Box::new(source) };
-    let _checked: Raw = toml::from_str(text).map_err(fail)?;
-    toml::from_str(text).map_err(fail)
+/// Reads one file on its own, so that an error is this file's.
+fn parse(path: &Path, text: &str) -> Result<Keys, Error> {
+    let read: Keys =
+        toml::from_str(text).map_err(|source| Error::Toml { path: path.into(), source: Box::new(source) })?;
+    keys(path, read.clone())?;
+    Ok(read)
+}
+
+/// The keys with the values that they take. Not by TOML's own reader: one reader of values for all that
+/// the agent reads is a tenth of a megabyte less.
+fn keys(path: &Path, read: Keys) -> Result<Raw, Error> {
+    Raw::deserialize(Value::Object(read.clone())).map_err(|source| Error::File {
+        path: path.into(),
+        key: blamed(&read, &source),
+        source,
+    })
+}
+
+/// The key without whose value this error would not be, with its table: `: health.timeout_s`.
+fn blamed(read: &Keys, error: &serde_json::Error) -> String {
+    let said = error.to_string();
+    let goes =
+        |keys: Keys| Raw::deserialize(Value::Object(keys)).map_or_else(|other| other.to_string() != said, |_| true);
+    let without = |keys: &Keys, key: &str| keys.iter().filter(|(name, _)| *name != key).map(own).collect::<Keys>();
+    let Some(key) = read.keys().find(|key| goes(without(read, key))) else { return String::new() };
+    let table = read.get(key).and_then(Value::as_object);
+    let inner = table.and_then(|table| {
+        table.keys().find(|inner| {
+            let rest = Value::Object(without(table, inner));
+            goes(read.iter().map(own).chain([(key.clone(), rest)]).collect())
+        })
+    });
+    inner.map_or_else(|| format!(": {key}"), |inner| format!(": {key}.{inner}"))
+}
+
+fn own((key, value): (&String, &Value)) -> (String, Value) {
+    (key.clone(), value.clone())
 }
 
 /// `agent.d/*.toml` beside `agent.toml`, in the order of their names.
@@ -213,10 +256,10 @@ fn drop_ins(path: &Path) -> Result<Vec<PathBuf>, Error> {
     Ok(files)
 }
 
-fn merge(base: &mut Table, over: Table) {
+fn merge(base: &mut Keys, over: Keys) {
     for (key, value) in over {
         match (base.get_mut(&key), value) {
-            (Some(Value::Table(base)), Value::Table(over)) => merge(base, over),
+            (Some(Value::Object(base)), Value::Object(over)) => merge(base, over),
             (_, value) => drop(base.insert(key, value)),
         }
     }
@@ -334,11 +377,11 @@ mod tests {
             ("model = \"ACME GW\"", "10.toml", "a name has 1 to 128"),
             ("server = \"updates.example.com\"", "10.toml", "http:// or https://"),
             ("state_dir = \"var/lib\"", "10.toml", "must be a full path"),
-            ("check_in_interval_s = 0", "10.toml", "between 1 and 604800"),
-            ("[health]\ntimeout_s = 100000", "10.toml", "between 1 and 86400"),
+            ("check_in_interval_s = 0", "10.toml", ": check_in_interval_s: this must be between 1 and 604800"),
+            ("[health]\ntimeout_s = 100000", "10.toml", ": health.timeout_s: this must be between 1 and 86400"),
             ("[health]\ncommand = []", "10.toml", "at least the program"),
             ("[restart]\nwhen = \"window\"", "agent.toml", "restart.windows must have 1 to 32 windows"),
-            ("[restart]\nwhen = \"later\"", "10.toml", "unknown variant `later`"),
+            ("[restart]\nwhen = \"later\"", "10.toml", ": restart.when: unknown variant `later`"),
             ("[restart]\nwindows = [{ start = \"24:00\", length_s = 60 }]", "10.toml", "written HH:MM"),
             ("[restart]\nwindows = [{ start = \"3:00\", length_s = 60 }]", "10.toml", "written HH:MM"),
             ("[restart]\nwindows = [{ start = \"03:00\", length_s = 86401 }]", "10.toml", "between 60 and 86400"),
@@ -372,6 +415,8 @@ mod tests {
                 "a slot's name is B-1, and GRUB's variables have",
             ),
             ("model = ", "10.toml", "10.toml is not a valid"),
+            ("server = 5", "10.toml", ": server: invalid type: integer `5`, expected a string"),
+            ("[health]\n\ntimeout_s = ", "10.toml", "line 3"),
         ] {
             let error = load(GOOD, &[("10.toml", add)]).unwrap_err();
             assert!(error.contains(named) && error.contains(file), "{add}\n{error}");

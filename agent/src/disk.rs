@@ -11,9 +11,11 @@ use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use tenure_proto::limits;
+
+use crate::json;
 
 /// What could not be done to which file.
 #[derive(Debug, thiserror::Error)]
@@ -259,7 +261,7 @@ pub(crate) fn list(folder: &Path) -> Result<Vec<PathBuf>, Error> {
 /// How many bytes fit on the medium that holds `path`.
 pub(crate) fn free_bytes(path: &Path) -> Result<u64, Error> {
     let stat = nix::sys::statvfs::statvfs(path).map_err(|errno| Error::io("measure", path)(errno.into()))?;
-    Ok(stat.blocks_available().saturating_mul(stat.fragment_size()))
+    Ok((stat.blocks_available() as u64).saturating_mul(stat.fragment_size() as u64))
 }
 
 /// The right to be the only one; given back when dropped, or by the system when we die.
@@ -285,7 +287,7 @@ impl Lock {
 const STATE_VERSION: u32 = 1;
 
 /// A state file: `{"version": 1, …}`.
-#[derive(Deserialize, Serialize)]
+#[derive(Serialize)]
 struct State<T> {
     version: u32,
     #[serde(flatten)]
@@ -334,8 +336,8 @@ pub(crate) fn load_state<T: DeserializeOwned>(path: &Path) -> Result<Loaded<T>, 
 
 /// Reads the text of a state file.
 pub(crate) fn parse_state<T: DeserializeOwned>(text: &[u8]) -> Option<T> {
-    let state: State<T> = serde_json::from_slice(text).ok()?;
-    (state.version == STATE_VERSION).then_some(state.content)
+    let ([version], content) = json::read_apart(text, ["version"])?;
+    (version == u64::from(STATE_VERSION)).then_some(content)
 }
 
 /// Writes a state file; only its owner may read it.
@@ -365,6 +367,8 @@ fn sync_folder_of(path: &Path) -> Result<(), Error> {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use serde::Deserialize;
+
     use super::*;
     use std::cell::RefCell;
 

@@ -14,7 +14,7 @@ use tenure_proto::metadata::{Root, Signed, Snapshot, Timestamp};
 use tenure_proto::time;
 use tenure_proto::trust::{Error, TrustedSet};
 
-use crate::{disk, twin};
+use crate::{disk, json, twin};
 
 /// Versions below which nothing is taken; 0 where none was seen.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
@@ -50,7 +50,7 @@ impl Backstop {
                 return None;
             }
         };
-        let backstop = serde_json::from_slice(&bytes);
+        let backstop = json::read(&bytes);
         backstop
             .inspect_err(
                 |error| tracing::error!(%error, path = %path.display(), "the image's backstop is not readable"),

@@ -14,7 +14,7 @@ use tenure_proto::limits;
 use tenure_proto::time::{Proof, Reading, Timestamp};
 use tenure_proto::version::Version;
 
-use crate::disk;
+use crate::{crc32, disk, json};
 
 /// The version of a line.
 const VERSION: u32 = 1;
@@ -184,7 +184,7 @@ impl Record {
         let path = newer(&self.folder);
         let json = serde_json::to_string(entry).map_err(|source| disk::Error::Encode { path: path.clone(), source })?;
         // A line of its own also behind a torn one.
-        let line = format!("\n{:08x} {json}\n", crc32fast::hash(json.as_bytes()));
+        let line = format!("\n{:08x} {json}\n", crc32::hash(json.as_bytes()));
         if disk::length(&path)? + line.len() as u64 > limits::HISTORY_BYTES_MAX {
             disk::take_place(&path, &older(&self.folder))?;
         }
@@ -209,7 +209,7 @@ fn older(folder: &Path) -> PathBuf {
 fn parse(line: &[u8]) -> Option<Entry> {
     let (sum, json) = (line.get(..8)?, line.get(9..)?);
     let sum = u32::from_str_radix(std::str::from_utf8(sum).ok()?, 16).ok()?;
-    (crc32fast::hash(json) == sum).then(|| serde_json::from_slice(json).ok()).flatten()
+    (crc32::hash(json) == sum).then(|| json::read(json).ok()).flatten()
 }
 
 /// The answer to `tenure history`: one line for each thing that happened.

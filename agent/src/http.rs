@@ -22,6 +22,7 @@ use ureq::unversioned::resolver::DefaultResolver;
 use ureq::unversioned::transport::{ConnectProxyConnector, Connector as _, TcpConnector};
 
 use crate::clock::Clock;
+use crate::json;
 use crate::tls::Tls;
 pub(crate) use error::Error;
 use pace::Paced;
@@ -175,7 +176,7 @@ impl Client {
         let (status, retry_after_s) = (answer.status().as_u16(), retry_after_s(&answer));
         let speaks = answer.body().mime_type() == Some(PROBLEM_TYPE);
         let text = self.read_all(&url, answer, limits::FAILURE_BYTES_MAX).ok().filter(|_| speaks);
-        let problem = text.and_then(|text| serde_json::from_slice(&text).ok());
+        let problem = text.and_then(|text| json::read(&text).ok());
         Error::Status { url, status, retry_after_s, problem: problem.map(Box::new) }
     }
 

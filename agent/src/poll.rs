@@ -17,6 +17,7 @@ use crate::config::Config;
 use crate::disk;
 use crate::http::{self, Client};
 use crate::identity::Identity;
+use crate::json;
 
 /// What the server knows of this device, as far as we know.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -202,7 +203,7 @@ fn post<M: Message, A: DeserializeOwned>(
     let envelope = Envelope::seal(message, &identity.key)?;
     let body = serde_json::to_vec(&envelope).map_err(Error::Answer)?;
     let answer = http.post(path, &body).map_err(|source| Error::Http { what, source })?;
-    serde_json::from_slice(&answer).map_err(Error::Answer)
+    json::read(&answer).map_err(Error::Answer)
 }
 
 /// Whether the answer is that of a file server which has never heard of devices.

@@ -16,6 +16,7 @@ use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
 use tenure_proto::limits;
 
 use crate::config::Config;
+use crate::json;
 use crate::outside::{Order, kill_group, launch};
 use allowed::Allowed;
 
@@ -70,7 +71,7 @@ fn own(fd: RawFd) -> OwnedFd {
 
 /// Runs one program and says how it ended.
 fn tend(allowed: &Allowed, text: &[u8], stdio: [OwnedFd; 3], mut answer: UnixStream) -> io::Result<()> {
-    let order: Order = serde_json::from_slice(text)?;
+    let order: Order = json::read(text)?;
     let started = if allowed.allows(&order) {
         launch(&order, stdio)
     } else {

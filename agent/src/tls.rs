@@ -16,8 +16,10 @@ use std::time::Duration;
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, KeyProvider};
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::sign::SigningKey;
 use rustls::{CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use rustls::{StreamOwned, crypto};
 use tenure_proto::limits;
@@ -51,6 +53,22 @@ pub(crate) enum Error {
 #[derive(Debug)]
 pub(crate) struct Tls(Arc<ClientConfig>);
 
+/// What TLS reckons with, apart from what reads private keys: nobody knows a device by a certificate
+/// of its own, and that code would be forty kilobytes.
+fn provider() -> CryptoProvider {
+    CryptoProvider { key_provider: &NoKeys, ..crypto::ring::default_provider() }
+}
+
+/// Reads no private key.
+#[derive(Debug)]
+struct NoKeys;
+
+impl KeyProvider for NoKeys {
+    fn load_private_key(&self, _key: PrivateKeyDer<'static>) -> Result<Arc<dyn SigningKey>, rustls::Error> {
+        Err(rustls::Error::General("there are no certificates of devices".into()))
+    }
+}
+
 impl Tls {
     /// Takes the root certificates. Other certificates are judged by `clock` while it is proven,
     /// and else by `floor`.
@@ -60,7 +78,7 @@ impl Tls {
             Some(path) => read_roots(&path).map_err(|source| Error::Roots { path, source })?,
         };
         let set_up = || {
-            let provider = Arc::new(crypto::ring::default_provider());
+            let provider = Arc::new(provider());
             let webpki = WebPkiServerVerifier::builder_with_provider(roots.into(), Arc::clone(&provider)).build()?;
             let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
             let judge = Arc::new(Judge { webpki, clock, floor });

@@ -9,15 +9,16 @@
 
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use tenure_proto::digest::Digest;
 use tenure_proto::limits;
 
 use crate::disk::{self, Loaded};
+use crate::json;
 
 /// What follows in a copy on the line with its SHA-256.
-#[derive(Deserialize, Serialize)]
+#[derive(Serialize)]
 struct Copy<T> {
     version: u32,
     sequence: u64,
@@ -74,8 +75,11 @@ fn write(path: &Path, text: &[u8]) -> Result<(), disk::Error> {
 }
 
 fn newest<T: DeserializeOwned>(path: &Path) -> Option<Copy<T>> {
-    let found = copies(path).into_iter().filter_map(|path| serde_json::from_slice::<Copy<T>>(&read(&path)?).ok());
-    found.filter(|copy| copy.version == VERSION).max_by_key(|copy| copy.sequence)
+    let found = copies(path).into_iter().filter_map(|path| {
+        let ([version, sequence], content) = json::read_apart(&read(&path)?, ["version", "sequence"])?;
+        (version == u64::from(VERSION)).then_some(Copy { version: VERSION, sequence, content })
+    });
+    found.max_by_key(|copy| copy.sequence)
 }
 
 /// The text of a copy that is whole. One that cannot be read is as good as none: the medium may be
@@ -102,6 +106,8 @@ fn read(path: &Path) -> Option<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use serde::Deserialize;
+
     use super::*;
 
     #[derive(Debug, Deserialize, PartialEq, Serialize)]

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tenure_proto::limits;
 
-use crate::disk;
+use crate::{disk, json};
 
 /// A client's thread needs little.
 const STACK_BYTES: usize = 256 * 1024;
@@ -152,7 +152,7 @@ impl Drop for Place {
 fn converse(stream: &UnixStream, uid: u32, service: &Arc<Service>) -> io::Result<()> {
     let mut reader = BufReader::with_capacity(4096, stream);
     while let Some(bytes) = read_message(&mut reader)? {
-        let Ok(call) = serde_json::from_slice::<Call>(&bytes) else { return Err(io::ErrorKind::InvalidData.into()) };
+        let Ok(call) = json::read::<Call>(&bytes) else { return Err(io::ErrorKind::InvalidData.into()) };
         let call = Call { uid, ..call };
         let mut more = |parameters| match (call.more, call.oneway) {
             (true, false) => write_message(stream, &Answer { parameters, continues: true, error: None }),
@@ -276,7 +276,7 @@ impl Client {
         let mut reader = BufReader::with_capacity(4096, &self.stream);
         loop {
             let bytes = read_message(&mut reader)?.ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))?;
-            match serde_json::from_slice(&bytes)? {
+            match json::read(&bytes)? {
                 Answer { error: Some(name), parameters, .. } => return Err(Fault { name, parameters }.into()),
                 Answer { continues: true, parameters, .. } => each(parameters),
                 Answer { parameters, .. } => return Ok(parameters),

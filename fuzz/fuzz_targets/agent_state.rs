@@ -13,10 +13,11 @@ use tempfile::TempDir;
 mod agent {
     pub(crate) mod channel;
     pub(crate) mod disk;
+    pub(crate) mod json;
     pub(crate) mod journal;
     pub(crate) mod twin;
 }
-use agent::{channel, disk, journal, twin};
+use agent::{channel, disk, journal, json, twin};
 
 static FOLDER: LazyLock<TempDir> = LazyLock::new(|| tempfile::tempdir().expect("a folder"));
 const NAMES: [&str; 4] = ["journal", "history", "events", "floor"];

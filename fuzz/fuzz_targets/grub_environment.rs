@@ -20,12 +20,14 @@ mod agent {
     pub(crate) mod bootloader;
     pub(crate) mod clock;
     pub(crate) mod config;
+    pub(crate) mod crc32;
     pub(crate) mod disk;
+    pub(crate) mod json;
     pub(crate) mod outside;
     pub(crate) mod program;
 }
 use agent::bootloader::Spare;
-use agent::{clock, config, disk, outside, program};
+use agent::{clock, config, crc32, disk, json, outside, program};
 
 static FOLDER: LazyLock<TempDir> = LazyLock::new(|| tempfile::tempdir().expect("a folder"));
 const SIGNATURE: &[u8] = b"# GRUB Environment Block\n";

@@ -10,6 +10,8 @@ use libfuzzer_sys::fuzz_target;
 
 #[path = "../../agent/src/channel.rs"]
 mod channel;
+#[path = "../../agent/src/json.rs"]
+mod json;
 
 /// What the buffer of a socket holds in any case.
 const BYTES_MAX: usize = 64 * 1024;

@@ -15,7 +15,7 @@ use tenure_proto::limits;
 use super::Error;
 use super::environment::{Store, Variables};
 use super::medium::overwrite;
-use crate::disk;
+use crate::{crc32, disk};
 
 /// What errors call it.
 const WHAT: &str = "U-Boot environment";
@@ -204,7 +204,7 @@ fn number(text: &str) -> Option<u64> {
 fn decode(bytes: &[u8], redundant: bool) -> Option<Copy> {
     let (crc, rest) = bytes.split_first_chunk::<4>()?;
     let (flags, data) = if redundant { rest.split_first().map(|(flags, data)| (*flags, data))? } else { (0, rest) };
-    if u32::from_le_bytes(*crc) != crc32fast::hash(data) {
+    if u32::from_le_bytes(*crc) != crc32::hash(data) {
         return None;
     }
     let lines = data.split(|byte| *byte == 0).take_while(|line| !line.is_empty());
@@ -229,7 +229,7 @@ fn encode(place: &Place, flags: Option<u8>, variables: &Variables) -> Result<Vec
         return Err(Error::Full { what: WHAT, device: place.device.clone(), needed: data.len(), size: room });
     }
     data.resize(room, 0);
-    let mut bytes = crc32fast::hash(&data).to_le_bytes().to_vec();
+    let mut bytes = crc32::hash(&data).to_le_bytes().to_vec();
     bytes.extend(flags);
     bytes.extend_from_slice(&data);
     Ok(bytes)

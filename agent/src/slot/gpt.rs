@@ -9,6 +9,8 @@ use std::ops::Range;
 use tenure_proto::digest::to_hex;
 use tenure_proto::limits;
 
+use crate::crc32;
+
 const SIGNATURE: &[u8; 8] = b"EFI PART";
 const HEADER_BYTES: usize = 92;
 const ENTRY_BYTES_LEAST: u32 = 128;
@@ -56,7 +58,7 @@ fn copy(lba: u64, block: u64, size_bytes: u64, read: &mut Read<'_>) -> Option<Ve
     let header = read(lba.checked_mul(block)?, &mut bytes).then(|| header(&bytes, lba)).flatten()?;
     let mut entries = vec![0; usize::try_from(header.count.checked_mul(header.entry_bytes)?).ok()?];
     let at = header.entries_lba.checked_mul(block)?;
-    if !read(at, &mut entries) || crc32fast::hash(&entries) != header.entries_crc {
+    if !read(at, &mut entries) || crc32::hash(&entries) != header.entries_crc {
         return None;
     }
     let entries = entries.chunks(usize::try_from(header.entry_bytes).ok()?).zip(1..);
@@ -68,7 +70,7 @@ fn header(bytes: &[u8], lba: u64) -> Option<Header> {
     let mut head = bytes.get(..length).filter(|head| head.len() >= HEADER_BYTES)?.to_vec();
     let crc = number4(&head, 16)?;
     head.get_mut(16..20)?.fill(0);
-    if head.get(..8)? != SIGNATURE || crc32fast::hash(&head) != crc || number8(&head, 24)? != lba {
+    if head.get(..8)? != SIGNATURE || crc32::hash(&head) != crc || number8(&head, 24)? != lba {
         return None;
     }
     let (count, entry_bytes) = (number4(&head, 80)?, number4(&head, 84)?);

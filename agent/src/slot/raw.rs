@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{FallocateFlags, OFlag, fallocate};
+use nix::libc::off_t;
 use tenure_proto::digest::Digest;
 use tenure_proto::payload::FrameIndex;
 
@@ -149,7 +150,8 @@ impl Raw {
 
     /// Makes a hole that reads as zeros; says whether the medium can.
     fn punch(&mut self, at: u64, length: usize) -> Result<bool, Error> {
-        let range = (i64::try_from(at), i64::try_from(length));
+        // Where that is a word of 32 bits, zeros are written beyond 2 GiB.
+        let range = (off_t::try_from(at), off_t::try_from(length));
         let (true, (Ok(at), Ok(length))) = (self.holes, range) else { return Ok(false) };
         let flags = FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE;
         match fallocate(&self.file, flags, at, length) {
