@@ -161,7 +161,7 @@ impl Config {
                 merge(&mut all, parse(&drop_in, &text)?);
             }
         }
-        check(path, keys(path, all)?)
+        check(path, keys(path, &all)?)
     }
 
     /// The slots that the bootloader knows by `name`.
@@ -214,16 +214,16 @@ fn read(path: &Path) -> Result<Option<String>, Error> {
 fn parse(path: &Path, text: &str) -> Result<Keys, Error> {
     let read: Keys =
         toml::from_str(text).map_err(|source| Error::Toml { path: path.into(), source: Box::new(source) })?;
-    keys(path, read.clone())?;
+    keys(path, &read)?;
     Ok(read)
 }
 
 /// The keys with the values that they take. Not by TOML's own reader: one reader of values for all that
 /// the agent reads is a tenth of a megabyte less.
-fn keys(path: &Path, read: Keys) -> Result<Raw, Error> {
+fn keys(path: &Path, read: &Keys) -> Result<Raw, Error> {
     Raw::deserialize(Value::Object(read.clone())).map_err(|source| Error::File {
         path: path.into(),
-        key: blamed(&read, &source),
+        key: blamed(read, &source),
         source,
     })
 }

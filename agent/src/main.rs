@@ -14,9 +14,10 @@ mod config;
 mod crc32;
 mod disk;
 mod json;
+mod left_out;
 mod log;
 mod memory;
-mod no_backtrace;
+
 mod outside;
 mod program;
 mod systemd;

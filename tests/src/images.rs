@@ -107,6 +107,14 @@ pub fn of_programs(file: &Path, version: &str, mib: u64, generation: u64) -> Res
     Image::open(file, version)
 }
 
+/// The same, with a hole after its first 64 MiB.
+pub fn with_holes(file: &Path, version: &str, mib: u64, generation: u64) -> Result<Image> {
+    of_programs(file, version, mib.min(64), generation)?;
+    let image = File::options().write(true).open(file).context("cannot open an image")?;
+    image.set_len(mib << 20).context("cannot make a hole")?;
+    Image::open(file, version)
+}
+
 /// The text of `os-release` of a version.
 pub fn os_release(version: &str) -> String {
     format!("ID=tenure-board\nNAME=\"Tenure board\"\nIMAGE_ID=tenure-board\nIMAGE_VERSION={version}\n")

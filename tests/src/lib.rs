@@ -22,6 +22,7 @@ pub mod images;
 pub mod interrupt;
 pub mod machine;
 pub mod maker;
+pub mod memory;
 pub mod power;
 pub mod process;
 pub mod scene;

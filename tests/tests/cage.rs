@@ -8,10 +8,12 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use nix::sys::signal::Signal;
 use nix::unistd::geteuid;
 use serde_json::json;
 use tenure_tests::board::Board;
@@ -21,6 +23,7 @@ use tenure_tests::ensure;
 use tenure_tests::failure::{Context as _, Result};
 use tenure_tests::hostile::Hostile;
 use tenure_tests::images::Health;
+use tenure_tests::process::Process;
 use tenure_tests::stage::{Stage, UPDATE_LIMIT};
 
 /// The installer leaves after 30 s; a slow machine takes its time to see it.
@@ -195,6 +198,38 @@ fn an_installer_with_nothing_to_do_leaves_and_is_back_for_the_next_question() ->
     board.knows(&image);
     board.wake()?;
     board.run_until_settled("1.1.0", UPDATE_LIMIT)?;
+    Ok(())
+}
+
+/// `systemd` would restart it: it says that it is ready and that it lives, and one that hangs says nothing.
+#[test]
+fn the_installer_tells_systemd_that_it_is_ready_and_lives_unless_it_hangs() -> Result<()> {
+    const WATCHDOG: Duration = Duration::from_secs(2);
+    let stage = Stage::set("notify")?;
+    let files = stage.serve_files()?;
+    let board = stage.board(files.url())?;
+    let path = stage.world.path("notify");
+    let socket = UnixDatagram::bind(&path)?;
+    socket.set_read_timeout(Some(WATCHDOG))?;
+    let mut command = Command::new(&stage.world.binaries().tenure);
+    command.arg("--config").arg(board.config()).arg("installd").env("NOTIFY_SOCKET", &path);
+    command.env("WATCHDOG_USEC", WATCHDOG.as_micros().to_string()).env_remove("WATCHDOG_PID");
+    let installer = Process::start("installd", &mut command)?;
+    let heard = || -> Result<String> {
+        let mut bytes = [0; 4096];
+        let length = socket.recv(&mut bytes).context("the installer says nothing")?;
+        Ok(String::from_utf8_lossy(bytes.get(..length).unwrap_or_default()).into_owned())
+    };
+    let until = |word: &str| (0..50).any(|_| heard().is_ok_and(|said| said.lines().any(|line| line == word)));
+    assert!(until("READY=1"));
+    for _ in 0..3 {
+        assert!(heard().is_ok(), "it is silent for as long as systemd bears");
+    }
+    assert!(until("WATCHDOG=1"));
+    installer.signal(Signal::SIGSTOP);
+    while heard().is_ok() {}
+    installer.signal(Signal::SIGCONT);
+    assert!(until("WATCHDOG=1"));
     Ok(())
 }
 

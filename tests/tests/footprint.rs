@@ -1,11 +1,14 @@
-//! What a device downloads to know where it is, however long the history of its model.
+//! What a device downloads to know where it is, however long the history of its model; and how much memory an
+//! installation takes, however large.
 
 #![expect(clippy::tests_outside_test_module, reason = "this whole file is a test")]
 
+use tenure_tests::board::{Board, Parts};
 use tenure_tests::ensure;
 use tenure_tests::failure::Result;
 use tenure_tests::images::{self, Health, Image, Recipe};
-use tenure_tests::stage::{Stage, UPDATE_LIMIT};
+use tenure_tests::memory::Memory;
+use tenure_tests::stage::{MODEL, Stage, UPDATE_LIMIT};
 
 /// The most bytes of metadata that a device without any takes in, with the declaration.
 const COLD_START_BYTES: u64 = 4000;
@@ -61,6 +64,42 @@ fn a_cold_start_and_an_idle_poll_stay_small_however_long_the_history() -> Result
         let (cold_start, idle_poll) = cold_start_and_idle_poll(releases)?;
         ensure!(cold_start < COLD_START_BYTES, "with {releases} releases a cold start takes {cold_start} bytes");
         ensure!(idle_poll < IDLE_POLL_BYTES, "with {releases} releases an idle poll takes {idle_poll} bytes");
+    }
+    Ok(())
+}
+
+/// The most that both processes together hold in no file, in KiB, while they install.
+const ANON_KIB_MAX: u64 = 8 * 1024;
+
+#[test]
+fn an_installation_takes_little_memory_however_large_the_image() -> Result<()> {
+    for mib in [64, 256] {
+        let stage = Stage::set("memory")?;
+        let image = images::with_holes(&stage.world.path("large.img"), "1.1.0", mib, 2)?;
+        let files = stage.serve_files()?;
+        let factory_root = stage.maker.factory_root();
+        let parts = Parts {
+            model: MODEL,
+            server: files.url(),
+            factory_root: &factory_root,
+            image: &stage.first,
+            slot_bytes: image.bytes,
+            enrolment_token: None,
+            more_config: "",
+        };
+        let mut board = Board::make(&stage.world, "board", &parts)?;
+        stage.settle(&mut board)?;
+        stage.maker.publish(&image)?;
+        let mut most = Memory::default();
+        board.knows(&image);
+        board.wake()?;
+        board.run_until("the release is installed", UPDATE_LIMIT, |board| {
+            most = most.max(Memory::of(board));
+            let log = std::fs::read_to_string(board.log()).unwrap_or_default();
+            Ok(log.contains("after=\"staged\"").then_some(()))
+        })?;
+        ensure!(most.anon_kib > 100, "nothing was measured: {most:?}");
+        ensure!(most.anon_kib <= ANON_KIB_MAX, "{mib} MiB took {most:?}");
     }
     Ok(())
 }

@@ -264,13 +264,36 @@ fn system_a_thief_with_the_user_of_fetchd_neither_orders_nor_keeps_the_owner_out
     let line = std::io::BufRead::lines(said).next().context("it says nothing")??;
     let said: Value = serde_json::from_str(&line)?;
     assert_eq!(said.get("served"), Some(&json!(16)), "{said}");
-    for order in [0, 1] {
-        let reason = said.pointer(&format!("/orders/{order}/reason"));
-        assert_eq!(reason, Some(&json!("only root and the installer's own user may do this")), "{said}");
+    let orders = said.get("orders").and_then(Value::as_array).context("no orders")?;
+    assert_eq!(orders.len(), 6, "{said}");
+    for order in orders {
+        let reason = order.pointer("/answer/reason");
+        assert_eq!(reason, Some(&json!("only root and the installer's own user may do this")), "{order}");
     }
     // It holds on to all of its places.
     stolen.nothing_changed()?;
     drop(thief);
+    stolen.recovers()
+}
+
+/// What `fetchd` may say for a person, over and over: it costs the thief's time, and no update.
+#[test]
+fn whoever_cancels_gives_up_and_resumes_without_end_delays_and_no_more() -> Result<()> {
+    let stolen = Stolen::set("cancels")?;
+    let mut channel = stolen.connect()?;
+    for round in 0..300 {
+        for order in [
+            json!({"ask": "cancel"}),
+            json!({"ask": "resume"}),
+            json!({"ask": "give_up", "reason": "x".repeat(4000)}),
+            json!({"ask": "reached", "network": round % 2 == 0, "server": true}),
+            json!({"ask": "events_kept", "up_to": u64::MAX}),
+        ] {
+            let answer = channel.ask(&order, b"")?;
+            assert!(answer.get("reply").is_some(), "{order}: {answer}");
+        }
+    }
+    stolen.nothing_changed()?;
     stolen.recovers()
 }
 

@@ -13,6 +13,7 @@ use tenure_tests::failure::{Context as _, Result};
 use tenure_tests::hostile::Hostile;
 use tenure_tests::images::{self, Image};
 use tenure_tests::maker::Maker;
+use tenure_tests::memory::Memory;
 use tenure_tests::stage::MODEL;
 use tenure_tests::world::World;
 
@@ -25,6 +26,9 @@ struct Options {
     /// The length of the image that is installed
     #[arg(long, value_name = "N", default_value_t = 512)]
     mib: u64,
+    /// Make all of it but the first 64 MiB a hole
+    #[arg(long)]
+    holes: bool,
 }
 
 /// How long an installation may take.
@@ -42,7 +46,8 @@ fn main() -> ExitCode {
 fn measure(options: &Options) -> Result<()> {
     let world = World::new("bench")?;
     let first = images::of_programs(&world.path("1.0.0.img"), "1.0.0", 16, 1)?;
-    let second = images::of_programs(&world.path("1.1.0.img"), "1.1.0", options.mib, 2)?;
+    let make = if options.holes { images::with_holes } else { images::of_programs };
+    let second = make(&world.path("1.1.0.img"), "1.1.0", options.mib, 2)?;
     let maker = Maker::new(&world, "maker", MODEL)?;
     maker.declare(world.clock().today().plus_days(3650))?;
     maker.publish(&first)?;
@@ -62,8 +67,10 @@ fn measure(options: &Options) -> Result<()> {
         "binary_bytes": options.agent.metadata().context("there is no agent")?.len(),
         "idle_rss_kib": idle.rss_kib,
         "idle_pss_kib": idle.pss_kib,
+        "idle_anon_kib": idle.anon_kib,
         "installing_rss_kib": most.rss_kib,
         "installing_pss_kib": most.pss_kib,
+        "installing_anon_kib": most.anon_kib,
         "image_mib": options.mib,
         "install_s": install.as_secs_f64(),
         "pipeline_s": pipeline.as_secs_f64(),
@@ -103,33 +110,6 @@ fn idle(board: &Board, files: &Hostile) -> Result<(Memory, (u64, u64))> {
     Ok((Memory::of(board), (after.bytes - before.bytes, requests(&after) - requests(&before))))
 }
 
-/// Memory of `installd` and `fetchd` together.
-#[derive(Clone, Copy, Debug, Default)]
-struct Memory {
-    /// Resident: what both have mapped counts twice.
-    rss_kib: u64,
-    /// Proportional: what both have mapped counts once.
-    pss_kib: u64,
-}
-
-impl Memory {
-    fn of(board: &Board) -> Self {
-        let mut sum = Self::default();
-        for pid in board.processes() {
-            let command = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-            if command.contains("installd") || command.contains("fetchd") {
-                let rollup = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
-                let field = |name: &str| {
-                    let line = rollup.lines().find_map(|line| line.strip_prefix(name));
-                    line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok()).unwrap_or(0)
-                };
-                sum = Self { rss_kib: sum.rss_kib + field("Rss:"), pss_kib: sum.pss_kib + field("Pss:") };
-            }
-        }
-        sum
-    }
-}
-
 /// What a shell would do: fetch, decompress, hash, write, sync, and read back what was written.
 fn run_pipeline(world: &World, maker: &Maker, url: &str, bytes: u64) -> Result<Duration> {
     let payload = find_payload(&maker.repository().join("targets/releases/1.1.0"))?;
@@ -164,8 +144,7 @@ fn install(board: &mut Board) -> Result<(Duration, Memory)> {
         if start.is_none() && log.contains("installing") {
             start = Some(Instant::now());
         }
-        let now = Memory::of(board);
-        most = Memory { rss_kib: most.rss_kib.max(now.rss_kib), pss_kib: most.pss_kib.max(now.pss_kib) };
+        most = most.max(Memory::of(board));
         Ok(start.filter(|_| log.contains("after=\"staged\"")).map(|start| start.elapsed()))
     })?;
     Ok((took, most))

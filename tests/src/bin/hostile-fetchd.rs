@@ -14,9 +14,18 @@ fn main() -> Result<()> {
     let socket = words.next().context("which socket?")?;
     let count: usize = words.next().and_then(|word| word.parse().ok()).context("how many connections?")?;
     let mut connections: Vec<_> = (0..count).map(|_| Channel::connect(Path::new(&socket))).collect();
-    let answers = ["confirm", "roll_back"].map(|word| {
+    let orders = [
+        json!({"ask": "confirm"}),
+        json!({"ask": "roll_back"}),
+        json!({"ask": "retry", "version": "1.1.0"}),
+        json!({"ask": "restart_now"}),
+        json!({"ask": "defer", "until": {"for_s": 604_800}}),
+        json!({"ask": "refresh", "bundle": true}),
+    ];
+    let answers = orders.map(|order| {
         let first = connections.first_mut().and_then(|channel| channel.as_mut().ok());
-        first.map_or(Value::Null, |channel| channel.ask(&json!({"ask": word}), b"").unwrap_or_default())
+        let answer = first.map_or(Value::Null, |channel| channel.ask(&order, b"").unwrap_or_default());
+        json!({"order": order, "answer": answer})
     });
     let served = connections.iter_mut().flatten().map(|channel| channel.ask(&json!({"ask": "status"}), b""));
     let said = json!({"served": served.flatten().count(), "orders": answers});
