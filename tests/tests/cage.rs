@@ -208,6 +208,7 @@ fn the_installer_tells_systemd_that_it_is_ready_and_lives_unless_it_hangs() -> R
     let stage = Stage::set("notify")?;
     let files = stage.serve_files()?;
     let board = stage.board(files.url())?;
+    fs::write(board.path("cmdline"), "rauc.slot=A\n")?;
     let path = stage.world.path("notify");
     let socket = UnixDatagram::bind(&path)?;
     socket.set_read_timeout(Some(WATCHDOG))?;

@@ -30,7 +30,7 @@ Exit status: 0 done, 1 refused or failed, 2 wrong usage.";
 
 /// Declares support, signs releases, and brings both to a server.
 #[derive(Debug, Parser)]
-#[command(version, after_help = EXAMPLES, subcommand_required = true, arg_required_else_help = true)]
+#[command(name = "tenurectl", version, after_help = EXAMPLES, subcommand_required = true, arg_required_else_help = true)]
 pub(crate) struct Cli {
     #[command(flatten)]
     site: SiteArgs,
