@@ -41,6 +41,8 @@ impl Root {
             .args(["c", "1", "3"])
             .env("LC_ALL", "C"))
         .or_else(|error| if root.join("dev/null").exists() { Ok(String::new()) } else { Err(error) })?;
+        // The image leaves out documentation, and so the examples.
+        fs::remove_dir_all(root.join("etc/dpkg/dpkg.cfg.d"))?;
         Ok(Self(root))
     }
 
