@@ -217,10 +217,10 @@ impl Ready {
                 return shared.clock.sleep(Duration::from_secs(1));
             }
         };
-        let Some(caller) = identify(&shared, &stream) else {
+        let caller = match identify(&shared, &stream) {
+            Ok(caller) => caller,
             // Who may not ask anything is not waited for.
-            drop(channel::send(&stream, &refusal::Error::NotAllowed.to_reply(), &[]));
-            return;
+            Err(refused) => return drop(channel::send(&stream, &refused.to_reply(), &[])),
         };
         let Some(place) = Place::take(&shared, caller) else {
             return tracing::debug!(?caller, "too many connections, one is closed");
@@ -293,13 +293,14 @@ fn serve(shared: &Arc<Shared>, caller: Caller, number: u64, stream: &UnixStream)
 }
 
 /// Who is at the other end, as the kernel says.
-fn identify(shared: &Shared, stream: &UnixStream) -> Option<Caller> {
-    let peer = getsockopt(stream, PeerCredentials).ok()?;
+fn identify(shared: &Shared, stream: &UnixStream) -> Result<Caller, refusal::Error> {
+    let peer = getsockopt(stream, PeerCredentials).map_err(|_| refusal::Error::NotAllowed)?;
     let user = Uid::from_raw(peer.uid());
     if user.is_root() || user == Uid::effective() {
-        return Some(Caller::Owner);
+        return Ok(Caller::Owner);
     }
-    (shared.fetch_user == Some(user)).then_some(Caller::Fetch)
+    let is_fetchd = shared.fetch_user == Some(user);
+    if is_fetchd { Ok(Caller::Fetch) } else { Err(refusal::Error::Stranger { user: user.as_raw() }) }
 }
 
 impl Shared {

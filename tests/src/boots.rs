@@ -1,5 +1,7 @@
 //! The machine in trouble: its power is cut again and again, and releases do not boot.
 
+mod rescue;
+
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -12,7 +14,7 @@ use crate::images::Image;
 use crate::machine::Machine;
 use crate::machine::boot::Bootloader;
 use crate::machine::disk;
-use crate::machine::factory::{Factory, Fault, Kernel};
+use crate::machine::factory::{Factory, Fault, System};
 use crate::machine::guest::{Guest, Recording};
 use crate::power::Seeded;
 
@@ -45,21 +47,20 @@ pub struct Rig {
     machine: Machine,
     known: Vec<Image>,
     minor: u32,
+    /// How long from power to the system, on this computer and as busy as it is.
+    boot: Option<Duration>,
 }
 
-/// The longest that the power stays on before it is cut: about what boot, update, restart and
-/// confirmation take.
-const CUT_WITHIN_MS: u64 = 45_000;
 /// What the clock is moved by at each cut, so that a release rests no longer that fell back.
 const REST: Duration = Duration::from_mins(10);
 
 impl Rig {
     /// Makes a machine with 1.0.0 in slot A.
-    pub fn set(name: &str, bootloader: Bootloader) -> Result<Self> {
-        let factory = Factory::open(name, Kernel::InSlot)?;
+    pub fn set(name: &str, bootloader: Bootloader, system: System) -> Result<Self> {
+        let factory = Factory::open(name, bootloader, system)?;
         let machine = Machine::make(&factory, "machine", bootloader)?;
         let known = vec![factory.first().clone()];
-        Ok(Self { factory, machine, known, minor: 0 })
+        Ok(Self { factory, machine, known, minor: 0, boot: None })
     }
 
     fn release(&mut self, fault: Fault) -> Result<String> {
@@ -73,15 +74,38 @@ impl Rig {
         self.machine.power_on(&self.factory, Recording::Off)
     }
 
-    /// The release that each slot holds, whole.
+    /// The release that each slot holds, whole, with its kernel where that is beside.
     fn slots(&self) -> Result<[Option<&str>; 2]> {
-        let held = |name: &str| -> Result<_> {
+        let has_kernels = self.machine.bootloader() == Bootloader::SystemdBoot;
+        let kernels = if has_kernels { self.machine.kernels()? } else { Default::default() };
+        let held = |name: &str, kernel: &[u8]| -> Result<_> {
             let slot = disk::read(&self.machine.disk(), self.machine.layout().slot(name))?;
-            let digest = Digest::of(&slot);
-            Ok(self.known.iter().find(|image| image.sha256 == digest).map(|image| image.version.as_str()))
+            let is_there = |image: &&Image| {
+                let digest = usize::try_from(image.bytes).ok().and_then(|bytes| slot.get(..bytes)).map(Digest::of);
+                let file = self.factory.kernel(&image.version).map(|file| std::fs::read(file).unwrap_or_default());
+                digest == Some(image.sha256) && file.is_none_or(|file| !file.is_empty() && kernel.starts_with(&file))
+            };
+            Ok(self.known.iter().find(is_there).map(|image| image.version.as_str()))
         };
-        let [a, b] = SLOTS;
-        Ok([held(a)?, held(b)?])
+        let ([a, b], [kernel_a, kernel_b]) = (SLOTS, &kernels);
+        Ok([held(a, kernel_a)?, held(b, kernel_b)?])
+    }
+
+    /// Powers it on and waits for the system.
+    fn boot(&mut self) -> Result<Guest> {
+        let mut guest = self.power_on()?;
+        guest.wait_for("board: slot", PATIENCE)?;
+        self.boot = Some(guest.uptime());
+        Ok(guest)
+    }
+
+    /// The longest that the power stays on before it is cut: about what boot, update, restart and
+    /// confirmation take.
+    fn cut_within(&mut self) -> Result<Duration> {
+        if self.boot.is_none() {
+            self.boot()?.cut_power();
+        }
+        Ok(self.boot.unwrap_or_default() * 3 + Duration::from_secs(15))
     }
 
     /// Every slot that the bootloader may start holds a whole release.
@@ -99,9 +123,10 @@ impl Rig {
     /// other is under way; then lets the last one end.
     pub fn cut_power(&mut self, kills: u32, seed: u64, say: &dyn Fn(&str)) -> Result<Cuts> {
         let (mut random, mut cuts) = (Seeded::new(seed), Cuts::default());
+        let within = u64::try_from(self.cut_within()?.as_millis())?;
         let mut wanted = self.release(Fault::None)?;
         for kill in 1..=kills {
-            let moment = Duration::from_millis(random.below(CUT_WITHIN_MS));
+            let moment = Duration::from_millis(random.below(within));
             let mut guest = self.power_on()?;
             let up = guest.wait_until_cut(&["board: slot", "after=\"confirmed\"", "after=\"fell_back\""], moment)?;
             guest.cut_power();
@@ -135,8 +160,7 @@ impl Rig {
 
     /// Ships releases that do not work, each of which must be left again; then one that does.
     pub fn ship_faults(&mut self, faults: &[Fault], say: &dyn Fn(&str)) -> Result<Vec<FallBack>> {
-        let mut guest = self.power_on()?;
-        guest.wait_for("board: slot A runs 1.0.0", PATIENCE)?;
+        let mut guest = self.boot()?;
         let mut fell_back = Vec::new();
         for fault in faults {
             let bad = self.release(*fault)?;
@@ -190,16 +214,13 @@ impl Cuts {
 impl Machine {
     /// The slots that the bootloader may start, the first first.
     fn tried(&self) -> Result<Vec<String>> {
+        if self.bootloader() == Bootloader::SystemdBoot {
+            return self.entries();
+        }
         let variables = self.variables()?;
         let get = |name: &str| variables.get(name).map_or("", String::as_str).to_owned();
-        let order = match self.bootloader() {
-            Bootloader::Direct | Bootloader::Uboot => get("BOOT_ORDER"),
-            Bootloader::Grub => get("ORDER"),
-        };
-        let may = |slot: &str| match self.bootloader() {
-            Bootloader::Direct | Bootloader::Uboot => true,
-            Bootloader::Grub => get(&format!("{slot}_OK")) == "1",
-        };
+        let order = get(if self.bootloader() == Bootloader::Grub { "ORDER" } else { "BOOT_ORDER" });
+        let may = |slot: &str| self.bootloader() != Bootloader::Grub || get(&format!("{slot}_OK")) == "1";
         let order: Vec<_> = order.split(' ').filter(|slot| may(slot)).map(str::to_owned).collect();
         ensure!(!order.is_empty(), "no slot is named: {variables:?}");
         Some(order).context("no order")

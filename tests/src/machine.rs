@@ -1,13 +1,14 @@
 //! A small Linux device of our own in QEMU: a real kernel, a real bootloader, and a disk whose power
 //! can be cut at any instant.
 //!
-//! `tests/images/machine` builds its system; [`factory`] makes releases of it and serves them;
+//! `tests/images/machine` and `machine-systemd` build its system; [`factory`] makes releases of it and serves them;
 //! [`disk`] lays out its disk without mounting anything; [`guest`] is the running machine.
 
 pub mod boot;
 pub mod disk;
 pub mod factory;
 pub mod guest;
+mod systemd_boot;
 
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -71,7 +72,7 @@ impl Machine {
     pub fn power_on(&mut self, factory: &Factory, recording: Recording) -> Result<Guest> {
         self.boots += 1;
         let serial = self.path(&format!("serial.{}", self.boots));
-        let mut firmware = self.bootloader.firmware(self, factory.system())?;
+        let mut firmware = self.bootloader.firmware(self, factory.folder())?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(Duration::ZERO, |age| age) + self.ahead;
         let now = Timestamp::from_unix_s(i64::try_from(now.as_secs())?).context("no such time")?.to_string();
         firmware.extend(["-rtc".to_owned(), format!("base={}", now.trim_end_matches('Z'))]);

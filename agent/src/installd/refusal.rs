@@ -16,6 +16,14 @@ pub(super) enum Error {
     /// The caller may not ask this.
     #[error("only root and the installer's own user may do this")]
     NotAllowed,
+    /// Neither root nor the user of `fetchd`.
+    #[error(
+        "the installer does not answer user {user}; if fetchd runs as that user, fetch_user in agent.toml must name it"
+    )]
+    Stranger {
+        /// Its number.
+        user: u32,
+    },
     /// Another connection has started a refresh since.
     #[error("another connection leads now; start with a refresh")]
     NotLeading,
@@ -110,6 +118,7 @@ impl Error {
         use trust::Error as T;
         match self {
             Self::NotAllowed
+            | Self::Stranger { .. }
             | Self::NotLeading
             | Self::BundleLeads
             | Self::TooEarly { .. }
@@ -170,7 +179,7 @@ impl Error {
     /// What kind of refusal it is, in one word.
     fn code(&self) -> &'static str {
         match self {
-            Self::NotAllowed => "not_allowed",
+            Self::NotAllowed | Self::Stranger { .. } => "not_allowed",
             Self::NotLeading | Self::BundleLeads => "not_leading",
             Self::TooEarly { .. } | Self::AfterRefusal => "out_of_order",
             Self::Verify(verify::Error::Refused(source)) | Self::Manifest { source, .. } => source.code(),

@@ -12,6 +12,7 @@ mod left_behind;
 mod repository;
 mod rollback;
 mod state;
+mod torn;
 mod truth;
 mod waiting;
 mod whatever;

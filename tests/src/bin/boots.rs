@@ -8,7 +8,7 @@ use clap::Parser;
 use tenure_tests::boots::Rig;
 use tenure_tests::failure::Result;
 use tenure_tests::machine::boot::Bootloader;
-use tenure_tests::machine::factory::Fault;
+use tenure_tests::machine::factory::{Fault, System};
 
 /// Boots a small Linux device in QEMU by a real bootloader, lets it update from a real server, and
 /// makes trouble.
@@ -18,6 +18,9 @@ struct Options {
     /// Which bootloader; may be given more than once
     #[arg(long, value_enum, required = true)]
     bootloader: Vec<Bootloader>,
+    /// What runs on the device
+    #[arg(long, value_enum, default_value = "busybox")]
+    system: System,
     /// How often the power is cut
     #[arg(long, value_name = "N", default_value_t = 25)]
     kills: u32,
@@ -30,13 +33,17 @@ struct Options {
     /// Ship no bad releases
     #[arg(long, conflicts_with = "faults")]
     no_faults: bool,
+    /// Destroy both slots: the boot script must end in its rescue state
+    #[arg(long)]
+    rescue: bool,
 }
 
 const EXAMPLES: &str = "\
 Examples:
   tests/boots --bootloader uboot                        25 power cuts, four bad releases; about 15 minutes
   tests/boots --bootloader grub --kills 3 --no-faults   the power cuts alone
-  tests/boots --bootloader uboot --kills 0              the bad releases alone";
+  tests/boots --bootloader uboot --kills 0              the bad releases alone
+  tests/boots --bootloader systemd-boot --system systemd  a device with systemd and our units";
 
 fn main() -> ExitCode {
     let failure = match run(&Options::parse()) {
@@ -57,15 +64,20 @@ fn run(options: &Options) -> Result<()> {
         let start = Instant::now();
         if options.kills > 0 {
             say(&format!("{bootloader:?}: {} power cuts, seed {}", options.kills, options.seed));
-            let mut rig = Rig::set("boots", *bootloader)?;
+            let mut rig = Rig::set("boots", *bootloader, options.system)?;
             let cuts = rig.cut_power(options.kills, options.seed, &say).inspect_err(|_| say_where(&rig))?;
             say(&format!("{bootloader:?}: {cuts:?} in {} s", start.elapsed().as_secs()));
         }
         if !options.no_faults {
-            let mut rig = Rig::set("boots", *bootloader)?;
+            let mut rig = Rig::set("boots", *bootloader, options.system)?;
             let fell_back = rig.ship_faults(&options.faults, &say).inspect_err(|_| say_where(&rig))?;
             let times = fell_back.iter().map(|one| format!("{:?} {:.1} s", one.fault, one.took.as_secs_f32()));
             say(&format!("{bootloader:?}: fell back: {}", times.collect::<Vec<_>>().join(", ")));
+        }
+        if options.rescue {
+            let mut rig = Rig::set("boots", *bootloader, options.system)?;
+            let in_vain = rig.exhaust().inspect_err(|_| say_where(&rig))?;
+            say(&format!("{bootloader:?}: in the rescue state after {in_vain} tries in vain"));
         }
     }
     Ok(())

@@ -12,7 +12,7 @@ use crate::images::Image;
 use crate::machine::Machine;
 use crate::machine::boot::Bootloader;
 use crate::machine::disk::{self, Layout};
-use crate::machine::factory::{Factory, Fault, Kernel};
+use crate::machine::factory::{Factory, Fault, System};
 use crate::machine::guest::Recording;
 use crate::stage::MODEL;
 
@@ -46,8 +46,7 @@ impl Recorded {
     /// Has a device install 1.1.0 over the network, from its first start to the confirmed update,
     /// and records it.
     pub fn make(bootloader: Bootloader) -> Result<Self> {
-        let kernel = if bootloader == Bootloader::Direct { Kernel::Outside } else { Kernel::InSlot };
-        let factory = Factory::open("power-cut", kernel)?;
+        let factory = Factory::open("power-cut", bootloader, System::Busybox)?;
         let mut machine = Machine::make(&factory, "machine", bootloader)?;
         let base = std::fs::read(machine.disk()).context("cannot read the disk")?;
         keep_repository(&factory, "old")?;

@@ -3,8 +3,9 @@
 use std::path::Path;
 use std::process::Command;
 
-use super::Machine;
 use super::disk::{self, tool};
+use super::factory::{Factory, Kernel};
+use super::{Machine, systemd_boot};
 use crate::board::boot::choose_slot;
 use crate::failure::{Context as _, Result};
 use crate::uboot_env::{UbootEnv, Variables};
@@ -19,6 +20,9 @@ pub enum Bootloader {
     Uboot,
     /// GRUB under EFI, with the menu of `docs/operate/boot`.
     Grub,
+    /// systemd-boot, with the entries of `docs/operate/boot` and unified kernel images in slots of
+    /// their own.
+    SystemdBoot,
 }
 
 /// The length of each of two copies, for a board whose U-Boot keeps two.
@@ -33,7 +37,16 @@ impl Bootloader {
         let line = |offset: u64, bytes: u64| format!("{} {:#x} {bytes:#x}\n", place.display(), start + offset);
         match self {
             Self::Direct => line(0, COPY_BYTES) + &line(COPY_BYTES, COPY_BYTES),
-            Self::Uboot | Self::Grub => line(0, SECTOR_BYTES),
+            Self::Uboot | Self::Grub | Self::SystemdBoot => line(0, SECTOR_BYTES),
+        }
+    }
+
+    /// Where the kernel comes from.
+    pub(super) fn kernel(self) -> Kernel {
+        match self {
+            Self::Direct => Kernel::Outside,
+            Self::Uboot | Self::Grub => Kernel::InSlot,
+            Self::SystemdBoot => Kernel::Beside,
         }
     }
 
@@ -44,6 +57,7 @@ impl Bootloader {
                 "[bootloader]\nkind = \"uboot\"\nfw_env_config = \"/data/config/fw_env.config\"\n"
             }
             Self::Grub => "[bootloader]\nkind = \"grub\"\ngrubenv = \"/boot/tenure/grubenv\"\n",
+            Self::SystemdBoot => systemd_boot::AGENT_CONFIG,
         }
     }
 
@@ -52,13 +66,18 @@ impl Bootloader {
         match self {
             Self::Direct | Self::Uboot => "",
             Self::Grub => "mount -t vfat -o sync /dev/vda1 /boot\n",
+            Self::SystemdBoot => {
+                "mount -t vfat /dev/vda1 /boot\nmount -t efivarfs efivarfs /sys/firmware/efi/efivars\n"
+            }
         }
     }
 
     /// Puts the bootloader's own files onto the disk.
-    pub(super) fn install(self, machine: &Machine) -> Result<()> {
-        if self == Self::Grub {
-            return install_grub(machine);
+    pub(super) fn install(self, machine: &Machine, factory: &Factory) -> Result<()> {
+        match self {
+            Self::Direct | Self::Uboot => {}
+            Self::Grub => return install_grub(machine),
+            Self::SystemdBoot => return systemd_boot::install(machine, factory),
         }
         let variables = [("BOOT_ORDER", "A"), ("BOOT_A_LEFT", "3"), ("BOOT_B_LEFT", "0")];
         machine.environment()?.write(&variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into())?;
@@ -81,7 +100,7 @@ impl Bootloader {
                     .into())
             }
             Self::Uboot => Ok(["-M", "pc", "-bios", "/usr/lib/u-boot/qemu-x86/u-boot.rom"].map(str::to_owned).into()),
-            Self::Grub => {
+            Self::Grub | Self::SystemdBoot => {
                 let variables = machine.path("efi-variables.fd");
                 if !variables.exists() {
                     std::fs::copy("/usr/share/OVMF/OVMF_VARS_4M.fd", &variables).context("there is no OVMF")?;
@@ -118,6 +137,17 @@ impl Machine {
     }
 }
 
+impl Machine {
+    /// Sets variables of GRUB's.
+    pub(crate) fn set_grub(&self, pairs: &[&str]) -> Result<()> {
+        let (block, image) =
+            (self.path("grubenv"), format!("{}@@{}", self.disk().display(), self.layout().boot().start));
+        tool("grub-editenv", Command::new("grub-editenv").arg(&block).arg("set").args(pairs), b"")?;
+        let mut copy = Command::new("mcopy");
+        tool("mcopy", copy.args(["-o", "-i", &image]).arg(&block).arg("::/tenure/grubenv"), b"").map(drop)
+    }
+}
+
 /// Reads an environment block of GRUB's.
 fn grub_variables(block: &[u8]) -> Result<Variables> {
     ensure!(block.len() == 1024, "grubenv has {} bytes, GRUB makes 1024", block.len());
@@ -129,12 +159,12 @@ fn grub_variables(block: &[u8]) -> Result<Variables> {
 }
 
 /// The folder with the boot scripts that makers copy.
-fn scripts() -> std::path::PathBuf {
+pub(super) fn scripts() -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/operate/boot")
 }
 
 /// Makes the FAT partition with these files.
-fn install_fat(machine: &Machine, folders: &[&str], files: &[(&Path, &str)]) -> Result<()> {
+pub(super) fn install_fat(machine: &Machine, folders: &[&str], files: &[(&Path, &str)]) -> Result<()> {
     let region = machine.layout().boot();
     let image = machine.path("boot.img");
     std::fs::write(&image, b"")?;

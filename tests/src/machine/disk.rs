@@ -137,7 +137,7 @@ pub(super) fn make(machine: &Machine, factory: &Factory) -> Result<()> {
     make_ext4(&data, &image, layout.data().bytes, &["-b", "1024"])?;
     put(&disk, layout.data(), &image)?;
     put(&disk, layout.slot_a(), &factory.first().file)?;
-    machine.bootloader().install(machine)
+    machine.bootloader().install(machine, factory)
 }
 
 /// Makes an ext4 image of a folder.
@@ -159,7 +159,7 @@ pub(super) fn put(disk: &Path, region: Region, file: &Path) -> Result<()> {
 }
 
 /// Writes the bytes that are not zero.
-pub(super) fn write(disk: &Path, region: Region, bytes: &[u8]) -> Result<()> {
+pub(crate) fn write(disk: &Path, region: Region, bytes: &[u8]) -> Result<()> {
     let file = OpenOptions::new().write(true).open(disk).context("cannot open the disk")?;
     let mut at = region.start;
     for chunk in bytes.chunks(64 * 1024) {

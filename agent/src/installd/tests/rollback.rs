@@ -17,7 +17,7 @@ fn keeper(board: &Board, state: &Path) -> Keeper {
     Keeper::open(state, &board.config()).unwrap()
 }
 
-fn refresh(keeper: &Keeper, repository: &Repository) -> Result<(), Error> {
+pub(super) fn refresh(keeper: &Keeper, repository: &Repository) -> Result<(), Error> {
     let mut run = keeper.start(Timestamp::UNIX_EPOCH)?;
     while let Some(want) = run.want() {
         let bytes = repository.files.get(&format!("metadata/{}", want.file));
@@ -26,7 +26,7 @@ fn refresh(keeper: &Keeper, repository: &Repository) -> Result<(), Error> {
     run.finish().map(drop)
 }
 
-fn is_rollback(result: &Result<(), Error>) -> bool {
+pub(super) fn is_rollback(result: &Result<(), Error>) -> bool {
     use trust::Error as T;
     matches!(result, Err(Error::Refused(T::Rollback { .. } | T::Vanished { .. })))
 }

@@ -1,0 +1,1 @@
+/data/config/agent.d
