@@ -106,7 +106,10 @@ fn judge(board: &Board, device: &Device, health: Health, what: &str) {
     let events = device.waiting_events();
     let outcomes = events.iter().filter_map(|event| match &event.event {
         ReportEvent::UpdateEnded { version, outcome, .. } => Some((version.to_string(), *outcome)),
-        _ => None,
+        ReportEvent::Rescue { .. }
+        | ReportEvent::Retry { .. }
+        | ReportEvent::ShorteningRefused { .. }
+        | ReportEvent::Refused { .. } => None,
     });
     let outcomes: Vec<_> = outcomes.collect();
     let version = if slot == "B" { "1.1.0" } else { "1.0.0" };
