@@ -40,7 +40,7 @@ pub struct Tape {
 }
 
 /// How long a step of the machine may take in software emulation, on a busy computer.
-pub const PATIENCE: Duration = Duration::from_mins(4);
+pub const PATIENCE: Duration = Duration::from_mins(8);
 
 impl Recorded {
     /// Has a device install 1.1.0 over the network, from its first start to the confirmed update,
