@@ -18,7 +18,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::installer::{self, Installer};
 use crate::owner::{Outcome, Overview, Support};
-use crate::{bundle, disk, fetch, history, json, show, varlink};
+use crate::{bundle, cage, disk, fetch, history, json, show, varlink};
 
 /// How an answer is to be printed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -61,11 +61,14 @@ pub(crate) enum Error {
         /// The whole chain of causes, as the agent tells it.
         reason: String,
     },
+    /// What comes from a network is not let in without it.
+    #[error(transparent)]
+    Cage(#[from] cage::Error),
     /// A bundle that cannot be opened.
     #[error(transparent)]
     Unopened(#[from] bundle::Error),
     /// A bundle that is refused, or not whole.
-    #[error("cannot update from {path}; copy the bundle again, or get a newer one")]
+    #[error("cannot install {path}; copy the bundle again, or get a newer one")]
     Bundle {
         /// The bundle.
         path: PathBuf,

@@ -1,23 +1,36 @@
-//! An offline bundle on a stick: files of a repository, each read where it lies.
+//! A bundle on a stick or on a web server: files of a repository, each read where it lies.
 //!
 //! Nothing is unpacked and nothing is believed here: `installd` judges, as it judges what comes
 //! from a network. Wire form: `docs/wire.md`, "bundle".
 
+mod remote;
+
+use std::cell::RefCell;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
-use tenure_proto::bundle::{self, ABOUT_NAME, About, BLOCK_BYTES, Contents};
+use tenure_proto::bundle::{self, ABOUT_NAME, About, BLOCK_BYTES, Contents, Place};
 use tenure_proto::model::Model;
+
+use crate::channel::Retry;
+use crate::http::{self, Client};
+use remote::Remote;
 
 /// An open bundle.
 #[derive(Debug)]
 pub(crate) struct Bundle {
-    path: PathBuf,
-    file: File,
+    place: Medium,
     contents: Contents,
     about: About,
+}
+
+/// Where its bytes are.
+#[derive(Debug)]
+enum Medium {
+    File(PathBuf, File),
+    Web(PathBuf, Box<RefCell<Remote>>),
 }
 
 /// Why a bundle cannot be read.
@@ -30,6 +43,15 @@ pub(crate) enum Error {
         path: PathBuf,
         /// Why.
         source: io::Error,
+    },
+    /// The server that it is on.
+    #[error(transparent)]
+    Web(#[from] http::Error),
+    /// Without a length, nobody knows where it ends.
+    #[error("{url} does not say how long it is; put the bundle on another server, or copy it to a file")]
+    NoLength {
+        /// The address.
+        url: PathBuf,
     },
     /// A folder, a device, a pipe.
     #[error("{path} is no plain file; copy the bundle to one")]
@@ -77,29 +99,47 @@ pub(crate) enum Error {
     },
 }
 
+impl Error {
+    /// Whether trying again can help.
+    pub(crate) fn retry(&self) -> Retry {
+        if let Self::Web(source) = self { source.retry() } else { Retry::Never }
+    }
+}
+
 impl Bundle {
     /// Opens a bundle for `model`, and learns what is in it.
     pub(crate) fn open(path: &Path, model: &Model) -> Result<Self, Error> {
         let read = |source| Error::Read { path: path.into(), source };
-        let format = |source| Error::Format { path: path.into(), source };
         // A pipe would be waited for.
         if !std::fs::metadata(path).map_err(read)?.is_file() {
             return Err(Error::NoFile { path: path.into() });
         }
         let file = File::open(path).map_err(read)?;
-        let mut contents = Contents::new(file.metadata().map_err(read)?.len());
+        let bytes = file.metadata().map_err(read)?.len();
+        Self::look_into(Medium::File(path.into(), file), bytes, model)
+    }
+
+    /// Opens a bundle for `model` on a web server: it is what `http` is a client of.
+    pub(crate) fn fetch(http: Client, url: &str, model: &Model) -> Result<Self, Error> {
+        let (remote, bytes) = Remote::open(http)?;
+        let bytes = bytes.ok_or_else(|| Error::NoLength { url: url.into() })?;
+        Self::look_into(Medium::Web(url.into(), Box::new(RefCell::new(remote))), bytes, model)
+    }
+
+    fn look_into(place: Medium, bytes: u64, model: &Model) -> Result<Self, Error> {
+        let format = |source| Error::Format { path: place.path().into(), source };
+        let mut contents = Contents::new(bytes);
         let mut block = [0; BLOCK_BYTES];
         while let Some(at) = contents.want().map_err(format)? {
-            file.read_exact_at(&mut block, at).map_err(read)?;
+            place.read_exact_at(&mut block, at)?;
             contents.take(&block).map_err(format)?;
         }
         let about = contents.find(ABOUT_NAME).ok_or_else(|| format(bundle::Error::About))?;
-        let text = read_at(&file, about.offset, about.bytes).map_err(read)?;
-        let about = About::parse(&text).map_err(format)?;
+        let about = About::parse(&place.read(about)?).map_err(format)?;
         if about.model != *model {
-            return Err(Error::OtherModel { path: path.into(), found: about.model, model: model.clone() });
+            return Err(Error::OtherModel { path: place.path().into(), found: about.model, model: model.clone() });
         }
-        Ok(Self { path: path.into(), file, contents, about })
+        Ok(Self { place, contents, about })
     }
 
     /// What it says of itself, which nobody signed.
@@ -111,31 +151,44 @@ impl Bundle {
     pub(crate) fn get(&self, name: &str, max: u64) -> Result<Option<Vec<u8>>, Error> {
         let Some(place) = self.contents.find(name) else { return Ok(None) };
         if place.bytes > max {
-            return Err(Error::TooLong { path: self.path.clone(), name: name.into(), bytes: place.bytes, max });
+            return Err(Error::TooLong { path: self.place.path().into(), name: name.into(), bytes: place.bytes, max });
         }
-        read_at(&self.file, place.offset, place.bytes).map(Some).map_err(|source| self.unread(source))
+        self.place.read(place).map(Some)
     }
 
     /// Reads some bytes of a file from its byte `from` on, at least one.
     pub(crate) fn read(&self, name: &str, from: u64, into: &mut [u8]) -> Result<usize, Error> {
-        let missing = || Error::Missing { path: self.path.clone(), name: name.into() };
+        let missing = || Error::Missing { path: self.place.path().into(), name: name.into() };
         let place = self.contents.find(name).ok_or_else(missing)?;
         let left = usize::try_from(place.bytes.saturating_sub(from)).unwrap_or(usize::MAX).min(into.len());
         let into = into.get_mut(..left).filter(|into| !into.is_empty()).ok_or_else(missing)?;
-        self.file.read_exact_at(into, place.offset + from).map_err(|source| self.unread(source))?;
+        self.place.read_exact_at(into, place.offset + from)?;
         Ok(left)
-    }
-
-    fn unread(&self, source: io::Error) -> Error {
-        Error::Read { path: self.path.clone(), source }
     }
 }
 
-/// Reads bytes that are known to be few and to lie within the file.
-fn read_at(file: &File, offset: u64, bytes: u64) -> io::Result<Vec<u8>> {
-    let mut content = vec![0; usize::try_from(bytes).unwrap_or_default()];
-    file.read_exact_at(&mut content, offset)?;
-    Ok(content)
+impl Medium {
+    fn path(&self) -> &Path {
+        match self {
+            Self::File(path, _) | Self::Web(path, _) => path,
+        }
+    }
+
+    fn read_exact_at(&self, into: &mut [u8], at: u64) -> Result<(), Error> {
+        match self {
+            Self::File(path, file) => {
+                file.read_exact_at(into, at).map_err(|source| Error::Read { path: path.clone(), source })
+            }
+            Self::Web(_, remote) => Ok(remote.borrow_mut().read_exact_at(into, at)?),
+        }
+    }
+
+    /// Reads bytes that are known to be few and to lie within the bundle.
+    fn read(&self, place: Place) -> Result<Vec<u8>, Error> {
+        let mut content = vec![0; usize::try_from(place.bytes).unwrap_or_default()];
+        self.read_exact_at(&mut content, place.offset)?;
+        Ok(content)
+    }
 }
 
 #[cfg(test)]

@@ -28,6 +28,14 @@ Examples:
 Exit status: 0 when it went as it should, 1 when it was refused or failed, 2 when the command is
 not understood.";
 
+const INSTALL_EXAMPLES: &str = "\
+Examples:
+  tenure install /media/stick/acme-gw1-1.2.0.tar             without a network
+  tenure install https://bench.example/acme-gw1-1.2.0.tar    from any web server
+
+Exit status: 0 when it is installed, runs already or waits for its restart, 1 when it was refused or
+failed.";
+
 /// The update agent of this device.
 #[derive(Debug, Parser)]
 #[command(name = "tenure", version, about, after_help = EXAMPLES, disable_help_subcommand = true)]
@@ -54,11 +62,23 @@ enum Command {
         json: bool,
     },
     /// Check now, and show an update's progress until the device restarts
-    #[command(after_help = "Example:\n  tenure update --from /media/stick/acme-gw1-1.2.0.tar    without a network")]
     Update {
-        /// Install from an offline bundle, as `tenurectl bundle export` makes it; no network is needed
+        /// The same as `tenure install FILE`
         #[arg(long, value_name = "FILE")]
-        from: Option<PathBuf>,
+        from: Option<String>,
+        /// Print JSON: progress as lines on standard error, the result on standard output
+        #[arg(long)]
+        json: bool,
+    },
+    /// Install the release of a bundle, as `tenurectl bundle export` makes it; needs root
+    ///
+    /// It is checked as an update from a server is: signatures, model, age, and the promise. Nothing is
+    /// stored aside, and what breaks off goes on where it was when the command is run again.
+    #[command(after_help = INSTALL_EXAMPLES)]
+    Install {
+        /// A file, or an address that starts with https:// or http://
+        #[arg(value_name = "FILE|URL")]
+        from: String,
         /// Print JSON: progress as lines on standard error, the result on standard output
         #[arg(long)]
         json: bool,
@@ -173,7 +193,7 @@ pub(crate) fn run(cli: &Cli) -> Result<ExitCode, Error> {
     match &cli.command {
         Command::Status { json } => ask(*json).status()?,
         Command::Check { json } => ask(*json).check()?,
-        Command::Update { json, from: Some(path) } => ask(*json).update_from(path)?,
+        Command::Install { json, from } | Command::Update { json, from: Some(from) } => ask(*json).install(from)?,
         Command::Update { json, from: None } => ask(*json).update()?,
         Command::Confirm => ask(false).confirm()?,
         Command::Cancel => ask(false).cancel()?,

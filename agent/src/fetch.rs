@@ -44,7 +44,7 @@ pub(crate) enum Source<'a> {
         /// Which of its repositories.
         model: &'a Model,
     },
-    /// A bundle, with no network at all.
+    /// A bundle, which a person names.
     Bundle(&'a Bundle),
 }
 
@@ -125,7 +125,8 @@ impl Error {
             Self::Http { source, .. } => source.retry(),
             Self::Installer { source, .. } => source.retry(),
             Self::Missing { .. } | Self::Cancelled => Retry::Later,
-            Self::Bundle(_) | Self::Endless { .. } | Self::Index { .. } => Retry::Never,
+            Self::Bundle(source) => source.retry(),
+            Self::Endless { .. } | Self::Index { .. } => Retry::Never,
         }
     }
 

@@ -141,7 +141,8 @@ impl Client {
             _ => return Err(self.status_error(url, answer)),
         };
         let rate = self.rate_bytes_per_s.map(|rate| Rate::new(rate, self.clock.monotonic()));
-        let mut part = Part { url, bytes: 0, reader: self.paced(answer), rate, clock: self.clock.clone() };
+        let (length, clock) = (answer.body().content_length(), self.clock.clone());
+        let mut part = Part { url, bytes: 0, length, was_cut: skip > 0, reader: self.paced(answer), rate, clock };
         part.skip(skip)?;
         Ok(part)
     }
@@ -198,6 +199,8 @@ impl Client {
 pub(crate) struct Part {
     url: String,
     bytes: u64,
+    length: Option<u64>,
+    was_cut: bool,
     reader: Paced,
     rate: Option<Rate>,
     clock: Clock,
@@ -210,6 +213,16 @@ impl std::fmt::Debug for Part {
 }
 
 impl Part {
+    /// How long the answer is, if the server says so.
+    pub(crate) fn length(&self) -> Option<u64> {
+        self.length
+    }
+
+    /// Whether the server sent the whole file for it, since it does not send parts.
+    pub(crate) fn was_cut(&self) -> bool {
+        self.was_cut
+    }
+
     /// Reads some bytes, at least one.
     pub(crate) fn read(&mut self, into: &mut [u8]) -> Result<usize, Error> {
         let most = self.rate.map_or(usize::MAX, Rate::piece).min(into.len());
@@ -233,7 +246,8 @@ impl Part {
         drop(self.reader.read(&mut [0]));
     }
 
-    fn skip(&mut self, mut left: u64) -> Result<(), Error> {
+    /// Reads so many bytes, and drops them.
+    pub(crate) fn skip(&mut self, mut left: u64) -> Result<(), Error> {
         let mut thrown_away = [0; 4096];
         while left > 0 {
             let wanted = thrown_away.len().min(usize::try_from(left).unwrap_or(usize::MAX));

@@ -1,5 +1,6 @@
 //! The asking side of the install channel: `fetchd`, and a person's `confirm` and `rollback`.
 
+use std::io::ErrorKind;
 use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -27,6 +28,12 @@ pub(crate) enum Error {
         path: PathBuf,
         /// Why.
         source: std::io::Error,
+    },
+    /// Not everybody may ask.
+    #[error("only root may give orders to the installer at {path}; run this as root")]
+    NotRoot {
+        /// The socket.
+        path: PathBuf,
     },
     /// The channel broke.
     #[error("the installer cannot be talked to")]
@@ -60,7 +67,7 @@ impl Error {
     pub(crate) fn retry(&self) -> Retry {
         match self {
             Self::Refused { retry, .. } => *retry,
-            Self::Unexpected => Retry::Never,
+            Self::Unexpected | Self::NotRoot { .. } => Retry::Never,
             Self::Connect { .. } | Self::Channel(_) | Self::HungUp | Self::Silent { .. } => Retry::Later,
         }
     }
@@ -73,7 +80,11 @@ impl Installer {
     /// Connects.
     pub(crate) fn connect(path: &Path) -> Result<Self, Error> {
         let stream = UnixStream::connect(path);
-        let stream = stream.map_err(|source| Error::Connect { path: path.into(), source })?;
+        let stream = stream.map_err(|source| {
+            let path = path.into();
+            let denied = source.kind() == ErrorKind::PermissionDenied;
+            if denied { Error::NotRoot { path } } else { Error::Connect { path, source } }
+        })?;
         Ok(Self { stream })
     }
 

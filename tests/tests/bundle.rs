@@ -92,7 +92,7 @@ fn export(maker: &Maker, version: &str, path: &Path) -> Result<PathBuf> {
 }
 
 fn update_from(board: &Board, bundle: &Path) -> Result<Answer> {
-    board.run(&["update", "--from", &bundle.display().to_string()])
+    board.run(&["install", &bundle.display().to_string()])
 }
 
 /// A copy of a bundle with its bytes changed.

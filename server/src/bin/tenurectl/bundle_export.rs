@@ -34,7 +34,7 @@ Examples:
   tenurectl bundle export acme-gw1 --out acme-gw1.tar
   tenurectl bundle export acme-gw1 1.2.0 --out /media/stick/acme-gw1-1.2.0.tar
 
-On a device: tenure update --from FILE. It checks all that it checks of a server's files, and needs no
+On a device: tenure install FILE. It checks all that it checks of a server's files, and needs no
 exact clock: a bundle can be used for 365 days. Where you have logged in to a server, it must be there
 to ask, and the release must be on it.")]
 pub(crate) struct Args {
@@ -302,7 +302,7 @@ fn tell(site: &Site, args: &Args, told: &Told<'_>) {
     if let Some(until) = until {
         screen.say(format!("  usable until: {}", until.day().in_words()));
     }
-    screen.say(format!("  on a device: tenure update --from {file}"));
+    screen.say(format!("  on a device: tenure install {file}"));
     screen.answer(&answer(args, told, until));
 }
 

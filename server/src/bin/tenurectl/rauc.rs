@@ -61,7 +61,7 @@ const GROUPS: [(&str, &str); 7] = [
     ("casync", "payloads come in frames of their own"),
     ("streaming", "everything is streamed"),
     ("encryption", "payloads are signed, and not encrypted"),
-    ("autoinstall", "the agent asks its server, or is given a file by `tenure update --from`"),
+    ("autoinstall", "the agent asks its server, or is given a file by `tenure install`"),
     ("polling", "see check_in_interval_s"),
     ("log", "the agent logs to the journal, and reports to its server"),
 ];
