@@ -14,6 +14,7 @@ mod grub_env;
 mod medium;
 mod mender;
 mod mender_env;
+pub(crate) mod rehearsal;
 mod rpi;
 mod running;
 mod script;
@@ -217,6 +218,12 @@ pub(crate) enum Error {
         path: PathBuf,
         /// What is wrong.
         reason: &'static str,
+    },
+    /// What was changed does not show.
+    #[error("what was changed to {step} does not show when it is read again")]
+    Unchanged {
+        /// What was to be done.
+        step: &'static str,
     },
     /// The firmware has nothing to start a slot by.
     #[error(

@@ -1,7 +1,7 @@
 //! The command line.
 
 use std::io::{self, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -11,7 +11,7 @@ use tenure_proto::version::Version;
 use crate::ask::{self, Ask, Form};
 use crate::channel::Until;
 use crate::config::{self, Config};
-use crate::{cage, fetchd, installd, log, memory, programs, run};
+use crate::{cage, doctor, fetchd, installd, log, memory, programs, run};
 
 /// It went as it should.
 pub(crate) const EXIT_OK: u8 = 0;
@@ -27,6 +27,13 @@ Examples:
 
 Exit status: 0 when it went as it should, 1 when it was refused or failed, 2 when the command is
 not understood.";
+
+const DOCTOR_EXAMPLES: &str = "\
+Examples:
+  tenure doctor             before the first update, and before the first unit ships
+  tenure doctor --json      for a test at the end of the line
+
+Exit status: 0 when there is no fault, warnings or not, 1 when there is one.";
 
 const INSTALL_EXAMPLES: &str = "\
 Examples:
@@ -143,6 +150,16 @@ enum Command {
         #[arg(long, value_name = "ID", conflicts_with = "json")]
         acknowledge: Option<String>,
     },
+    /// Look at this board before it is shipped: would it take an update, and come back from a bad one?
+    ///
+    /// Nothing is changed: the bootloader is moved on a copy, and the watchdog is not touched. Each line says
+    /// what was looked at, what was seen, and what to do. Needs root to see everything.
+    #[command(after_help = DOCTOR_EXAMPLES)]
+    Doctor {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Print what confines the installer on this device: a drop-in for tenure-installd.service
     Cage,
     /// Run both processes of the agent, where there is no systemd
@@ -188,7 +205,11 @@ fn until(text: &str) -> Result<Until, &'static str> {
 /// Does what the command line says.
 pub(crate) fn run(cli: &Cli) -> Result<ExitCode, Error> {
     memory::keep_little();
-    let config = Config::load(&cli.config)?;
+    let config = Config::load(&cli.config);
+    if let Command::Doctor { json } = cli.command {
+        return examine(&cli.config, &config, json);
+    }
+    let config = config?;
     let ask = |json: bool| Ask { config: &config, form: if json { Form::Json } else { Form::Text } };
     match &cli.command {
         Command::Status { json } => ask(*json).status()?,
@@ -205,6 +226,8 @@ pub(crate) fn run(cli: &Cli) -> Result<ExitCode, Error> {
         Command::Support { json } => ask(*json).support()?,
         Command::Notices { acknowledge: Some(id), .. } => ask(false).acknowledge(id)?,
         Command::Notices { json, acknowledge: None } => ask(*json).notices()?,
+        // It was seen to above, since it goes on without a configuration.
+        Command::Doctor { .. } => {}
         Command::Cage => {
             io::stdout().write_all(cage::drop_in(&config).as_bytes()).map_err(ask::Error::from)?;
         }
@@ -229,6 +252,15 @@ pub(crate) fn run(cli: &Cli) -> Result<ExitCode, Error> {
         }
     }
     Ok(ExitCode::from(EXIT_OK))
+}
+
+/// What the doctor says is good only if the board may be shipped.
+fn examine(path: &Path, config: &Result<Config, config::Error>, json: bool) -> Result<ExitCode, Error> {
+    let findings = doctor::examine(path, config);
+    let text =
+        if json { serde_json::to_string_pretty(&findings).map_err(ask::Error::from)? + "\n" } else { findings.text() };
+    io::stdout().write_all(text.as_bytes()).map_err(ask::Error::from)?;
+    Ok(ExitCode::from(if findings.are_good() { EXIT_OK } else { EXIT_FAILED }))
 }
 
 #[cfg(test)]

@@ -246,6 +246,11 @@ pub(crate) fn make_folder(path: &Path, mode: u32) -> Result<(), Error> {
     }
 }
 
+/// Makes a folder of our own, which is there for nobody else and was not there before.
+pub(crate) fn make_new_folder(path: &Path) -> Result<(), Error> {
+    fs::DirBuilder::new().mode(0o700).create(path).map_err(Error::io("make the folder", path))
+}
+
 /// What is in a folder, in the order of the names; nothing if there is no folder.
 pub(crate) fn list(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     let entries = match fs::read_dir(folder) {

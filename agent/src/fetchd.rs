@@ -103,7 +103,7 @@ pub(crate) fn run(config: &Config, path: &Path) -> Result<(), Error> {
     supervisor::follow_parent();
     let ends = signals::block()?;
     let _lock = disk::Lock::take(&config.fetch_dir().join("lock"))?;
-    let identity = Identity::load_or_make(&config.fetch_dir().join("device.key"))?;
+    let identity = Identity::load_or_make(&identity::path(config))?;
     let notices = Notices::load(config)?;
     notices.show()?;
     let (shared, woken) = Shared::new(notices, config.install_socket());

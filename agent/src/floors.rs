@@ -14,6 +14,7 @@ use tenure_proto::metadata::{Root, Signed, Snapshot, Timestamp};
 use tenure_proto::time;
 use tenure_proto::trust::{Error, TrustedSet};
 
+use crate::chain::Chain;
 use crate::{disk, json, twin};
 
 /// Versions below which nothing is taken; 0 where none was seen.
@@ -43,20 +44,32 @@ pub(crate) struct Backstop {
 impl Backstop {
     /// Reads the image's backstop; an image need not have one.
     pub(crate) fn load(path: &Path) -> Option<Self> {
-        let bytes = match disk::read_bounded(path, limits::CONFIG_BYTES_MAX) {
-            Ok(bytes) => bytes?,
-            Err(error) => {
-                tracing::error!(%error, "the image's backstop cannot be read");
-                return None;
-            }
-        };
-        let backstop = json::read(&bytes);
-        backstop
-            .inspect_err(
-                |error| tracing::error!(%error, path = %path.display(), "the image's backstop is not readable"),
-            )
-            .ok()
+        let backstop = Self::read(path);
+        backstop.inspect_err(|error| tracing::error!(error = %Chain(error), "the image's backstop is no help")).ok()?
     }
+
+    /// The same, with the error.
+    pub(crate) fn read(path: &Path) -> Result<Option<Self>, NoBackstop> {
+        let Some(bytes) = disk::read_bounded(path, limits::CONFIG_BYTES_MAX)? else { return Ok(None) };
+        let backstop = json::read(&bytes);
+        backstop.map(Some).map_err(|source| NoBackstop::Format { path: path.into(), source })
+    }
+}
+
+/// Why there is no backstop although there should be.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NoBackstop {
+    /// The file.
+    #[error("cannot read the image's backstop")]
+    Disk(#[from] disk::Error),
+    /// Its content.
+    #[error("cannot understand the image's backstop {path}")]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: serde_json::Error,
+    },
 }
 
 /// The floors and where they are kept.

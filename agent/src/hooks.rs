@@ -97,7 +97,8 @@ pub(crate) fn run(
 
 const WAY_BACK: &str = ".back";
 
-fn is_way_back(path: &Path) -> bool {
+/// Whether this is the way back of a program.
+pub(crate) fn is_way_back(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "back")
 }
 

@@ -1,11 +1,15 @@
-//! The key that the device made itself at its first start: nothing shared, nothing default.
+//! Who the device is: the key that it made itself at its first start (nothing shared, nothing
+//! default), and the version that its image says it has.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use tenure_proto::digest::{from_hex, to_hex};
 use tenure_proto::key::{KeyId, SigningKey};
+use tenure_proto::limits;
+use tenure_proto::version::Version;
 
+use crate::config::Config;
 use crate::disk;
 
 /// Who this device is.
@@ -57,6 +61,19 @@ impl Identity {
     fn of(key: SigningKey) -> Self {
         Self { device: key.public().id(), key }
     }
+}
+
+/// Where the key is.
+pub(crate) fn path(config: &Config) -> PathBuf {
+    config.fetch_dir().join("device.key")
+}
+
+/// `IMAGE_VERSION=` of the running system, if it says so.
+pub(crate) fn image_version(config: &Config) -> Result<Option<Version>, disk::Error> {
+    let bytes = disk::read_bounded(&config.os_release, limits::CONFIG_BYTES_MAX)?.unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    let value = text.lines().find_map(|line| line.trim().strip_prefix("IMAGE_VERSION="));
+    Ok(value.and_then(|value| value.trim_matches(['"', '\'']).parse().ok()))
 }
 
 #[cfg(test)]

@@ -43,6 +43,7 @@ mod show;
 mod bootloader;
 mod cage;
 mod confirm;
+mod doctor;
 mod floors;
 mod history;
 mod hooks;

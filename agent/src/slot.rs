@@ -173,12 +173,17 @@ fn boot_partition(path: &Path) -> Option<PathBuf> {
 
 /// The digest of the first `size_bytes` of a slot, as the medium has them; the slot may be in use.
 pub(crate) fn digest(slot: &config::Slot, size_bytes: u64) -> Result<Digest, Error> {
-    let path = match &slot.kind {
-        Kind::Device(path) | Kind::File(path, _) => path.clone(),
-        Kind::Partition(id, disk) => partition::find(id, disk.as_deref())?,
-    };
+    let path = path(slot)?;
     let read = std::fs::File::open(&path).and_then(|file| direct::digest(&file, 0, size_bytes));
     Ok(read.map_err(disk::Error::io("read the slot", &path))?)
+}
+
+/// Where a slot is; a partition is looked for.
+pub(crate) fn path(slot: &config::Slot) -> Result<PathBuf, Error> {
+    match &slot.kind {
+        Kind::Device(path) | Kind::File(path, _) => Ok(path.clone()),
+        Kind::Partition(id, disk) => partition::find(id, disk.as_deref()),
+    }
 }
 
 /// Compares slots with what was written down of them.

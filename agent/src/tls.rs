@@ -90,7 +90,7 @@ impl Tls {
 
 /// Reads the certificates in a PEM file. Those that no root can be made of are passed over, as there
 /// are some in most systems' lists.
-fn read_roots(path: &Path) -> Result<RootCertStore, AnyError> {
+pub(crate) fn read_roots(path: &Path) -> Result<RootCertStore, AnyError> {
     let pem = disk::read_bounded(path, limits::STATE_BYTES_MAX)?.ok_or("there is no such file")?;
     let certificates = CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>()?;
     let mut roots = RootCertStore::empty();

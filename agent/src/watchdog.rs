@@ -187,7 +187,7 @@ fn cannot_be_stopped(device: &Path) -> bool {
 }
 
 /// What sysfs says of the device. `/dev/watchdog` is the first one's old name.
-fn attribute(device: &Path, name: &str) -> Option<String> {
+pub(crate) fn attribute(device: &Path, name: &str) -> Option<String> {
     let device = device.file_name()?.to_str()?;
     let device = if device == "watchdog" { "watchdog0" } else { device };
     let value = disk::read_bounded(&Path::new(SYSFS).join(device).join(name), limits::CONFIG_BYTES_MAX).ok()??;

@@ -12,9 +12,9 @@ use std::path::{Path, PathBuf};
 
 use tenure_proto::limits;
 
-use super::Error;
 use super::environment::{Store, Variables};
 use super::medium::overwrite;
+use super::{Error, rehearsal};
 use crate::{crc32, disk};
 
 /// What errors call it.
@@ -38,6 +38,30 @@ impl Store for Env {
     fn writes(&self) -> Vec<PathBuf> {
         Copies::open(&self.config).map(|copies| copies.devices()).unwrap_or_default()
     }
+}
+
+/// Where the copies are, and which are valid.
+pub(super) fn copies(config: &Path) -> Result<Vec<rehearsal::Copy>, Error> {
+    let copies = Copies::open(config)?;
+    let copy = |place: &Place| {
+        let (device, end) = (place.device.clone(), place.offset + place.size as u64);
+        let is_valid = decode(&place.read()?, copies.is_redundant()).is_some();
+        Ok(rehearsal::Copy { device, at: place.offset..end, is_valid })
+    };
+    copies.places.iter().map(copy).collect()
+}
+
+/// Copies the environment into files in `folder`; gives the path of their `fw_env.config`.
+pub(super) fn copy(config: &Path, folder: &Path) -> Result<PathBuf, Error> {
+    let mut lines = String::new();
+    for (nth, place) in Copies::open(config)?.places.iter().enumerate() {
+        let file = folder.join(format!("environment-{nth}"));
+        disk::replace(&file, &place.read()?).map_err(Error::Write)?;
+        lines.extend([&file.display().to_string(), " 0x0 ", &place.size.to_string(), "\n"]);
+    }
+    let copy = folder.join("fw_env.config");
+    disk::replace(&copy, lines.as_bytes()).map_err(Error::Write)?;
+    Ok(copy)
 }
 
 /// One copy's place.

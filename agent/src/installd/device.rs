@@ -38,6 +38,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::disk;
 use crate::history::Record;
+use crate::identity;
 use crate::journal::{Events, History, Journal, Misread, SlotRecord, Store, Update, Why};
 use crate::promise::Promise;
 use crate::rollback::{self, Counter};
@@ -457,13 +458,10 @@ impl Device {
     }
 }
 
-/// `IMAGE_VERSION=` of the running system; 0 if it does not say, so that any release is newer.
+/// The version of the running system as its image says; 0 if it does not say, so that any release is
+/// newer.
 fn image_version(config: &Config) -> Result<Version, Error> {
-    let bytes = disk::read_bounded(&config.os_release, limits::CONFIG_BYTES_MAX)?.unwrap_or_default();
-    let text = String::from_utf8_lossy(&bytes).into_owned();
-    let value = text.lines().find_map(|line| line.trim().strip_prefix("IMAGE_VERSION="));
-    let version = value.and_then(|value| value.trim_matches(['"', '\'']).parse().ok());
-    if let Some(version) = version {
+    if let Some(version) = identity::image_version(config)? {
         return Ok(version);
     }
     tracing::warn!(path = %config.os_release.display(), "IMAGE_VERSION is not set, so the running version counts as 0");
