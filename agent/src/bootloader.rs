@@ -8,7 +8,9 @@ mod armed;
 mod barebox;
 mod efi;
 mod efi_variables;
+mod env_medium;
 mod environment;
+mod fw_env_config;
 mod grub;
 mod grub_env;
 mod medium;
@@ -273,7 +275,7 @@ pub(crate) fn open(config: &Config) -> Box<dyn Bootloader> {
     let armed = || Armed::new(config.install_dir().join("armed"));
     match &config.bootloader {
         config::Bootloader::UBoot { fw_env_config, variables, kernel_command_line } => {
-            let store = Box::new(uboot_env::Env { config: fw_env_config.clone() });
+            let store = Box::new(uboot_env::Env::new(fw_env_config));
             environment(store, uboot_scheme(variables, &names), kernel_command_line)
         }
         config::Bootloader::Grub { variables: GrubVariables::Rauc { grubenv }, kernel_command_line } => {

@@ -22,7 +22,7 @@ use nix::sys::prctl;
 use nix::unistd::{Uid, User};
 
 use crate::channel::Layer;
-use crate::config::{Config, SingleKind};
+use crate::config::{Config, Kind, SingleKind};
 use crate::{bootloader, disk, slot};
 use landlock::Rules;
 use privileges::Capability;
@@ -162,9 +162,23 @@ fn port(address: &str) -> Option<u16> {
 fn capabilities(config: &Config, writes: &[PathBuf]) -> Vec<Capability> {
     let firmware = writes.iter().any(|path| path.starts_with(FIRMWARE));
     let emmc = config.singles.iter().any(|single| matches!(single.kind, SingleKind::BootEmmc(_)));
-    let needed = [(firmware, Capability::LinuxImmutable), (emmc, Capability::SysRawio)];
-    needed.into_iter().filter(|(needed, _)| *needed).map(|(_, capability)| capability).collect()
+    // A TPM's device is its own user's.
+    let tpm = config.rollback.tpm.is_some() && !unpacks(config);
+    let needed = [(firmware, Capability::LinuxImmutable), (emmc, Capability::SysRawio), (tpm, Capability::DacOverride)];
+    let mut needed: Vec<_> = needed.into_iter().filter(|(needed, _)| *needed).map(|(_, needed)| needed).collect();
+    if unpacks(config) {
+        needed.extend(UNPACKING);
+    }
+    needed
 }
+
+/// Whether files of others are made.
+fn unpacks(config: &Config) -> bool {
+    config.slots.iter().any(|slot| matches!(slot.kind, Kind::Directory(..)))
+}
+
+/// What making, reading and removing others' files needs; which ones, Landlock says.
+const UNPACKING: [Capability; 4] = [Capability::Chown, Capability::DacOverride, Capability::Fowner, Capability::Fsetid];
 
 /// Where variables of the firmware are.
 const FIRMWARE: &str = "/sys/firmware/efi";
@@ -188,6 +202,7 @@ fn writes_unless(config: &Config, running: Option<&str>) -> Vec<PathBuf> {
     let spare = config.slots.iter().filter(|slot| Some(slot.name.as_str()) != running);
     paths.extend(spare.flat_map(slot::writes));
     paths.extend(config.watchdog.device.clone());
+    paths.extend(config.rollback.tpm.as_ref().map(|tpm| tpm.device.clone()));
     paths.extend(config.cage.also_writes.iter().cloned());
     paths.extend(config.singles.iter().flat_map(slot::single::writes));
     paths.sort();
@@ -202,9 +217,9 @@ fn writes_unless(config: &Config, running: Option<&str>) -> Vec<PathBuf> {
 pub(crate) fn drop_in(config: &Config) -> String {
     let writes = writes(config);
     let folder = format!("ReadWritePaths={}\n", quoted(&config.install_dir()));
-    let capabilities = capabilities(config, &writes).into_iter().map(Capability::name);
-    let capabilities = capabilities.map(|name| format!("CapabilityBoundingSet={name}\nProtectKernelTunables=no\n"));
-    let head = format!("[Service]\n{folder}{}", capabilities.collect::<String>());
+    let capabilities = capabilities(config, &writes).into_iter().map(Capability::lines);
+    let unpacking = if unpacks(config) { "SystemCallFilter=@chown\nRestrictSUIDSGID=no\n" } else { "" };
+    let head = format!("[Service]\n{folder}{}{unpacking}", capabilities.collect::<String>());
     writes.iter().fold(head, |mut text, path| {
         let path = (path.starts_with("/dev"), quoted(path));
         let _infallible = match path {

@@ -12,6 +12,7 @@ mod health;
 mod hooks;
 mod raw;
 mod restart;
+mod rollback;
 mod slots;
 mod watchdog;
 
@@ -31,6 +32,7 @@ pub(crate) use conditions::{Conditions, Download};
 pub(crate) use health::Health;
 pub(crate) use hooks::Hooks;
 pub(crate) use restart::Restart;
+pub(crate) use rollback::{Rollback, Tpm};
 pub(crate) use slots::{BootRaw, IoPriority, Kind, PartitionId, Single, SingleKind, Slot, Write};
 pub(crate) use watchdog::Watchdog;
 
@@ -68,6 +70,8 @@ pub(crate) struct Config {
     pub(crate) singles: Vec<Single>,
     /// How slots are written.
     pub(crate) write: Write,
+    /// Where the rollback index is counted beside the state folder.
+    pub(crate) rollback: Rollback,
     /// How a new slot proves that it is healthy.
     pub(crate) health: Health,
     /// What resets a device that hangs meanwhile.
@@ -292,6 +296,7 @@ fn check(path: &Path, raw: Raw) -> Result<Config, Error> {
         slots,
         singles,
         write,
+        rollback: rollback::check(raw.rollback),
         health: health::check(path, raw.health)?,
         hooks: hooks::check(raw.hooks),
         watchdog: watchdog::check(raw.watchdog),
@@ -463,6 +468,7 @@ mod tests {
         let without_default = Config {
             enrolment_token_file: None,
             write: Write { rate_bytes_per_s: None, ..long.write },
+            rollback: Rollback::default(),
             health: Health { command: None, ..long.health.clone() },
             watchdog: Watchdog { device: None, ..long.watchdog.clone() },
             notices: Notices { hook_dir: None, ..long.notices.clone() },
@@ -472,6 +478,7 @@ mod tests {
             ..long.clone()
         };
         assert_eq!(short, without_default);
+        assert_eq!(long.rollback, load(&format!("{GOOD}\n[rollback]\ntpm = \"/dev/tpmrm0\""), &[]).unwrap().rollback);
         assert!(long.enrolment_token_file.is_some() && long.health.command.is_some());
         assert!(long.notices.hook_dir.is_some() && long.clock_file.is_some());
         assert!(!long.cage.also_writes.is_empty() && !long.cage.also_ports.is_empty());

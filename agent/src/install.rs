@@ -20,6 +20,7 @@ use zstd::zstd_safe::DParameter;
 use crate::disk;
 use crate::journal::Content;
 use crate::slot::{self, Aligned, Image, Medium};
+use crate::stop::Stop;
 
 /// At most so much is written between two syncs.
 const SYNC_BYTES: u64 = 8 * 1024 * 1024;
@@ -54,6 +55,8 @@ pub(crate) struct Writer {
     sha256: Digest,
     index: FrameIndex,
     slot: Box<dyn Medium>,
+    /// Ends the reading of what is there.
+    stop: Stop,
     next: u32,
     decoder: Decoder,
     unsynced_bytes: u64,
@@ -182,13 +185,15 @@ impl Writer {
         artifact: &Artifact,
         index: FrameIndex,
         now: Duration,
+        stop: &Stop,
     ) -> Result<Self, Error> {
-        let next = slot.found(&index)?;
+        let next = slot.found(&index, stop)?;
         Ok(Self {
             class: artifact.slot_class.clone(),
             sha256: artifact.sha256,
             index,
             slot,
+            stop: stop.clone(),
             next,
             decoder: Decoder::new()?,
             unsynced_bytes: 0,
@@ -229,7 +234,7 @@ impl Writer {
 
     /// Syncs the slot and reads it back from the medium, whole.
     pub(crate) fn finish(&mut self) -> Result<WrittenSlot, Error> {
-        let found = self.slot.finish(self.index.image_bytes())?;
+        let found = self.slot.finish(self.index.image_bytes(), &self.stop)?;
         if found != self.sha256 {
             return Err(Error::ReadBack { found, signed: self.sha256 });
         }
@@ -340,7 +345,7 @@ mod tests {
 
         fn writer(&self) -> Writer {
             let index = check_index(&self.artifact, &self.full, &self.index).unwrap();
-            Writer::open(self.slot(), &self.artifact, index, Duration::ZERO).unwrap()
+            Writer::open(self.slot(), &self.artifact, index, Duration::ZERO, &Stop::default()).unwrap()
         }
     }
 

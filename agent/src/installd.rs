@@ -38,7 +38,7 @@ use crate::disk::{self, Lock};
 use crate::stop::Stop;
 use crate::systemd;
 use crate::watchdog::Watchdog;
-use crate::{cage, install_socket, outside, slot};
+use crate::{bootloader, cage, force_ro, install_socket, outside, slot};
 use device::{Device, Task};
 use session::Session;
 use tasks::start_task;
@@ -170,6 +170,7 @@ impl Opened {
 fn start(config: &Config, opened: Opened) -> Result<Ready, Error> {
     let Opened { listener, handed_over, fetch_user, layers, lock } = opened;
     slot::tidy(config);
+    force_ro::lock_all(&bootloader::open(config).writes());
     let clock = Clock::new(config);
     let mut device = Device::open(config, clock.clone())?;
     device.layers = layers;

@@ -7,12 +7,21 @@
 //! state folder is put back from a backup. Of eMMC's RPMB there is no counter here yet; it would be
 //! one more [`Counter`].
 
+#[cfg(test)]
+#[path = "../../tests/src/tpm.rs"]
+#[expect(unreachable_pub, reason = "the tests of whole processes use it, too")]
+pub(crate) mod emulator;
+mod tpm;
+
 use std::fmt::Debug;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::clock::Clock;
+use crate::config::Config;
 use crate::{disk, twin};
+use tpm::Tpm;
 
 /// Where the highest confirmed index is kept.
 pub(crate) trait Counter: Debug + Send {
@@ -28,11 +37,48 @@ pub(crate) enum Error {
     /// The files.
     #[error("cannot keep the rollback index")]
     Disk(#[from] disk::Error),
+    /// The TPM.
+    #[error("cannot count the rollback index in the TPM")]
+    Tpm(#[from] tpm::Error),
 }
 
-/// Opens the counter that the configuration names; its files are in `folder`.
-pub(crate) fn open(folder: &Path) -> Box<dyn Counter> {
-    Box::new(Files { path: folder.join("rollback.json") })
+/// Opens the counter that the configuration names.
+pub(crate) fn open(config: &Config, clock: &Clock) -> Box<dyn Counter> {
+    let files = Files { path: config.install_dir().join("rollback.json") };
+    match &config.rollback.tpm {
+        Some(tpm) => Box::new(Both { files, tpm: Tpm::new(tpm, clock) }),
+        None => Box::new(files),
+    }
+}
+
+/// Files and a TPM: what one of them knows counts, and the other is raised to it.
+///
+/// The files come first, so that a cut in between leaves the TPM behind, which is made good by
+/// whoever reads next. Without the TPM nothing is known: the files may be those of a backup.
+#[derive(Debug)]
+struct Both {
+    files: Files,
+    tpm: Tpm,
+}
+
+impl Counter for Both {
+    fn read(&mut self) -> Result<u32, Error> {
+        let (in_files, in_tpm) = (self.files.read()?, self.tpm.read()?);
+        if in_files < in_tpm {
+            tracing::warn!(in_files, in_tpm, "the rollback index was lost or set back, and the TPM knows it");
+            self.files.raise(in_tpm)?;
+        }
+        if in_tpm < in_files {
+            tracing::info!(in_files, in_tpm, "the TPM is raised to the rollback index that was kept");
+            self.tpm.raise(in_files)?;
+        }
+        Ok(in_files.max(in_tpm))
+    }
+
+    fn raise(&mut self, index: u32) -> Result<(), Error> {
+        self.files.raise(index)?;
+        self.tpm.raise(index)
+    }
 }
 
 /// A file and its copy, each with a checksum.
@@ -66,7 +112,7 @@ mod tests {
     #[test]
     fn the_index_only_rises_and_outlives_the_loss_of_a_copy() {
         let dir = tempfile::tempdir().unwrap();
-        let mut counter = open(dir.path());
+        let mut counter = Files { path: dir.path().join("rollback.json") };
         assert_eq!(counter.read().unwrap(), 0);
         for (raised, kept) in [(2, 2), (1, 2), (3, 3), (0, 3)] {
             counter.raise(raised).unwrap();

@@ -7,12 +7,14 @@
 mod boot_raw;
 mod compare;
 mod direct;
+mod directory;
 mod emmc;
 mod gpt;
 mod handler;
 mod partition;
 mod raw;
 pub(crate) mod single;
+mod tar;
 mod ubi;
 mod whole_file;
 
@@ -26,7 +28,9 @@ use tenure_proto::payload::FrameIndex;
 
 use crate::config::{self, Config, IoPriority, Kind};
 use crate::disk;
+use crate::force_ro::{self, boot_partition};
 use crate::journal::Content;
+use crate::stop::Stop;
 
 pub(crate) use direct::Aligned;
 
@@ -35,13 +39,15 @@ pub(crate) trait Medium: Debug + Send {
     /// The most that it holds.
     fn size_bytes(&self) -> u64;
     /// How many of the image's first frames are in it already, so that they need not be written.
-    fn found(&mut self, index: &FrameIndex) -> Result<u32, Error>;
+    /// Breaks off with any error if it is stopped.
+    fn found(&mut self, index: &FrameIndex, stop: &Stop) -> Result<u32, Error>;
     /// Writes the bytes that follow those before, unless they are there already.
     fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Error>;
     /// Makes everything durable that was written.
     fn sync(&mut self) -> Result<(), Error>;
     /// All `length` bytes are written: puts them in their place, and reads them back from the medium.
-    fn finish(&mut self, length: u64) -> Result<Digest, Error>;
+    /// Breaks off with any error if it is stopped; what is there is found out anew.
+    fn finish(&mut self, length: u64, stop: &Stop) -> Result<Digest, Error>;
     /// How many bytes were really written.
     fn written_bytes(&self) -> u64;
 }
@@ -71,6 +77,15 @@ pub(crate) enum Error {
         at: u64,
         /// Where they have to go.
         wanted: u64,
+    },
+    /// A tar that is not taken.
+    #[error("cannot unpack into {path}")]
+    Tar {
+        /// The folder.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: tar::Error,
     },
     /// The maker's program did not do what it was called for.
     #[error("handler {command} {verb}: {reason}")]
@@ -149,6 +164,7 @@ pub(crate) fn open(slot: &config::Slot, image: Image) -> Result<Box<dyn Medium>,
         Kind::Device(path) => open_path(path, image),
         Kind::Partition(id, disk) => Ok(Box::new(raw::Raw::open(&partition::find(id, disk.as_deref())?)?)),
         Kind::File(path, _) => Ok(Box::new(whole_file::WholeFile::open(path, image.size_bytes)?)),
+        Kind::Directory(path, _) => Ok(Box::new(directory::Directory::open(path, image)?)),
     }
 }
 
@@ -159,37 +175,33 @@ pub(crate) fn open_path(path: &Path, image: Image) -> Result<Box<dyn Medium>, Er
         return Ok(Box::new(ubi::Ubi::open(path, image.size_bytes, Box::new(ubi::Linux))?));
     }
     match boot_partition(path) {
-        Some(path) => Ok(Box::new(emmc::BootPartition::open(Path::new(emmc::SYSFS), &path)?)),
+        Some(path) => Ok(Box::new(emmc::BootPartition::open(Path::new(force_ro::SYSFS), &path)?)),
         None => Ok(Box::new(raw::Raw::open(path)?)),
     }
 }
 
-/// The device's own path, if it is a boot partition of an eMMC.
-fn boot_partition(path: &Path) -> Option<PathBuf> {
-    let path = std::fs::canonicalize(path).ok()?;
-    let is = path.file_name().and_then(|name| name.to_str()).is_some_and(emmc::is_boot_partition);
-    is.then_some(path)
-}
-
 /// The digest of the first `size_bytes` of a slot, as the medium has them; the slot may be in use.
-pub(crate) fn digest(slot: &config::Slot, size_bytes: u64) -> Result<Digest, Error> {
+pub(crate) fn digest(slot: &config::Slot, size_bytes: u64, stop: &Stop) -> Result<Digest, Error> {
     let path = path(slot)?;
-    let read = std::fs::File::open(&path).and_then(|file| direct::digest(&file, 0, size_bytes));
+    if let Kind::Directory(..) = slot.kind {
+        return directory::digest(&path, stop);
+    }
+    let read = std::fs::File::open(&path).and_then(|file| direct::digest(&file, 0, size_bytes, stop));
     Ok(read.map_err(disk::Error::io("read the slot", &path))?)
 }
 
 /// Where a slot is; a partition is looked for.
 pub(crate) fn path(slot: &config::Slot) -> Result<PathBuf, Error> {
     match &slot.kind {
-        Kind::Device(path) | Kind::File(path, _) => Ok(path.clone()),
+        Kind::Device(path) | Kind::File(path, _) | Kind::Directory(path, _) => Ok(path.clone()),
         Kind::Partition(id, disk) => partition::find(id, disk.as_deref()),
     }
 }
 
 /// Compares slots with what was written down of them.
-pub(crate) fn check(slots: &[(config::Slot, Content)]) -> Result<(), Error> {
+pub(crate) fn check(slots: &[(config::Slot, Content)], stop: &Stop) -> Result<(), Error> {
     for (slot, content) in slots {
-        let found = digest(slot, content.size_bytes)?;
+        let found = digest(slot, content.size_bytes, stop)?;
         if found != content.sha256 {
             return Err(Error::Changed { class: slot.class.clone(), found });
         }
@@ -203,11 +215,13 @@ pub(crate) fn writes(slot: &config::Slot) -> Vec<PathBuf> {
     let folder = |path: &Path| path.parent().unwrap_or(Path::new("/")).to_owned();
     match &slot.kind {
         Kind::Device(path) => match boot_partition(path) {
-            Some(path) => emmc::writes(Path::new(emmc::SYSFS), &path),
+            Some(path) => force_ro::writes(Path::new(force_ro::SYSFS), &path),
             None => vec![path.clone()],
         },
         Kind::Partition(id, disk) => partition::find(id, disk.as_deref()).into_iter().collect(),
-        Kind::File(path, link) => [Some(path), link.as_ref()].into_iter().flatten().map(|path| folder(path)).collect(),
+        Kind::File(path, link) | Kind::Directory(path, link) => {
+            [Some(path), link.as_ref()].into_iter().flatten().map(|path| folder(path)).collect()
+        }
     }
 }
 
@@ -232,13 +246,8 @@ pub(crate) fn set_io_priority(priority: IoPriority) {
 
 /// Mends what a killed installer left: boot partitions that can be written.
 pub(crate) fn tidy(config: &Config) {
-    for slot in &config.slots {
-        if let Kind::Device(path) = &slot.kind
-            && let Some(name) = boot_partition(path).as_deref().and_then(Path::file_name)
-        {
-            emmc::lock(Path::new(emmc::SYSFS), Path::new(name));
-        }
-    }
+    let devices = config.slots.iter().filter_map(|slot| slot.kind.path().map(Path::to_owned));
+    force_ro::lock_all(&devices.collect::<Vec<_>>());
     config.singles.iter().for_each(single::tidy);
 }
 

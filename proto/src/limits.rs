@@ -40,6 +40,15 @@ pub const FRAME_BYTES_MIN: u32 = 4 * 1024;
 pub const ARTIFACTS_MAX: usize = 64;
 /// The highest rollback index: it counts, and a hardware counter goes up one by one.
 pub const ROLLBACK_INDEX_MAX: u32 = 1000;
+/// The first index of a TPM's memory that is the owner's to give, and the last but one: two are used
+/// (TCG Registry of Reserved TPM 2.0 Handles, 2.2).
+pub const TPM_NV_INDEX_MIN: u64 = 0x0180_0000;
+/// See above.
+pub const TPM_NV_INDEX_MAX: u64 = 0x01BF_FFFE;
+/// The longest answer of a TPM that is read, in bytes; what is asked of it here is shorter by far.
+pub const TPM_ANSWER_BYTES_MAX: usize = 1024;
+/// How often a TPM that is busy is asked again, five times a second.
+pub const TPM_ATTEMPTS_MAX: u32 = 50;
 /// The most payloads that one artifact may offer.
 pub const PAYLOADS_MAX: usize = 64;
 /// The most files in an offline bundle: all metadata, and what a release of the most artifacts has.
@@ -85,6 +94,8 @@ pub const ROOM_BYTES_MIN: u64 = 1024 * 1024;
 pub const BOOT_ENV_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// The smallest copy of a boot environment: a checksum and something to check.
 pub const BOOT_ENV_BYTES_MIN: u64 = 16;
+/// The longest erase block of flash that holds a boot environment.
+pub const FLASH_BLOCK_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// The most sections of a unified kernel image that are looked at.
 pub const PE_SECTIONS_MAX: u16 = 96;
 /// The largest os-release in such an image.
@@ -111,7 +122,9 @@ pub const TAR_HEADERS_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// The longest name, link or extended header in a tar.
 pub const TAR_NAME_BYTES_MAX: u64 = 64 * 1024;
 /// The longest path of a file in a directory.
-pub const TAR_PATH_BYTES_MAX: usize = 4000;
+pub const TAR_PATH_BYTES_MAX: usize = 1024;
+/// The most folders within each other in a directory.
+pub const TAR_DEPTH_MAX: usize = 64;
 /// How long what was read back counts as what is there, until the bootloader is told of it.
 pub const READ_BACK_AGE_S_MAX: u64 = 60;
 

@@ -30,5 +30,6 @@ pub mod scene;
 pub mod server;
 pub mod stage;
 pub mod tls_front;
+pub mod tpm;
 pub mod uboot_env;
 pub mod world;

@@ -45,7 +45,7 @@ pub(crate) fn order(config: &Config) -> Option<Vec<String>> {
     let loader = &config.bootloader;
     let (variables, name) =
         if let config::Bootloader::UBoot { fw_env_config, variables: UBootVariables::Rauc, .. } = loader {
-            (uboot_env::Env { config: fw_env_config.clone() }.read(), "BOOT_ORDER")
+            (uboot_env::Env::new(fw_env_config).read(), "BOOT_ORDER")
         } else if let config::Bootloader::Grub { variables: GrubVariables::Rauc { grubenv }, .. } = loader {
             (grub_env::File { path: grubenv.clone() }.read(), "ORDER")
         } else {

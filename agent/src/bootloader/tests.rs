@@ -132,7 +132,7 @@ impl Board {
             Kind::RaucGrub => Box::new(grub_env::File { path: self.path("grubenv") }),
             Kind::MenderGrub => Box::new(mender_env::Folder { path: self.dir.path().into() }),
             Kind::RaucUBoot | Kind::MenderUBoot | Kind::PlainUBoot => {
-                Box::new(uboot_env::Env { config: self.path("fw_env.config") })
+                Box::new(uboot_env::Env::new(&self.path("fw_env.config")))
             }
         }
     }

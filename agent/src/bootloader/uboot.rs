@@ -107,7 +107,7 @@ mod tests {
         fs::write(at("cmdline"), command_line).unwrap();
         let names = vec!["A".into(), "B".into()];
         let uboot = Environment {
-            store: Box::new(Env { config: at("fw_env.config") }),
+            store: Box::new(Env::new(&at("fw_env.config"))),
             scheme: Box::new(Tries { names: names.clone() }),
             running: by_command_line(&at("cmdline"), &["A", "B"]),
             names,

@@ -59,6 +59,14 @@ pub(super) fn limit() -> nix::Result<()> {
 /// A capability, by its number in `linux/capability.h`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Capability {
+    /// To give what is unpacked to the owner that it is to have.
+    Chown = 0,
+    /// To read it back, and to remove it; to open the device of a TPM.
+    DacOverride = 1,
+    /// To set the permissions and times of what is another's.
+    Fowner = 3,
+    /// To have a program act as its owner or group.
+    Fsetid = 4,
     /// To change a variable of the firmware, which the kernel guards against mistakes.
     LinuxImmutable = 9,
     /// To tell an eMMC which of its boot partitions is started.
@@ -66,11 +74,15 @@ pub(crate) enum Capability {
 }
 
 impl Capability {
-    /// As a unit file names it.
-    pub(crate) fn name(self) -> &'static str {
+    /// What lets a unit have it.
+    pub(crate) fn lines(self) -> &'static str {
         match self {
-            Self::LinuxImmutable => "CAP_LINUX_IMMUTABLE",
-            Self::SysRawio => "CAP_SYS_RAWIO",
+            Self::Chown => "CapabilityBoundingSet=CAP_CHOWN\n",
+            Self::DacOverride => "CapabilityBoundingSet=CAP_DAC_OVERRIDE\n",
+            Self::Fowner => "CapabilityBoundingSet=CAP_FOWNER\n",
+            Self::Fsetid => "CapabilityBoundingSet=CAP_FSETID\n",
+            Self::LinuxImmutable => "CapabilityBoundingSet=CAP_LINUX_IMMUTABLE\nProtectKernelTunables=no\n",
+            Self::SysRawio => "CapabilityBoundingSet=CAP_SYS_RAWIO\nProtectKernelTunables=no\n",
         }
     }
 }

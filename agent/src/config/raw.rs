@@ -6,7 +6,7 @@ use serde::Deserialize;
 use tenure_proto::limits;
 use tenure_proto::model::Model;
 
-use super::{bootloader, cage, conditions, health, hooks, restart, slots, watchdog};
+use super::{bootloader, cage, conditions, health, hooks, restart, rollback, slots, watchdog};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -24,6 +24,7 @@ pub(super) struct Raw {
     pub(super) bootloader: bootloader::Raw,
     pub(super) slots: Vec<slots::Raw>,
     pub(super) write: slots::RawWrite,
+    pub(super) rollback: rollback::Raw,
     pub(super) health: health::Raw,
     pub(super) hooks: hooks::Raw,
     pub(super) watchdog: watchdog::Raw,

@@ -42,6 +42,8 @@ pub(crate) enum Kind {
     Partition(PartitionId, Option<PathBuf>),
     /// A file that is replaced whole, and where a link to the one that runs is kept.
     File(PathBuf, Option<PathBuf>),
+    /// A folder that is replaced whole with what a tar holds, and the same.
+    Directory(PathBuf, Option<PathBuf>),
 }
 
 /// What a slot is that stands once.
@@ -153,6 +155,7 @@ enum RawKind {
     Device,
     Partition,
     File,
+    Directory,
     BootEmmc,
     BootRaw,
     Handler,
@@ -203,7 +206,7 @@ impl Raw {
         match self.kind {
             RawKind::Device => (&["name", "path"], &["read_only"]),
             RawKind::Partition => (&["name"], &["partlabel", "partuuid", "disk", "read_only"]),
-            RawKind::File => (&["name", "path"], &["link", "read_only"]),
+            RawKind::File | RawKind::Directory => (&["name", "path"], &["link", "read_only"]),
             RawKind::BootEmmc => (&["path"], &[]),
             RawKind::BootRaw => (&["path", "copies", "size_bytes"], &["header_bytes"]),
             RawKind::Handler => (&["command"], &["timeout_s"]),
@@ -236,6 +239,7 @@ impl Raw {
                 Kind::Partition(id, self.disk.map(PathBuf::from))
             }
             RawKind::File => Kind::File(path, link),
+            RawKind::Directory => Kind::Directory(path, link),
             RawKind::BootEmmc => return Ok(Either::Single(Single { class, kind: SingleKind::BootEmmc(path) })),
             RawKind::BootRaw => {
                 let copies = self.copies.unwrap_or_default();
@@ -281,7 +285,7 @@ enum Either {
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Device(path) | Self::File(path, _) => write!(f, "{}", path.display()),
+            Self::Device(path) | Self::File(path, _) | Self::Directory(path, _) => write!(f, "{}", path.display()),
             Self::Partition(PartitionId::Label(id) | PartitionId::Uuid(id), _) => f.write_str(id),
         }
     }
@@ -291,7 +295,7 @@ impl Kind {
     /// What tells it from other slots.
     fn place(&self) -> (PathBuf, PathBuf) {
         match self {
-            Self::Device(path) | Self::File(path, _) => (path.clone(), PathBuf::new()),
+            Self::Device(path) | Self::File(path, _) | Self::Directory(path, _) => (path.clone(), PathBuf::new()),
             Self::Partition(PartitionId::Label(id) | PartitionId::Uuid(id), disk) => {
                 (disk.clone().unwrap_or_default(), id.into())
             }
@@ -301,7 +305,7 @@ impl Kind {
     /// Where it is, if that is said by a path.
     pub(crate) fn path(&self) -> Option<&Path> {
         match self {
-            Self::Device(path) | Self::File(path, _) => Some(path),
+            Self::Device(path) | Self::File(path, _) | Self::Directory(path, _) => Some(path),
             Self::Partition(..) => None,
         }
     }
@@ -309,7 +313,7 @@ impl Kind {
     /// Where the link to the one that runs is kept.
     pub(crate) fn link(&self) -> Option<&Path> {
         match self {
-            Self::File(_, link) => link.as_deref(),
+            Self::File(_, link) | Self::Directory(_, link) => link.as_deref(),
             Self::Device(_) | Self::Partition(..) => None,
         }
     }

@@ -155,12 +155,12 @@ impl Device {
             floor_at,
             clock_unproven: false,
             said_behind: false,
+            counter: rollback::open(config, &clock),
             clock,
             keeper,
             floor,
             bootloader,
             patience: Patience::new(config, &store, floor_at),
-            counter: rollback::open(&folder),
             record: Record::open(&folder),
             store,
             history,
@@ -296,6 +296,12 @@ impl Device {
                     return Ok(Next::Task(Task::TakeBaseline { update: update.id }));
                 }
                 if let Err(error) = self.make_ready(&update) {
+                    if self.stop.is_asked() {
+                        self.just_stopped = true;
+                        self.rest_after_cancel(update.manifest_sha256)?;
+                        self.note("a person cancelled it", false);
+                        return Ok(Next::Event(Event::GaveUp));
+                    }
                     let hopeless = update.manifest_sha256.map_or(Ok(false), |manifest| self.misread(manifest))?;
                     self.note(&Chain(&error).to_string(), hopeless);
                     return Ok(Next::Event(Event::GaveUp));

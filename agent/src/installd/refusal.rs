@@ -8,7 +8,7 @@ use tenure_proto::version::Version;
 use super::device::{self, Task};
 use crate::chain::Chain;
 use crate::channel::{Reply, Retry};
-use crate::{disk, install, verify};
+use crate::{disk, install, slot, verify};
 
 /// Why a question gets no good answer.
 #[derive(Debug, thiserror::Error)]
@@ -215,7 +215,7 @@ fn install_code(error: &install::Error) -> &'static str {
     match error {
         E::IndexMismatch { .. } | E::FrameMismatch { .. } | E::ReadBack { .. } => "mismatch",
         E::Index { .. } | E::FrameContent { .. } => "unreadable",
-        E::TooSmall { .. } | E::IndexUnfit { .. } => "unfit",
+        E::TooSmall { .. } | E::IndexUnfit { .. } | E::Slot(slot::Error::Tar { .. }) => "unfit",
         E::NoMoreFrames { .. } => "out_of_order",
         E::Slot(_) | E::Decoder(_) => "device",
     }
@@ -226,7 +226,11 @@ fn install_nature(error: &install::Error) -> Nature {
     match error {
         E::IndexMismatch { .. } | E::FrameMismatch { .. } => Nature::Line,
         E::NoMoreFrames { .. } => Nature::Misuse,
+        E::TooSmall { .. }
+        | E::Index { .. }
+        | E::IndexUnfit { .. }
+        | E::FrameContent { .. }
+        | E::Slot(slot::Error::Tar { .. }) => Nature::Final,
         E::Slot(_) | E::Decoder(_) | E::ReadBack { .. } => Nature::Passing,
-        E::TooSmall { .. } | E::Index { .. } | E::IndexUnfit { .. } | E::FrameContent { .. } => Nature::Final,
     }
 }

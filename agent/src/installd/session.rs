@@ -270,6 +270,7 @@ impl Session {
                 self.finish_artifact(device)?;
                 answer(Reply::Frames { from })
             }
+            Err(_) if device.stop.is_asked() => Err(device::Error::Stopped.into()),
             Err(error) => Err(self.failed(device, error)),
         }
     }
@@ -287,6 +288,9 @@ impl Session {
         self.paced_until = paced(self.paced_until.max(now), image_bytes - before, device.config.write.rate_bytes_per_s);
         if let Err(source) = written {
             plan.broken = true;
+            if device.stop.is_asked() {
+                return Err(device::Error::Stopped.into());
+            }
             if matches!(source, install::Error::Slot(_)) {
                 // What is there is found out anew.
                 plan.writer = None;
@@ -307,6 +311,8 @@ impl Session {
                 device.read_back(class, content)?;
                 plan.written.push(slot);
             }
+            // Says nothing about the slot: whoever asked for it ends the update now.
+            Err(_) if device.stop.is_asked() => return Err(device::Error::Stopped.into()),
             Err(source) => {
                 let error = Error::Install { version: plan.release.version.clone(), source };
                 let hopeless = device.misread(plan.digest)?;
@@ -380,7 +386,7 @@ impl Plan {
         let name = destination.to_string();
         let slot = destination.open(device, version, artifact)?;
         slot::set_io_priority(device.config.write.io_priority);
-        let writer = Writer::open(slot, artifact, index, device.clock.monotonic()).map_err(install)?;
+        let writer = Writer::open(slot, artifact, index, device.clock.monotonic(), &device.stop).map_err(install)?;
         let from = writer.next();
         tracing::info!(class = %artifact.slot_class, slot = name, from, manifest = %self.digest, "writing");
         (self.writer, self.broken) = (Some((at, writer)), false);

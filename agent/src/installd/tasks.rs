@@ -9,6 +9,7 @@ use crate::chain::Chain;
 use crate::channel::Reached;
 use crate::confirm::Checks;
 use crate::slot;
+use crate::stop::Stop;
 
 /// Starts a thread for what has to wait.
 pub(super) fn start_task(shared: &Arc<Shared>, task: Option<Task>) {
@@ -103,7 +104,8 @@ impl Shared {
         for Turn { single, record, to } in turns {
             let words = |error: &(dyn std::error::Error + 'static)| Chain(error).to_string();
             self.core().device.turning(&single.class).map_err(|error| words(&error))?;
-            let reach = slot::single::Reach { single: &single, folder: &folder, clock: &self.clock };
+            let reach =
+                slot::single::Reach { single: &single, folder: &folder, clock: &self.clock, stop: &Stop::default() };
             slot::single::turn(reach, &record, to).map_err(|error| words(&error))?;
             self.core().device.turned(&single.class, to).map_err(|error| words(&error))?;
         }
@@ -113,6 +115,6 @@ impl Shared {
     /// Compares what runs with what was written down of it, where nothing else writes to it.
     pub(super) fn check_running(&self) -> Result<(), String> {
         let contents = self.core().device.running_contents();
-        slot::check(&contents).map_err(|error| Chain(&error).to_string())
+        slot::check(&contents, &Stop::default()).map_err(|error| Chain(&error).to_string())
     }
 }

@@ -14,6 +14,7 @@ use tenure_proto::payload::FrameIndex;
 use super::raw::Raw;
 use super::{Error, Image, Medium};
 use crate::config::BootRaw;
+use crate::stop::Stop;
 use crate::{disk, twin};
 
 const CHUNK: usize = 64 * 1024;
@@ -140,7 +141,7 @@ impl Medium for Writing {
     }
 
     /// It is small: all of it is there, or it is written anew.
-    fn found(&mut self, index: &FrameIndex) -> Result<u32, Error> {
+    fn found(&mut self, index: &FrameIndex, _stop: &Stop) -> Result<u32, Error> {
         let whole = self.copies.digest(self.copy, self.image.size_bytes)? == self.image.sha256;
         Ok(if whole { u32::try_from(index.frames().len()).unwrap_or(u32::MAX) } else { 0 })
     }
@@ -160,7 +161,7 @@ impl Medium for Writing {
         self.raw.sync()
     }
 
-    fn finish(&mut self, length: u64) -> Result<Digest, Error> {
+    fn finish(&mut self, length: u64, _stop: &Stop) -> Result<Digest, Error> {
         self.raw.sync()?;
         if !self.begun {
             return self.copies.digest(self.copy, length);
@@ -230,7 +231,7 @@ mod tests {
                 writing.write(nth as u64 * 4096, piece).unwrap();
                 assert_eq!(self.rom(), before, "what the ROM starts is never touched");
             }
-            assert_eq!(writing.finish(16_000).unwrap(), Digest::of(image));
+            assert_eq!(writing.finish(16_000, &Stop::default()).unwrap(), Digest::of(image));
         }
     }
 
@@ -282,7 +283,7 @@ mod tests {
         new.chunks(4096).for_each(|chunk| index.push(chunk, b"stored").unwrap());
         let wanted = Image { size_bytes: 16_000, sha256: Digest::of(&new) };
         let mut again = made.copies().write(1, wanted).unwrap();
-        assert_eq!((again.found(&index).unwrap(), again.written_bytes()), (4, 0));
-        assert_eq!(again.finish(16_000).unwrap(), Digest::of(&new));
+        assert_eq!((again.found(&index, &Stop::default()).unwrap(), again.written_bytes()), (4, 0));
+        assert_eq!(again.finish(16_000, &Stop::default()).unwrap(), Digest::of(&new));
     }
 }

@@ -8,6 +8,8 @@ use std::sync::mpsc;
 use nix::fcntl::{FcntlArg, OFlag, PosixFadviseAdvice, fcntl, posix_fadvise};
 use tenure_proto::digest::{Digest, Hasher};
 
+use crate::stop::Stop;
+
 /// The alignment that every medium takes.
 const ALIGN: usize = 4096;
 /// How much is read at once.
@@ -99,8 +101,8 @@ fn flush_buffers(file: &File) -> nix::Result<i32> {
     unsafe { call::block_flush_buffers(file.as_raw_fd()) }
 }
 
-/// The digest of `length` bytes from `offset`, read past the page cache.
-pub(super) fn digest(file: &File, offset: u64, length: u64) -> io::Result<Digest> {
+/// The digest of `length` bytes from `offset`, read past the page cache. Breaks off if it is stopped.
+pub(super) fn digest(file: &File, offset: u64, length: u64, stop: &Stop) -> io::Result<Digest> {
     let direct = Direct::begin(file);
     if !direct.is_direct() {
         forget(file);
@@ -114,11 +116,16 @@ pub(super) fn digest(file: &File, offset: u64, length: u64) -> io::Result<Digest
         })?;
         return Ok(hasher.finish());
     }
-    digest_in_two(file, offset, length)
+    digest_in_two(file, offset, length, stop)
+}
+
+/// Whatever reads for long asks this now and then.
+pub(super) fn go_on(stop: &Stop) -> io::Result<()> {
+    if stop.is_asked() { Err(io::Error::other("it was stopped")) } else { Ok(()) }
 }
 
 /// One thread reads, the other hashes.
-fn digest_in_two(file: &File, offset: u64, length: u64) -> io::Result<Digest> {
+fn digest_in_two(file: &File, offset: u64, length: u64, stop: &Stop) -> io::Result<Digest> {
     let (full, filled) = mpsc::sync_channel::<(Aligned, usize, usize)>(1);
     let (back, free) = mpsc::channel();
     for _ in 0..3 {
@@ -135,6 +142,7 @@ fn digest_in_two(file: &File, offset: u64, length: u64) -> io::Result<Digest> {
             hasher.finish()
         })?;
         let done = each(offset, length, |at, skip, wanted| {
+            go_on(stop)?;
             let mut chunk = free.recv().map_err(io::Error::other)?;
             read(file, at, &mut chunk, skip + wanted)?;
             full.send((chunk, skip, wanted)).map_err(|_| io::Error::other("nobody hashes"))

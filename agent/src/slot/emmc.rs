@@ -10,55 +10,8 @@ use tenure_proto::payload::FrameIndex;
 
 use super::raw::Raw;
 use super::{Error, Medium};
-use crate::disk;
-
-/// Where the kernel lets boot partitions be unlocked.
-pub(super) const SYSFS: &str = "/sys/class/block";
-
-/// While it lives, a boot partition may be written.
-#[derive(Debug)]
-pub(super) struct Unlocked {
-    switch: PathBuf,
-}
-
-impl Unlocked {
-    /// Unlocks the boot partition of this name (`mmcblk0boot0`).
-    pub(super) fn unlock(sysfs: &Path, name: &Path) -> Result<Self, Error> {
-        let unlocked = Self { switch: sysfs.join(name).join("force_ro") };
-        unlocked.set("0")?;
-        Ok(unlocked)
-    }
-
-    fn set(&self, value: &str) -> Result<(), disk::Error> {
-        disk::tell_kernel(&self.switch, value)
-    }
-}
-
-impl Drop for Unlocked {
-    fn drop(&mut self) {
-        if let Err(error) = self.set("1") {
-            tracing::error!(%error, "a boot partition stays writable");
-        }
-    }
-}
-
-/// Locks what a killed installer left unlocked.
-pub(super) fn lock(sysfs: &Path, name: &Path) {
-    drop(Unlocked { switch: sysfs.join(name).join("force_ro") });
-}
-
-/// What is opened for writing when a boot partition is written.
-pub(super) fn writes(sysfs: &Path, path: &Path) -> Vec<PathBuf> {
-    let switch = path.file_name().map(|name| sysfs.join(name).join("force_ro"));
-    [Some(path.to_owned()), switch].into_iter().flatten().collect()
-}
-
-/// Whether this is a boot partition's name: `mmcblk0boot1`.
-pub(super) fn is_boot_partition(name: &str) -> bool {
-    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let parts = name.strip_prefix("mmcblk").and_then(|rest| rest.split_once("boot"));
-    parts.is_some_and(|(disk, boot)| digits(disk) && digits(boot))
-}
+use crate::force_ro::Unlocked;
+use crate::stop::Stop;
 
 /// A boot partition that is open to be written.
 #[derive(Debug)]
@@ -82,8 +35,8 @@ impl Medium for BootPartition {
         self.raw.size_bytes()
     }
 
-    fn found(&mut self, index: &FrameIndex) -> Result<u32, Error> {
-        self.raw.found(index)
+    fn found(&mut self, index: &FrameIndex, stop: &Stop) -> Result<u32, Error> {
+        self.raw.found(index, stop)
     }
 
     fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Error> {
@@ -94,8 +47,8 @@ impl Medium for BootPartition {
         self.raw.sync()
     }
 
-    fn finish(&mut self, length: u64) -> Result<Digest, Error> {
-        self.raw.finish(length)
+    fn finish(&mut self, length: u64, stop: &Stop) -> Result<Digest, Error> {
+        self.raw.finish(length, stop)
     }
 
     fn written_bytes(&self) -> u64 {
@@ -230,11 +183,8 @@ mod tests {
         assert_eq!(says(), "0");
         assert!(open.write(8192, b"too far").is_err());
         open.write(0, &[7; 4096]).unwrap();
-        assert_eq!(open.finish(4096).unwrap(), Digest::of(&[7; 4096]));
+        assert_eq!(open.finish(4096, &Stop::default()).unwrap(), Digest::of(&[7; 4096]));
         drop(open);
-        assert_eq!(says(), "1");
-        std::fs::write(&switch, "0").unwrap();
-        lock(dir.path(), Path::new("mmcblk0boot0"));
         assert_eq!(says(), "1");
     }
 
@@ -255,11 +205,6 @@ mod tests {
     fn the_structure_and_its_ioctl_are_the_kernels() {
         assert_eq!(size_of::<Command>(), 72);
         assert_eq!(nix::request_code_readwrite!(179, 0, size_of::<Command>()), 0xc048_b300);
-        for (name, is) in
-            [("mmcblk0boot0", true), ("mmcblk12boot1", true), ("mmcblk0p1", false), ("mmcblk0boot", false)]
-        {
-            assert_eq!(is_boot_partition(name), is, "{name}");
-        }
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("no-emmc");
         std::fs::write(&path, b"").unwrap();

@@ -20,6 +20,7 @@ use tenure_proto::payload::FrameIndex;
 use super::{Error, Image, Medium};
 use crate::clock::Clock;
 use crate::outside::{self, Order, Running};
+use crate::stop::Stop;
 
 /// How often we look whether the program goes on.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -37,6 +38,8 @@ pub(crate) struct Handler {
     pub(crate) timeout: Duration,
     /// For waits.
     pub(crate) clock: Clock,
+    /// Ends it.
+    pub(crate) stop: Stop,
 }
 
 /// What it said.
@@ -126,6 +129,9 @@ impl Call {
                     bytes = bytes.get(taken..).unwrap_or_default();
                     deadline = clock.monotonic() + self.handler.timeout;
                 }
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock && self.handler.stop.is_asked() => {
+                    return Err(self.failed("it was stopped"));
+                }
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock && clock.monotonic() < deadline => {
                     clock.sleep(LOOK_EVERY);
                 }
@@ -147,6 +153,7 @@ impl Call {
         let status: ExitStatus = loop {
             match self.running.try_wait() {
                 Ok(Some(status)) => break status,
+                Ok(None) if self.handler.stop.is_asked() => return Err(self.failed("it was stopped")),
                 Ok(None) if clock.monotonic() >= deadline => return Err(self.timed_out()),
                 Ok(None) => clock.sleep(LOOK_EVERY),
                 Err(error) => return Err(self.failed(&error.to_string())),
@@ -221,7 +228,7 @@ impl Medium for Feed {
         u64::MAX
     }
 
-    fn found(&mut self, index: &FrameIndex) -> Result<u32, Error> {
+    fn found(&mut self, index: &FrameIndex, _stop: &Stop) -> Result<u32, Error> {
         let wanted = Some(self.image.sha256);
         self.is_held = self.stored == wanted || self.handler.version()? == wanted;
         Ok(if self.is_held { u32::try_from(index.frames().len()).unwrap_or(u32::MAX) } else { 0 })
@@ -250,7 +257,7 @@ impl Medium for Feed {
         Ok(())
     }
 
-    fn finish(&mut self, _length: u64) -> Result<Digest, Error> {
+    fn finish(&mut self, _length: u64, _stop: &Stop) -> Result<Digest, Error> {
         if self.is_held {
             return Ok(self.image.sha256);
         }
@@ -275,7 +282,7 @@ mod tests {
         let path = dir.join("handler");
         std::fs::write(&path, script).unwrap();
         let command = vec!["/bin/sh".into(), path.display().to_string()];
-        Handler { command, timeout: Duration::from_secs(timeout_s), clock: Clock::for_test() }
+        Handler { command, timeout: Duration::from_secs(timeout_s), clock: Clock::for_test(), stop: Stop::default() }
     }
 
     fn image(bytes: &[u8]) -> (Image, FrameIndex) {
@@ -287,11 +294,11 @@ mod tests {
     fn feed(handler: Handler, bytes: &[u8]) -> Result<(Digest, u64), Error> {
         let (image, index) = image(bytes);
         let mut feed = Feed::new(handler, image, None);
-        let from = feed.found(&index)?;
+        let from = feed.found(&index, &Stop::default())?;
         for (nth, frame) in bytes.chunks(4096).enumerate().skip(from as usize) {
             feed.write(nth as u64 * 4096, frame)?;
         }
-        Ok((feed.finish(bytes.len() as u64)?, feed.written_bytes()))
+        Ok((feed.finish(bytes.len() as u64, &Stop::default())?, feed.written_bytes()))
     }
 
     #[test]
@@ -340,7 +347,7 @@ mod tests {
         let script = "test $1 = version && exit; cat >/dev/null; touch \"$0.whole\"";
         let (image, index) = image(&[7; 10_000]);
         let mut feed = Feed::new(handler(dir.path(), script, 9), image, None);
-        assert_eq!(feed.found(&index).unwrap(), 0);
+        assert_eq!(feed.found(&index, &Stop::default()).unwrap(), 0);
         feed.write(0, &[7; 4096]).unwrap();
         drop(feed);
         std::thread::sleep(Duration::from_millis(200));
@@ -351,7 +358,8 @@ mod tests {
     fn the_documented_example_does_what_is_asked_of_a_handler() {
         let dir = tempfile::tempdir().unwrap();
         let page = include_str!("../../../docs/operate/slots.md");
-        let script = page.split("```sh\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+        let script =
+            page.split("```").find(|block| block.starts_with("sh\n#!/bin/sh\n")).unwrap().trim_start_matches("sh\n");
         let handler = handler(dir.path(), &script.replace("/data/mcu", dir.path().to_str().unwrap()), 20);
         let chip = || std::fs::read(dir.path().join("chip")).unwrap();
         std::fs::write(dir.path().join("chip"), b"one").unwrap();

@@ -20,6 +20,7 @@ use super::compare::{BLOCK, Fill, GROUP, Look, Worth, add, runs};
 use super::direct::{self, Aligned, Direct};
 use super::{Error, Medium};
 use crate::disk;
+use crate::stop::Stop;
 
 /// A run of zeros below this is written: a hole for less only scatters a file.
 const HOLE_BYTES: usize = 16 * BLOCK;
@@ -76,8 +77,8 @@ impl Raw {
     }
 
     /// The digest of `length` bytes from `offset`, as the medium has them.
-    pub(super) fn digest(&self, offset: u64, length: u64) -> Result<Digest, Error> {
-        Ok(direct::digest(&self.file, self.start + offset, length)
+    pub(super) fn digest(&self, offset: u64, length: u64, stop: &Stop) -> Result<Digest, Error> {
+        Ok(direct::digest(&self.file, self.start + offset, length, stop)
             .map_err(disk::Error::io("read the slot", &self.path))?)
     }
 
@@ -173,8 +174,8 @@ impl Medium for Raw {
         self.size_bytes
     }
 
-    fn found(&mut self, index: &FrameIndex) -> Result<u32, Error> {
-        super::leading_frames(index, |offset, length| self.digest(offset, length))
+    fn found(&mut self, index: &FrameIndex, stop: &Stop) -> Result<u32, Error> {
+        super::leading_frames(index, |offset, length| self.digest(offset, length, stop))
     }
 
     fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Error> {
@@ -205,9 +206,9 @@ impl Medium for Raw {
         Ok(self.file.sync_data().map_err(disk::Error::io("sync the slot", &self.path))?)
     }
 
-    fn finish(&mut self, length: u64) -> Result<Digest, Error> {
+    fn finish(&mut self, length: u64, stop: &Stop) -> Result<Digest, Error> {
         self.sync()?;
-        self.digest(0, length)
+        self.digest(0, length, stop)
     }
 
     fn written_bytes(&self) -> u64 {
@@ -288,7 +289,7 @@ mod tests {
         for (nth, frame) in image.chunks(MIB).enumerate() {
             raw.write((nth * MIB) as u64, frame)?;
         }
-        raw.finish(image.len() as u64)
+        raw.finish(image.len() as u64, &Stop::default())
     }
 
     #[test]
@@ -300,11 +301,34 @@ mod tests {
         let image = noise(3 * MIB, 7);
         assert_eq!(fill(&mut raw, image.bytes()).unwrap(), Digest::of(image.bytes()));
         for (at, length) in [(0, 1), (4095, 3), (5000, 2 * MIB + 11), (3 * MIB - 1, 1)] {
-            assert_eq!(raw.digest(at as u64, length as u64).unwrap(), Digest::of(&image.bytes()[at..at + length]));
+            assert_eq!(
+                raw.digest(at as u64, length as u64, &Stop::default()).unwrap(),
+                Digest::of(&image.bytes()[at..at + length])
+            );
         }
         assert!(matches!(raw.write(3 * MIB as u64, &[7; 778]), Err(Error::Outside { .. })));
         let slot = std::fs::read(&path).unwrap();
         assert!(slot.len() == 3 * MIB + 777 && slot[3 * MIB..].iter().all(|byte| *byte == 0xEE));
+    }
+
+    #[test]
+    fn reading_back_ends_when_it_is_stopped() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("slot");
+        // Far more than is read while the test runs.
+        File::create(&path).unwrap().set_len(1 << 40).unwrap();
+        let mut raw = Raw::open(&path).unwrap();
+        let (stop, asked) = (Stop::default(), Stop::default());
+        asked.ask();
+        assert!(raw.finish(1 << 40, &asked).is_err());
+        let read = std::thread::scope(|scope| {
+            let read = scope.spawn(|| raw.finish(1 << 40, &stop));
+            std::thread::sleep(std::time::Duration::from_millis(50));
+            stop.ask();
+            read.join().unwrap()
+        });
+        let error = read.unwrap_err();
+        assert_eq!(std::error::Error::source(&error).unwrap().to_string(), "it was stopped");
     }
 
     #[test]
@@ -343,7 +367,7 @@ mod tests {
         let mut bytes = std::fs::read(medium.backing()).unwrap();
         bytes[5 * MIB] ^= 1;
         std::fs::write(medium.backing(), bytes).unwrap();
-        assert_ne!(raw.digest(0, 8 * MIB as u64).unwrap(), Digest::of(image.bytes()));
+        assert_ne!(raw.digest(0, 8 * MIB as u64, &Stop::default()).unwrap(), Digest::of(image.bytes()));
     }
 
     #[test]

@@ -17,7 +17,9 @@ use super::{Error, Image, Medium, direct};
 use crate::clock::Clock;
 use crate::config::{Single, SingleKind};
 use crate::disk;
+use crate::force_ro;
 use crate::journal::{Position, SingleRecord, SlotRecord};
+use crate::stop::Stop;
 
 /// What is needed to reach one.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +30,8 @@ pub(crate) struct Reach<'a> {
     pub(crate) folder: &'a Path,
     /// For waits.
     pub(crate) clock: &'a Clock,
+    /// Ends what a handler is doing.
+    pub(crate) stop: &'a Stop,
 }
 
 /// Which of its two contents should run when the side with this record does.
@@ -67,7 +71,7 @@ pub(crate) fn open(reach: Reach<'_>, image: Image, record: &SingleRecord) -> Res
             let boots = Boots::new(path);
             let running =
                 emmc::booted(record.before).map(|booted| boots.digest(booted, image.size_bytes)).transpose()?;
-            (running, Box::new(BootPartition::open(Path::new(emmc::SYSFS), &boots.device(record.place))?))
+            (running, Box::new(BootPartition::open(Path::new(force_ro::SYSFS), &boots.device(record.place))?))
         }
         SingleKind::BootRaw(_) => {
             let running = reach.copies()?.digest(1 - record.place, image.size_bytes)?;
@@ -113,7 +117,7 @@ pub(crate) fn writes(single: &Single) -> Vec<PathBuf> {
     match &single.kind {
         SingleKind::BootEmmc(path) => {
             let boots = Boots::new(path);
-            let partitions = [0, 1].map(|boot| emmc::writes(Path::new(emmc::SYSFS), &boots.device(boot)));
+            let partitions = [0, 1].map(|boot| force_ro::writes(Path::new(force_ro::SYSFS), &boots.device(boot)));
             [vec![path.clone()], partitions.concat()].concat()
         }
         SingleKind::BootRaw(raw) => vec![raw.path.clone()],
@@ -126,9 +130,7 @@ pub(crate) fn writes(single: &Single) -> Vec<PathBuf> {
 pub(super) fn tidy(single: &Single) {
     if let SingleKind::BootEmmc(path) = &single.kind {
         let boots = Boots::new(path);
-        for name in [0, 1].map(|boot| boots.device(boot)).iter().filter_map(|path| path.file_name()) {
-            emmc::lock(Path::new(emmc::SYSFS), Path::new(name));
-        }
+        force_ro::lock_all(&[0, 1].map(|boot| boots.device(boot)));
     }
 }
 
@@ -136,7 +138,7 @@ impl Reach<'_> {
     fn handler(self) -> Result<Handler, Error> {
         let SingleKind::Handler { command, timeout_s } = &self.single.kind else { return Err(self.other_kind()) };
         let timeout = Duration::from_secs(*timeout_s);
-        Ok(Handler { command: command.clone(), timeout, clock: self.clock.clone() })
+        Ok(Handler { command: command.clone(), timeout, clock: self.clock.clone(), stop: self.stop.clone() })
     }
 
     fn copies(self) -> Result<Copies, Error> {
@@ -173,7 +175,7 @@ impl Boots {
 
     fn digest(&self, boot: u8, length: u64) -> Result<Digest, Error> {
         let path = self.device(boot);
-        let read = std::fs::File::open(&path).and_then(|file| direct::digest(&file, 0, length));
+        let read = std::fs::File::open(&path).and_then(|file| direct::digest(&file, 0, length, &Stop::default()));
         Ok(read.map_err(disk::Error::io("read", &path))?)
     }
 
@@ -203,8 +205,12 @@ impl Medium for Beside {
         self.spare.size_bytes()
     }
 
-    fn found(&mut self, index: &FrameIndex) -> Result<u32, Error> {
-        if self.runs { Ok(u32::try_from(index.frames().len()).unwrap_or(u32::MAX)) } else { self.spare.found(index) }
+    fn found(&mut self, index: &FrameIndex, stop: &Stop) -> Result<u32, Error> {
+        if self.runs {
+            Ok(u32::try_from(index.frames().len()).unwrap_or(u32::MAX))
+        } else {
+            self.spare.found(index, stop)
+        }
     }
 
     fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Error> {
@@ -215,9 +221,9 @@ impl Medium for Beside {
         self.spare.sync()
     }
 
-    fn finish(&mut self, length: u64) -> Result<Digest, Error> {
+    fn finish(&mut self, length: u64, stop: &Stop) -> Result<Digest, Error> {
         // What runs was read, past the page cache, when this was opened.
-        if self.runs { Ok(self.image.sha256) } else { self.spare.finish(length) }
+        if self.runs { Ok(self.image.sha256) } else { self.spare.finish(length, stop) }
     }
 
     fn written_bytes(&self) -> u64 {

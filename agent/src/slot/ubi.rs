@@ -14,11 +14,13 @@ use tenure_proto::payload::FrameIndex;
 
 use super::{Error, Medium, direct};
 use crate::disk;
+use crate::flash::{self, Flash as _};
+use crate::stop::Stop;
 
 /// What is asked of the kernel; a seam, for few machines that build this have raw flash.
 pub(super) trait Kernel: std::fmt::Debug + Send {
     /// Begins an update of so many bytes.
-    fn begin_update(&self, volume: &File, bytes: i64) -> io::Result<()>;
+    fn begin_update(&self, volume: &File, bytes: u64) -> io::Result<()>;
     /// The room in a volume.
     fn size_bytes(&self, volume: &Path) -> Option<u64>;
 }
@@ -28,16 +30,8 @@ pub(super) trait Kernel: std::fmt::Debug + Send {
 pub(super) struct Linux;
 
 impl Kernel for Linux {
-    #[expect(unsafe_code, reason = "an ioctl has no other door")]
-    fn begin_update(&self, volume: &File, bytes: i64) -> io::Result<()> {
-        use std::os::fd::AsRawFd as _;
-        mod call {
-            // mtd/ubi-user.h: UBI_IOCVOLUP
-            nix::ioctl_write_ptr!(update, b'O', 0, i64);
-        }
-        // SAFETY: the ioctl reads one i64, which lives until it returns.
-        unsafe { call::update(volume.as_raw_fd(), &raw const bytes) }?;
-        Ok(())
+    fn begin_update(&self, volume: &File, bytes: u64) -> io::Result<()> {
+        flash::Linux.begin_update(volume, bytes)
     }
 
     fn size_bytes(&self, volume: &Path) -> Option<u64> {
@@ -79,11 +73,11 @@ impl Medium for Ubi {
         self.size_bytes
     }
 
-    fn found(&mut self, index: &FrameIndex) -> Result<u32, Error> {
+    fn found(&mut self, index: &FrameIndex, stop: &Stop) -> Result<u32, Error> {
         let all = u32::try_from(index.frames().len()).unwrap_or(u32::MAX);
         // A volume whose update was cut off cannot be read: then nothing of it is there.
         let digest = |offset, length| {
-            let read = direct::digest(&self.file, offset, length);
+            let read = direct::digest(&self.file, offset, length, stop);
             Ok(read.unwrap_or(Digest::from_bytes([0; 32])))
         };
         let found = super::leading_frames(index, digest)?;
@@ -95,8 +89,7 @@ impl Medium for Ubi {
         let taken = if let Some(taken) = self.taken {
             taken
         } else {
-            let length = i64::try_from(self.image_bytes).unwrap_or(i64::MAX);
-            let begun = self.kernel.begin_update(&self.file, length);
+            let begun = self.kernel.begin_update(&self.file, self.image_bytes);
             begun.map_err(disk::Error::io("begin the update of the volume", &self.path))?;
             0
         };
@@ -120,9 +113,9 @@ impl Medium for Ubi {
         }
     }
 
-    fn finish(&mut self, length: u64) -> Result<Digest, Error> {
+    fn finish(&mut self, length: u64, stop: &Stop) -> Result<Digest, Error> {
         self.sync()?;
-        Ok(direct::digest(&self.file, 0, length).map_err(disk::Error::io("read the slot", &self.path))?)
+        Ok(direct::digest(&self.file, 0, length, stop).map_err(disk::Error::io("read the slot", &self.path))?)
     }
 
     fn written_bytes(&self) -> u64 {
@@ -137,10 +130,10 @@ mod tests {
 
     /// Takes the place of a kernel with raw flash: notes what it is asked.
     #[derive(Clone, Debug, Default)]
-    struct Noted(Arc<Mutex<Vec<i64>>>);
+    struct Noted(Arc<Mutex<Vec<u64>>>);
 
     impl Kernel for Noted {
-        fn begin_update(&self, volume: &File, bytes: i64) -> io::Result<()> {
+        fn begin_update(&self, volume: &File, bytes: u64) -> io::Result<()> {
             self.0.lock().unwrap().push(bytes);
             // What was there is gone, and writing begins at the front.
             volume.set_len(0)?;
@@ -167,7 +160,7 @@ mod tests {
         let kernel = Noted::default();
         let open = || Ubi::open(&path, image.len() as u64, Box::new(kernel.clone())).unwrap();
         let mut ubi = open();
-        assert_eq!(ubi.found(&index(&image)).unwrap(), 0);
+        assert_eq!(ubi.found(&index(&image), &Stop::default()).unwrap(), 0);
         ubi.write(0, &image[..4096]).unwrap();
         let error = ubi.write(8192, &image[8192..]).unwrap_err().to_string();
         assert!(error.contains("takes bytes in order"), "{error}");
@@ -175,14 +168,14 @@ mod tests {
         // A cut: what is there is half an update, and the next attempt begins anew.
         drop(ubi);
         let mut ubi = open();
-        assert_eq!(ubi.found(&index(&image)).unwrap(), 0);
+        assert_eq!(ubi.found(&index(&image), &Stop::default()).unwrap(), 0);
         image.chunks(4096).zip([0, 4096, 8192]).for_each(|(bytes, at)| ubi.write(at, bytes).unwrap());
-        assert_eq!(ubi.finish(10_000).unwrap(), Digest::of(&image));
+        assert_eq!(ubi.finish(10_000, &Stop::default()).unwrap(), Digest::of(&image));
         assert_eq!(*kernel.0.lock().unwrap(), [10_000, 10_000]);
         // All of it is there: nothing is written.
         let mut ubi = open();
-        assert_eq!((ubi.found(&index(&image)).unwrap(), ubi.written_bytes()), (3, 0));
-        assert_eq!(ubi.finish(10_000).unwrap(), Digest::of(&image));
+        assert_eq!((ubi.found(&index(&image), &Stop::default()).unwrap(), ubi.written_bytes()), (3, 0));
+        assert_eq!(ubi.finish(10_000, &Stop::default()).unwrap(), Digest::of(&image));
         assert_eq!(kernel.0.lock().unwrap().len(), 2);
     }
 

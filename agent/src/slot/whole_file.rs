@@ -13,6 +13,7 @@ use tenure_proto::payload::FrameIndex;
 use super::raw::Raw;
 use super::{Error, Medium};
 use crate::disk;
+use crate::stop::Stop;
 
 /// See above.
 #[derive(Debug)]
@@ -62,14 +63,14 @@ impl Medium for WholeFile {
         self.size_bytes
     }
 
-    fn found(&mut self, index: &FrameIndex) -> Result<u32, Error> {
+    fn found(&mut self, index: &FrameIndex, stop: &Stop) -> Result<u32, Error> {
         if self.is_there() {
-            let found = Raw::open(&self.path)?.found(index)?;
+            let found = Raw::open(&self.path)?.found(index, stop)?;
             if found as usize == index.frames().len() {
                 return Ok(found);
             }
         }
-        self.begun()?.found(index)
+        self.begun()?.found(index, stop)
     }
 
     fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Error> {
@@ -80,14 +81,14 @@ impl Medium for WholeFile {
         self.new.as_mut().map_or(Ok(()), Medium::sync)
     }
 
-    fn finish(&mut self, length: u64) -> Result<Digest, Error> {
+    fn finish(&mut self, length: u64, stop: &Stop) -> Result<Digest, Error> {
         match &mut self.new {
             Some(new) => {
-                let digest = new.finish(length)?;
+                let digest = new.finish(length, stop)?;
                 disk::rename(&disk::beside(&self.path, "new"), &self.path)?;
                 Ok(digest)
             }
-            None => Raw::open(&self.path)?.finish(length),
+            None => Raw::open(&self.path)?.finish(length, stop),
         }
     }
 
@@ -114,7 +115,7 @@ mod tests {
 
     fn write(path: &Path, image: &[u8], until: usize) -> WholeFile {
         let mut file = WholeFile::open(path, image.len() as u64).unwrap();
-        let from = file.found(&index(image)).unwrap() as usize;
+        let from = file.found(&index(image), &Stop::default()).unwrap() as usize;
         for (nth, frame) in image.chunks(4096).enumerate().take(until).skip(from) {
             file.write(nth as u64 * 4096, frame).unwrap();
         }
@@ -128,7 +129,7 @@ mod tests {
         let (one, two) = (image(1), image(2));
         let mut first = write(&path, &one, 99);
         assert!(!path.exists());
-        assert_eq!(first.finish(200_000).unwrap(), Digest::of(&one));
+        assert_eq!(first.finish(200_000, &Stop::default()).unwrap(), Digest::of(&one));
         assert_eq!(std::fs::read(&path).unwrap(), one);
         // Its zeros took no room.
         assert!(disk::allocated_bytes(&path) < 130_000);
@@ -138,10 +139,10 @@ mod tests {
         }
         let mut second = write(&path, &two, 99);
         assert_eq!(second.written_bytes(), 3392, "only what the cuts left");
-        assert_eq!(second.finish(200_000).unwrap(), Digest::of(&two));
+        assert_eq!(second.finish(200_000, &Stop::default()).unwrap(), Digest::of(&two));
         assert_eq!(std::fs::read(&path).unwrap(), two);
         let mut again = write(&path, &two, 99);
-        assert_eq!((again.finish(200_000).unwrap(), again.written_bytes()), (Digest::of(&two), 0));
+        assert_eq!((again.finish(200_000, &Stop::default()).unwrap(), again.written_bytes()), (Digest::of(&two), 0));
         assert_eq!(disk::list(dir.path()).unwrap(), [path]);
     }
 }

@@ -5,7 +5,9 @@ use tenure_proto::lifecycle::{Event, State};
 use tenure_proto::policy;
 
 use super::{Device, Error, Task};
+use crate::chain::Chain;
 use crate::journal::{Cancelled, Why};
+use crate::rollback;
 
 impl Device {
     /// Below this rollback index nothing is installed, tried or gone back to.
@@ -15,7 +17,16 @@ impl Device {
 
     /// A release with this index is kept: what lies below is left behind for good.
     pub(super) fn raise_index(&mut self, index: u32) -> Result<(), Error> {
-        Ok(self.counter.raise(index)?)
+        match self.counter.raise(index) {
+            // The files know it, and nothing is installed until the TPM knows it too. The version runs
+            // and was kept, so that the update ends.
+            Err(error @ rollback::Error::Tpm(_)) => {
+                let reason = Chain(&error).to_string();
+                self.refused(&reason, &reason, true);
+                Ok(())
+            }
+            other => Ok(other?),
+        }
     }
 
     /// A person wants the slot that ran before.

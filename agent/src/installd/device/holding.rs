@@ -20,6 +20,7 @@ use crate::disk;
 use crate::journal::{Content, Held, Position, SingleRecord, SlotRecord, Update, Why};
 use crate::slot::single::{self, Reach};
 use crate::slot::{self, Image, Medium};
+use crate::stop::Stop;
 
 /// What this process has read back from the spare side, and when.
 #[derive(Debug, Default)]
@@ -43,7 +44,7 @@ impl Device {
         let is_there =
             record.runs == Position::Old && record.new.as_ref().is_some_and(|new| new.sha256 == image.sha256);
         let folder = self.config.install_dir();
-        let reach = Reach { single, folder: &folder, clock: &self.clock };
+        let reach = Reach { single, folder: &folder, clock: &self.clock, stop: &self.stop };
         let record = if is_there { record } else { single::begin(reach, record)? };
         let opened = single::open(reach, image, &record)?;
         self.change_history(|history| drop(history.singles.insert(single.class.clone(), record)))?;
@@ -114,7 +115,7 @@ impl Device {
         if self.written.at.is_some_and(|at| now.saturating_sub(at).as_secs() < limits::READ_BACK_AGE_S_MAX) {
             return Ok(());
         }
-        slot::check(&self.side(target))?;
+        slot::check(&self.side(target), &self.stop)?;
         self.written.at = Some(self.clock.monotonic());
         Ok(())
     }
@@ -152,7 +153,11 @@ impl Device {
             }
             self.turning(&single.class)?;
             let folder = self.config.install_dir();
-            single::turn(Reach { single: &single, folder: &folder, clock: &self.clock }, &record, to)?;
+            single::turn(
+                Reach { single: &single, folder: &folder, clock: &self.clock, stop: &Stop::default() },
+                &record,
+                to,
+            )?;
             self.turned(&single.class, to)?;
         }
         Ok(())

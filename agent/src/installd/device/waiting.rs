@@ -15,7 +15,8 @@ use crate::channel::{Step, Waits};
 use crate::conditions::{self, Inhibitors, Logind};
 use crate::config::Config;
 use crate::disk;
-use crate::journal::{Deferral, Image, Staged, Store, Update};
+use crate::journal::{Content, Deferral, Image, Staged, Store, Update};
+use crate::stop::Stop;
 use crate::{config, slot};
 
 /// What the device waits for, and what it looks at to know.
@@ -51,18 +52,16 @@ impl Patience {
 #[derive(Clone, Debug)]
 pub(in crate::installd) struct Reread {
     update: String,
-    images: Vec<(config::Slot, Image)>,
+    slots: Vec<(config::Slot, Content)>,
 }
 
 impl Reread {
     /// Whether every slot still holds what was written: days may have passed since.
     pub(in crate::installd) fn holds(&self) -> Result<bool, slot::Error> {
-        for (slot, image) in &self.images {
-            if slot::digest(slot, image.size_bytes)? != image.sha256 {
-                return Ok(false);
-            }
+        match slot::check(&self.slots, &Stop::default()) {
+            Err(slot::Error::Changed { .. }) => Ok(false),
+            other => other.map(|()| true),
         }
-        Ok(true)
     }
 }
 
@@ -187,11 +186,12 @@ impl Device {
             return Ok(None);
         }
         let Some((update, staged)) = self.staged() else { return Ok(None) };
-        let images = staged.images.iter().filter_map(|image| {
+        let slots = staged.images.iter().filter_map(|image| {
             let slot = self.config.slots_of(&update.target).find(|slot| slot.class == image.class)?;
-            Some((slot.clone(), image.clone()))
+            let Image { sha256, size_bytes, .. } = *image;
+            Some((slot.clone(), Content { sha256, size_bytes, written_bytes: 0 }))
         });
-        Ok(Some(Reread { update: update.id.clone(), images: images.collect() }))
+        Ok(Some(Reread { update: update.id.clone(), slots: slots.collect() }))
     }
 
     /// The slots were read once more; if they hold, and nothing has come up since, the device restarts.
@@ -206,7 +206,7 @@ impl Device {
         // What stands once is read again just before the bootloader is told.
         let single = |image: &&Image| self.config.singles.iter().any(|single| single.class == image.class);
         let sided = staged.images.iter().filter(|image| !single(image)).count();
-        let whole = sided == reread.images.len();
+        let whole = sided == reread.slots.len();
         match holds {
             Err(error) => {
                 let reason = Chain(&error).to_string();

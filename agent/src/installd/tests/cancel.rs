@@ -97,3 +97,45 @@ fn a_hook_that_runs_is_ended_within_a_second() {
         assert_eq!(fetchd.choose(offered("1.1.0")), None, "{hook}");
     }
 }
+
+#[test]
+fn what_is_read_back_or_waited_for_is_ended_within_a_second() {
+    let mut repository = Repository::new("acme-gw1");
+    let images = [("rootfs", image(10_000, 1)), ("mcu", image(5000, 2))];
+    repository.release_of("1.1.0", &images.each_ref().map(|(class, image)| (*class, &image[..])));
+    let board = Board::new(&repository);
+    let script = "case $1 in install) cat >/dev/null; touch DIR/runs; sleep 60;; esac";
+    fs::write(board.path("mcu"), script.replace("DIR", board.path("").to_str().unwrap())).unwrap();
+    fs::create_dir(board.path("agent.d")).unwrap();
+    let slots = r#"slots = [
+        { class = "rootfs", name = "A", path = "DIR/a.img" },
+        { class = "rootfs", name = "B", path = "DIR/b.img" },
+        { class = "mcu", kind = "handler", command = ["/bin/sh", "DIR/mcu"] },
+    ]"#;
+    let slots = slots.replace("DIR/", board.path("").to_str().unwrap());
+    fs::write(board.path("agent.d/slots.toml"), slots).unwrap();
+    let boot = board.boot();
+    let (took, refused) = std::thread::scope(|scope| {
+        let written = scope.spawn(|| {
+            let mut fetchd = boot.connect();
+            fetchd.refresh(&repository);
+            let plan = fetchd.plan(&repository, offered("1.1.0"));
+            for (at, class) in ["rootfs", "mcu"].into_iter().enumerate() {
+                fetchd.index(&repository, &plan, at);
+                for frame in repository.frames(&format!("1.1.0/{class}")) {
+                    if let refused @ Reply::Refused { .. } = fetchd.ask(Request::Frame, &frame) {
+                        return refused;
+                    }
+                }
+            }
+            Reply::Done
+        });
+        board::wait_until("the handler", || board.path("runs").exists());
+        let watch = Instant::now();
+        assert_eq!(cancel(&boot), Reply::Done);
+        (watch.elapsed(), written.join().unwrap())
+    });
+    assert!(took < Duration::from_secs(1), "{took:?}");
+    assert!(matches!(&refused, Reply::Refused { code, .. } if code == "cancelled"), "{refused:?}");
+    is_cancelled(&board, &boot, &repository);
+}

@@ -2,6 +2,7 @@
 //! a microcontroller. Whatever is cut off where, it ends all old or all new.
 
 use std::fs;
+use std::process::Command;
 use std::sync::atomic::Ordering;
 
 use serde_json::Value;
@@ -32,6 +33,8 @@ slots = [
     { class = "mcu", kind = "handler", command = ["/bin/sh", "DIR/handler"], timeout_s = 20 },
     { class = "app", kind = "file", name = "A", path = "DIR/app-a", link = "DIR/app" },
     { class = "app", kind = "file", name = "B", path = "DIR/app-b", link = "DIR/app" },
+    { class = "web", kind = "directory", name = "A", path = "DIR/web-a", link = "DIR/web" },
+    { class = "web", kind = "directory", name = "B", path = "DIR/web-b", link = "DIR/web", read_only = true },
 ]
 "#;
 
@@ -43,12 +46,24 @@ fn firmware(seed: u32) -> Vec<u8> {
     image(9000, seed)
 }
 
-/// A board on 1.0.0 with all four, and a repository with 1.1.0 of all four.
+/// A folder with pages, packed.
+fn web(seed: u32) -> Vec<u8> {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(dir.path().join("pages")).unwrap();
+    fs::write(dir.path().join("pages/index"), image(3000, seed)).unwrap();
+    let at = dir.path().to_str().unwrap();
+    let packed = Command::new("tar").args(["-c", "-C", at, "--mtime=@1", "."]).output().unwrap();
+    assert!(packed.status.success());
+    packed.stdout
+}
+
+/// A board on 1.0.0 with all five, and a repository with 1.1.0 of all five.
 fn begin() -> (Board, Repository) {
     let mut repository = Repository::new("acme-gw1");
     // The maker's order is none of the installer's.
     let (loader, firmware, app, rootfs) = (loader(2), firmware(2), image(5000, 12), image(10_000, 22));
-    let images = [("bootloader", &loader), ("mcu", &firmware), ("app", &app), ("rootfs", &rootfs)];
+    let web = web(32);
+    let images = [("bootloader", &loader), ("mcu", &firmware), ("app", &app), ("rootfs", &rootfs), ("web", &web)];
     repository.release_of("1.1.0", &images.map(|(class, image)| (class, &image[..])));
     let board = Board::new(&repository);
     fs::create_dir(board.path("agent.d")).unwrap();
@@ -61,12 +76,14 @@ fn begin() -> (Board, Repository) {
     fs::write(board.path("fw.run"), self::firmware(1)).unwrap();
     fs::write(board.path("fw.old"), b"from the factory").unwrap();
     fs::write(board.path("app-a"), image(5000, 11)).unwrap();
+    fs::create_dir_all(board.path("web-a/pages")).unwrap();
+    fs::write(board.path("web-a/pages/index"), image(3000, 31)).unwrap();
     fs::write(board.path("handler"), HANDLER).unwrap();
     (board, repository)
 }
 
 /// What runs of each: 1 for the old one, 2 for the new one.
-fn runs(board: &Board) -> [u8; 3] {
+fn runs(board: &Board) -> [u8; 4] {
     let disk = fs::read(board.path("loader.img")).unwrap();
     let copy = if disk[..4] == *b"BOOT" { 0 } else { 8192 };
     let of = |bytes: &[u8], old: &[u8], new: &[u8]| {
@@ -80,15 +97,17 @@ fn runs(board: &Board) -> [u8; 3] {
     };
     let app = fs::read(board.path("app")).unwrap_or_default();
     let fw = fs::read(board.path("fw.run")).unwrap();
+    let web = fs::read(board.path("web/pages/index")).unwrap_or_default();
     [
         of(&disk[copy..copy + LOADER], &loader(1), &loader(2)),
         of(&fw, &firmware(1), &firmware(2)),
         of(&app, &image(5000, 11), &image(5000, 12)),
+        of(&web, &image(3000, 31), &image(3000, 32)),
     ]
 }
 
-const OLD: [u8; 3] = [1, 1, 1];
-const NEW: [u8; 3] = [2, 2, 2];
+const OLD: [u8; 4] = [1; 4];
+const NEW: [u8; 4] = [2; 4];
 
 /// The next request of an update; says whether there is one.
 struct Update<'a> {
@@ -158,11 +177,11 @@ fn all_is_written_before_the_switch_the_bootloader_last_and_what_stands_once_fol
     assert_eq!(runs(&board), OLD);
     let mut update = Update::start(&boot, &repository).unwrap();
     let order: Vec<_> = update.steps.iter().map(|(_, class)| class.as_str()).collect();
-    assert_eq!(order, ["app", "rootfs", "mcu", "bootloader"]);
+    assert_eq!(order, ["app", "rootfs", "web", "mcu", "bootloader"]);
     // Whoever brings the bootloader first is refused.
     let Reply::Plan { artifacts, .. } = &update.plan else { panic!() };
-    let index = repository.target(&artifacts[3].index);
-    let early = update.client.ask(Request::Index { artifact: 3 }, index);
+    let index = repository.target(&artifacts[4].index);
+    let early = update.client.ask(Request::Index { artifact: 4 }, index);
     assert!(
         matches!(&early, Reply::Refused { reason, .. } if reason.contains("every artifact before this one")),
         "{early:?}"
@@ -171,7 +190,7 @@ fn all_is_written_before_the_switch_the_bootloader_last_and_what_stands_once_fol
     assert_eq!((boot.status().state, runs(&board)), (State::Staged, OLD), "written, and nothing runs yet");
     assert_eq!(update.client.ask(Request::Restart, &[]), Reply::Done);
     board.wait_for_restart();
-    assert_eq!(runs(&board), [2, 1, 1], "the bootloader, just before the switch");
+    assert_eq!(runs(&board), [2, 1, 1, 1], "the bootloader, just before the switch");
     drop((update, boot));
     assert_eq!(board.boot_step(), "B");
     let boot = board.boot();
@@ -262,7 +281,7 @@ fn a_cut_between_the_bootloaders_change_and_the_switch_is_made_good() {
     fs::rename(board.path("uboot.env"), board.path("kept.env")).unwrap();
     assert_eq!(update.client.ask(Request::Restart, &[]), Reply::Done);
     wait_until("it cannot be armed", || boot.shared().trying_again.load(Ordering::SeqCst));
-    assert_eq!(runs(&board), [2, 1, 1]);
+    assert_eq!(runs(&board), [2, 1, 1, 1]);
     assert_eq!(boot.status().state, State::Armed);
     drop((update, boot));
     fs::rename(board.path("kept.env"), board.path("uboot.env")).unwrap();
@@ -318,7 +337,7 @@ fn system_a_full_medium_leaves_the_spare_slot_bad_and_the_running_one_alone() {
     let small = board.path("small");
     fs::create_dir(&small).unwrap();
     let mount = |words: &[&str]| {
-        let status = std::process::Command::new(words[0]).args(&words[1..]).arg(&small).status().unwrap();
+        let status = Command::new(words[0]).args(&words[1..]).arg(&small).status().unwrap();
         assert!(status.success());
     };
     mount(&["mount", "-t", "tmpfs", "-o", "size=8k", "tenure-test"]);

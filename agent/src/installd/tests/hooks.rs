@@ -1,12 +1,8 @@
 //! The maker's programs around an update: run in order, undone in reverse, whatever happens.
 
-use std::cell::RefCell;
-use std::path::Path;
-use std::rc::Rc;
-
+use super::cuts::{Cuts, settle};
 use super::*;
 use crate::confirm::Checks;
-use crate::disk::tests::listen_to_writes;
 use crate::installd::device::{Device, Task};
 
 /// Notes that it ran.
@@ -252,19 +248,6 @@ fn a_hook_that_others_can_write_is_not_run() {
     assert_eq!(board.ran(), [""; 0]);
 }
 
-fn copy(from: &Path, to: &Path) {
-    drop(fs::remove_dir_all(to));
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
-        let to = to.join(entry.file_name());
-        if entry.path().is_dir() {
-            copy(&entry.path(), &to);
-        } else if entry.path().is_file() {
-            fs::copy(entry.path(), to).unwrap();
-        }
-    }
-}
-
 /// The trial of 1.1.0 up to the restart; or, with `health` broken, back from it.
 fn try_it(board: &Board) -> Device {
     let config = board.config();
@@ -277,45 +260,16 @@ fn try_it(board: &Board) -> Device {
     device
 }
 
-/// Whatever is left of the trial after the cut: the old system settles.
-fn settle(board: &Board) -> Device {
-    let config = board.config();
-    let mut device = Device::open(&config, Clock::new(&config)).unwrap();
-    let mut task = device.start();
-    while let Some(now) = task.take() {
-        task = match now {
-            Task::WayBack | Task::TryAgain => device.ask_bootloader().unwrap(),
-            Task::CheckHealth { update } => {
-                assert_eq!(device.migrate(&update).unwrap(), None);
-                device.judged(&update, Vec::new()).unwrap()
-            }
-            Task::CheckOldSlot | Task::Restart | Task::Look | Task::Settle | Task::TakeBaseline { .. } => None,
-        };
-    }
-    device
-}
-
 #[test]
 fn a_cut_at_every_single_write_of_a_trial_leaves_data_that_fits_the_version_that_runs() {
     let (board, repository) = with_migrations();
     board.update_and_restart(&repository, "1.1.0");
     assert_eq!(board.boot_step(), "B");
-    let folder = board.path("");
-    let cuts = tempfile::tempdir().unwrap();
-    copy(&folder, &cuts.path().join("0"));
-    let count = Rc::new(RefCell::new(0));
-    let (counted, from, to) = (Rc::clone(&count), folder.clone(), cuts.path().to_owned());
-    listen_to_writes(Some(Box::new(move || {
-        *counted.borrow_mut() += 1;
-        copy(&from, &to.join(counted.borrow().to_string()));
-    })));
-    assert_eq!(try_it(&board).state(), State::Idle);
-    listen_to_writes(None);
-    let count = *count.borrow();
-    assert!(count >= 12, "{count} writes");
+    let cuts = Cuts::of(&board, || assert_eq!(try_it(&board).state(), State::Idle));
+    assert!(cuts.count >= 12, "{} writes", cuts.count);
     let (mut kept, mut fell_back) = (0, 0);
-    for cut in 0..=count {
-        copy(&cuts.path().join(cut.to_string()), &folder);
+    for cut in 0..=cuts.count {
+        cuts.restore(&board, cut);
         let slot = board.boot_step();
         let device = settle(&board);
         let wanted = if slot == "B" { "2" } else { "1" };

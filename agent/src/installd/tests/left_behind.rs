@@ -13,7 +13,8 @@ fn begin_at_2() -> (Board, Repository) {
 }
 
 fn index(board: &Board) -> u32 {
-    rollback::open(&board.path("state/install")).read().unwrap()
+    let config = board.config();
+    rollback::open(&config, &Clock::new(&config)).read().unwrap()
 }
 
 fn code_and_reason(reply: &Reply) -> (String, String) {
@@ -83,7 +84,8 @@ fn a_release_that_was_left_behind_while_it_waited_is_not_tried() {
     let mut fetchd = boot.connect();
     fetchd.refresh(&repository);
     fetchd.install(&repository, offered("1.1.0"));
-    rollback::open(&board.path("state/install")).raise(3).unwrap();
+    let config = board.config();
+    rollback::open(&config, &Clock::new(&config)).raise(3).unwrap();
     assert_eq!(fetchd.ask(Request::Restart, &[]), Reply::Done);
     let status = boot.status();
     let last = status.last_update.unwrap();

@@ -9,6 +9,7 @@ use tenure_proto::time::Timestamp;
 use tenure_proto::trust;
 
 use super::board::Board;
+use super::cuts::copy;
 use super::repository::{MODEL, Repository};
 use crate::disk::tests::listen_to_writes;
 use crate::verify::{Error, Keeper};
@@ -29,19 +30,6 @@ pub(super) fn refresh(keeper: &Keeper, repository: &Repository) -> Result<(), Er
 pub(super) fn is_rollback(result: &Result<(), Error>) -> bool {
     use trust::Error as T;
     matches!(result, Err(Error::Refused(T::Rollback { .. } | T::Vanished { .. })))
-}
-
-fn copy(from: &Path, to: &Path) {
-    drop(fs::remove_dir_all(to));
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
-        let to = to.join(entry.file_name());
-        if entry.path().is_dir() {
-            copy(&entry.path(), &to);
-        } else {
-            fs::write(to, fs::read(entry.path()).unwrap()).unwrap();
-        }
-    }
 }
 
 fn files(folder: &Path, into: &mut Vec<PathBuf>) {
