@@ -282,6 +282,38 @@ mod tests {
         assert!(std::process::Command::new("touch").args(words).status().unwrap().success());
     }
 
+    /// The zones are the system's own (tzdata), and `date` is the judge of each time that a clock shows once.
+    #[test]
+    fn system_windows_open_across_a_change_of_summer_time_when_the_local_clock_says() {
+        use tenure_proto::window::{Opening, Window, opening};
+        let daily = [Window { days: Vec::new(), start_s: 2 * 3600 + 1800, length_s: 60 }];
+        for (name, day, opens, shown_once) in [
+            ("Europe/Berlin", "2027-03-27", "2027-03-27T01:30:00Z", true),
+            // The clock goes from 2:00 to 3:00.
+            ("Europe/Berlin", "2027-03-28", "2027-03-28T01:30:00Z", false),
+            ("Europe/Berlin", "2027-03-29", "2027-03-29T00:30:00Z", true),
+            ("Europe/Berlin", "2027-10-30", "2027-10-30T00:30:00Z", true),
+            // It shows 2:30 twice; the first one counts.
+            ("Europe/Berlin", "2027-10-31", "2027-10-31T00:30:00Z", false),
+            ("Europe/Berlin", "2027-11-01", "2027-11-01T01:30:00Z", true),
+            ("America/New_York", "2027-03-14", "2027-03-14T07:30:00Z", false),
+            ("America/New_York", "2027-03-15", "2027-03-15T06:30:00Z", true),
+            ("America/New_York", "2027-11-07", "2027-11-07T07:30:00Z", true),
+            ("Australia/Lord_Howe", "2027-04-05", "2027-04-04T16:00:00Z", true),
+            ("Asia/Kathmandu", "2027-04-05", "2027-04-04T20:45:00Z", true),
+        ] {
+            let zone = zone(Some(name)).unwrap();
+            let opens: Timestamp = opens.parse().unwrap();
+            let before = Timestamp::from_unix_s(opens.unix_s() - 3600).unwrap();
+            assert_eq!(opening(&daily, &zone, before), Opening::Closed { opens: Some(opens) }, "{name} {day}");
+            assert_eq!(opening(&daily, &zone, opens), Opening::Open { until: opens.plus_s(60) }, "{name} {day}");
+            let words = ["--utc", "--date", &format!("TZ=\"{name}\" {day} 02:30"), "+%s"];
+            let judged = std::process::Command::new("date").args(words).output().unwrap();
+            let judged = String::from_utf8_lossy(&judged.stdout).trim().parse().ok();
+            assert!(!shown_once || judged == Some(opens.unix_s()), "{name} {day}: {judged:?}");
+        }
+    }
+
     #[test]
     fn a_lock_file_counts_with_its_reason_until_it_expires() {
         let dir = tempfile::tempdir().unwrap();

@@ -20,9 +20,13 @@ fn import(dir: &tempfile::TempDir, conf: &str) -> Result<Output> {
 
 #[test]
 fn the_agent_loads_what_was_imported_and_would_write_the_same_slots() -> Result<()> {
-    for (bootloader, opened) in
-        [("grub", "/boot/grub/grubenv"), ("uboot", "/dev/mmcblk0p2"), ("efi", "/sys/firmware/efi/efivars")]
-    {
+    for (bootloader, opened) in [
+        ("grub", "/boot/grub/grubenv"),
+        ("uboot", "/dev/mmcblk0p2"),
+        ("efi", "/sys/firmware/efi/efivars"),
+        ("barebox\nbarebox-statename=state2", "/dev/mmcblk0p2"),
+        ("custom\n[handlers]\nbootloader-custom-backend=/usr/lib/boot", "/dev/mmcblk0p2"),
+    ] {
         let dir = tempfile::tempdir().context("no folder")?;
         let output = import(&dir, &CONF.replace("BOOTLOADER", bootloader))?;
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

@@ -286,6 +286,8 @@ impl Bootloader for SystemdBoot {
 
 #[cfg(test)]
 mod tests {
+    mod judged;
+
     use super::super::running::tests::by_command_line;
     use super::super::systemd_boot_entry::tests::image;
     use super::*;

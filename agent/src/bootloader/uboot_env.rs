@@ -413,7 +413,7 @@ mod tests {
             let board = board(1 + number(2));
             for _ in 0..=number(3) {
                 let name = format!("{}{}", ["a", "BOOT_x", "env_", "Z"][number(4)], number(9));
-                let value: String = (0..number(30)).map(|_| char::from(b"ab =;$\"'\\\t0x.#%"[number(16)])).collect();
+                let value: String = (0..number(30)).map(|_| char::from(b"ab =;$\"'\\\t0x.#%"[number(15)])).collect();
                 let value = format!("v{value}");
                 let mut wanted = board.env.read().unwrap();
                 wanted.insert(name.clone().into_bytes(), value.clone().into_bytes());

@@ -10,6 +10,7 @@ mod group;
 mod health;
 mod hooks;
 mod left_behind;
+mod media;
 mod repository;
 mod rollback;
 mod state;

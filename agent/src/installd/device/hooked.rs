@@ -118,6 +118,7 @@ impl Device {
             Err(error) => {
                 if let Error::Stopped = error {
                     self.rest_after_cancel(update.manifest_sha256)?;
+                    self.record_end(update, Outcome::Failed, Some("a person cancelled it".into()));
                 }
                 self.never_begun(before, error)
             }

@@ -92,6 +92,8 @@ fn a_hook_that_runs_is_ended_within_a_second() {
         });
         assert!(took < Duration::from_secs(1), "{hook}: {took:?}");
         assert_eq!(boot.status().state, State::Idle);
+        let history = crate::history::read(&board.path("state/install")).unwrap();
+        assert_eq!(history.last().unwrap().code, "cancelled", "{hook}");
         let mut fetchd = boot.connect();
         fetchd.refresh(&repository);
         assert_eq!(fetchd.choose(offered("1.1.0")), None, "{hook}");

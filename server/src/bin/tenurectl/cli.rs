@@ -13,7 +13,7 @@ use crate::screen::Screen;
 use crate::{
     Failure, board_import_rauc, bundle_export, device_accept, device_list, device_refuse, device_token, doctor, init,
     key_list, key_protect, keyring, login, model_add, model_image, model_renew, push, release_list, release_publish,
-    root_propose, root_publish, root_sign, support_declare, support_extend, support_show, verify,
+    release_show, root_propose, root_publish, root_sign, support_declare, support_extend, support_show, verify,
 };
 
 const EXAMPLES: &str = "\
@@ -176,6 +176,8 @@ enum Release {
     Publish(Box<release_publish::Args>),
     /// List a model's releases
     List(release_list::Args),
+    /// Say what one release is, demands and shuts
+    Show(release_show::Args),
 }
 
 #[derive(Debug, Subcommand)]
@@ -207,6 +209,7 @@ impl Cli {
             Command::Support(Support::Show(args)) => support_show::run(&site, &args)?,
             Command::Release(Release::Publish(args)) => release_publish::run(&site, &args)?,
             Command::Release(Release::List(args)) => release_list::run(&site, &args)?,
+            Command::Release(Release::Show(args)) => release_show::run(&site, &args)?,
             Command::Bundle(Bundle::Export(args)) => bundle_export::run(&site, &args)?,
             Command::Board(Board::ImportRauc(args)) => board_import_rauc::run(&site, &args)?,
             Command::Key(Key::Generate(args)) => keyring::generate(&site, &args)?,

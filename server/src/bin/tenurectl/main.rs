@@ -41,6 +41,7 @@ mod model_renew;
 mod push;
 mod release_list;
 mod release_publish;
+mod release_show;
 mod root_propose;
 mod root_publish;
 mod root_sign;

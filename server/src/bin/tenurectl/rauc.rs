@@ -36,6 +36,9 @@ struct Said {
     refused: Vec<String>,
 }
 
+/// The key of a program that knows the bootloader.
+const CUSTOM_BACKEND: &str = "bootloader-custom-backend";
+
 /// What Tenure does in the place of a key: no setting is needed.
 const SYSTEM: [(&str, &str); 15] = [
     ("efi-use-bootnext", "a try is always by BootNext"),
@@ -54,6 +57,9 @@ const SYSTEM: [(&str, &str); 15] = [
     ("bundle-check-period", "see check_in_interval_s"),
     ("system-info-interval", "a device says of itself what is in its check-in"),
 ];
+
+/// What becomes a key of ours.
+const TAKEN: [&str; 5] = ["compatible", "bootloader", "grubenv", "barebox-statename", "barebox-dtbpath"];
 
 /// The same, of groups.
 const GROUPS: [(&str, &str); 7] = [
@@ -81,7 +87,7 @@ pub(crate) fn agent_toml(groups: &[Group], given: &Given<'_>) -> Result<String, 
         quoted(&model),
         quoted(given.server)
     );
-    text.push_str(&bootloader(system, &mut said));
+    text.push_str(&bootloader(groups, system, &mut said));
     text.push_str(&slots(groups, &mut said));
     remark_on_system(system, &mut said);
     for group in groups.iter().filter(|group| group.name != "system" && slot_class(group).is_none()) {
@@ -121,8 +127,10 @@ fn model(system: &Group, given: &Given<'_>, said: &mut Said) -> String {
 }
 
 /// The keys of `[bootloader]`.
-fn bootloader(system: &Group, said: &mut Said) -> String {
+fn bootloader(groups: &[Group], system: &Group, said: &mut Said) -> String {
     match system.get("bootloader") {
+        Some("barebox") => barebox(system),
+        Some("custom") => custom(groups, said),
         Some("uboot") => {
             said.remarks.push("[bootloader] fw_env_config is /etc/fw_env.config unless you set it".into());
             "kind = \"uboot\"\n".into()
@@ -135,9 +143,13 @@ fn bootloader(system: &Group, said: &mut Said) -> String {
             format!("kind = \"grub\"\ngrubenv = {}\n", quoted(path))
         }
         Some("efi") => "kind = \"efi\"\n".into(),
+        Some("noop") => {
+            said.refused.push("[system] bootloader=noop: an update needs a bootloader that can go back".into());
+            String::new()
+        }
         Some(other) => {
             said.refused.push(format!(
-                "[system] bootloader={other} cannot be taken over by itself: write [bootloader] by hand"
+                "[system] bootloader={other} is not known: write [bootloader] by hand, as docs/operate/bootloaders.md says"
             ));
             String::new()
         }
@@ -146,6 +158,30 @@ fn bootloader(system: &Group, said: &mut Said) -> String {
             String::new()
         }
     }
+}
+
+fn barebox(system: &Group) -> String {
+    let option = |option, key| system.get(key).map(|value| [quoted(option), quoted(value)]);
+    let options = [option("-n", "barebox-statename"), option("-i", "barebox-dtbpath")];
+    let words: Vec<_> = options.into_iter().flatten().flatten().collect();
+    if words.is_empty() {
+        return "kind = \"barebox\"\n".into();
+    }
+    format!("kind = \"barebox\"\ncommand = [\"barebox-state\", {}]\n", words.join(", "))
+}
+
+/// A program of the board's, by RAUC's own protocol.
+fn custom(groups: &[Group], said: &mut Said) -> String {
+    let handlers = groups.iter().find(|group| group.name == "handlers");
+    let program = handlers.and_then(|handlers| handlers.get(CUSTOM_BACKEND)).unwrap_or_default();
+    if !program.starts_with('/') {
+        said.refused.push(format!("[handlers] {CUSTOM_BACKEND}={program} is not a full path"));
+    }
+    said.remarks.push(
+        "[bootloader] after `set-primary B` the board must go back by itself at the second boot, unless B was set good"
+            .into(),
+    );
+    format!("kind = \"script\"\ncommand = [{}]\n", quoted(program))
 }
 
 /// The class of a group `[slot.CLASS.INDEX]`.
@@ -160,6 +196,8 @@ fn slots(groups: &[Group], said: &mut Said) -> String {
         .iter()
         .filter_map(|group| Some(Slot { group, class: slot_class(group)?, name: boot_name(groups, group) }))
         .collect();
+    let (singles, all): (Vec<_>, Vec<_>) =
+        all.into_iter().partition(|slot| slot.group.get("type").is_some_and(|kind| kind.starts_with("boot-")));
     let mut text = String::new();
     let mut sides = BTreeSet::new();
     for class in all.iter().map(|slot| slot.class).collect::<BTreeSet<_>>() {
@@ -185,7 +223,58 @@ fn slots(groups: &[Group], said: &mut Said) -> String {
         0 => said.refused.push("no class has two slots, one for each of two sides that boot".into()),
         _ => said.refused.push(format!("the classes have different sides: {}", Vec::from_iter(sides).join(", "))),
     }
+    for slot in &singles {
+        text.push_str(&single(slot, said));
+    }
     text
+}
+
+/// A bootloader, which stands once and has a way back of its own.
+fn single(slot: &Slot<'_>, said: &mut Said) -> String {
+    let (group, place, class) = (slot.group, &slot.group.name, quoted(slot.class));
+    let (kind, device) = (group.get("type").unwrap_or_default(), group.get("device").unwrap_or_default());
+    check_class_and_device(slot, said);
+    let number = |key| group.get(key).and_then(byte_count);
+    match (kind, number("region-start"), number("region-size")) {
+        ("boot-emmc", ..) => {
+            format!("\n[[slots]]\nclass = {class}\nkind = \"boot_emmc\"\npath = {}\n", quoted(device))
+        }
+        ("boot-raw-fallback", Some(start), Some(size)) => {
+            said.remarks.push(format!(
+                "[{place}]: a copy counts for the ROM unless its first 512 bytes are zeros: see header_bytes"
+            ));
+            let (half, path) = (size / 2, quoted(device));
+            let copies = format!("copies = [{start}, {}]\nsize_bytes = {half}", start.saturating_add(half));
+            format!("\n[[slots]]\nclass = {class}\nkind = \"boot_raw\"\npath = {path}\n{copies}\n")
+        }
+        ("boot-raw-fallback", ..) => {
+            said.refused.push(format!("[{place}]: region-start and region-size must be numbers of bytes"));
+            String::new()
+        }
+        ("boot-mbr-switch" | "boot-gpt-switch", ..) => {
+            said.refused.push(format!(
+                "[{place}] type={kind}: Tenure does not move the entry of a partition; write a handler for it, or leave the slot out"
+            ));
+            String::new()
+        }
+        _ => {
+            said.refused.push(format!("[{place}] type={kind} is not known"));
+            String::new()
+        }
+    }
+}
+
+/// A number of bytes as RAUC writes it: decimal or hexadecimal, with K, M, G or T behind it.
+fn byte_count(text: &str) -> Option<u64> {
+    let (digits, shift) = match text.strip_suffix(['K', 'M', 'G', 'T']) {
+        Some(digits) => (digits, 10 * (1 + "KMGT".find(text.get(digits.len()..)?)?)),
+        None => (text, 0),
+    };
+    let number = match digits.strip_prefix("0x") {
+        Some(digits) => u64::from_str_radix(digits, 16).ok()?,
+        None => digits.parse().ok()?,
+    };
+    number.checked_mul(1 << shift)
 }
 
 /// The `bootname` of a slot, or of the one that it belongs to.
@@ -205,17 +294,16 @@ fn boot_name<'a>(groups: &'a [Group], group: &'a Group) -> Option<&'a str> {
 fn two_sided(slot: &Slot<'_>, said: &mut Said) -> String {
     let (group, place) = (slot.group, &slot.group.name);
     let (device, name) = (group.get("device").unwrap_or_default(), slot.name.unwrap_or_default());
-    if slot.class.parse::<Name>().is_err() {
-        said.refused.push(format!("[{place}]: a class is called with a-z, 0-9, '.', '_' and '-'"));
-    }
+    check_class_and_device(slot, said);
     if !(1..=32).contains(&name.len()) || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
         said.refused.push(format!("[{place}]: bootname={name} has other letters than A-Z, a-z, 0-9 and '_'"));
     }
-    if !device.starts_with('/') {
-        said.refused.push(format!("[{place}] device={device} is not a full path"));
-    }
     match group.get("type").unwrap_or("raw") {
-        "raw" => {}
+        "raw" | "ubivol" => {}
+        "ubifs" => said.remarks.push(format!("[{place}] type=ubifs: publish the image of the volume (mkfs.ubifs)")),
+        kind @ ("nand" | "nor" | "jffs2") => said.refused.push(format!(
+            "[{place}] type={kind}: raw flash is written by Tenure as UBI volumes only; put UBI on it, and name the volume"
+        )),
         kind @ ("ext4" | "vfat") => {
             said.remarks
                 .push(format!("[{place}] type={kind}: publish an image of the file system, which is written as it is"));
@@ -243,11 +331,21 @@ fn two_sided(slot: &Slot<'_>, said: &mut Said) -> String {
     format!("\n[[slots]]\nclass = {}\nname = {}\npath = {}\n", quoted(slot.class), quoted(name), quoted(device))
 }
 
+fn check_class_and_device(slot: &Slot<'_>, said: &mut Said) {
+    let (place, device) = (&slot.group.name, slot.group.get("device").unwrap_or_default());
+    if slot.class.parse::<Name>().is_err() {
+        said.refused.push(format!("[{place}]: a class is called with a-z, 0-9, '.', '_' and '-'"));
+    }
+    if !device.starts_with('/') {
+        said.refused.push(format!("[{place}] device={device} is not a full path"));
+    }
+}
+
 fn remark_on_system(system: &Group, said: &mut Said) {
     for (key, value) in &system.entries {
         if key.starts_with("variant-") {
             said.refused.push(format!("[system] {key}: make each variant a model of its own"));
-        } else if !["compatible", "bootloader", "grubenv"].contains(&key.as_str()) {
+        } else if !TAKEN.contains(&key.as_str()) {
             let why = SYSTEM.iter().find(|(known, _)| known == key).map_or("not known", |(_, why)| *why);
             said.remarks.push(format!("[system] {key}={value}: {why}"));
         }
@@ -258,7 +356,7 @@ fn remark_on(group: &Group, said: &mut Said) {
     let name = &group.name;
     let head = name.split('.').next().unwrap_or_default();
     if head == "handlers" {
-        for (key, value) in &group.entries {
+        for (key, value) in group.entries.iter().filter(|(key, _)| key != CUSTOM_BACKEND) {
             said.remarks.push(format!("[handlers] {key}={value}: write it as a hook or a health check of Tenure's"));
         }
     } else if head == "artifacts" {
@@ -353,7 +451,14 @@ path = "/dev/sda4"
     #[test]
     fn what_would_be_another_board_is_refused_by_name() {
         for (from, to, named) in [
-            ("bootloader=grub", "bootloader=noop", "bootloader=noop"),
+            ("bootloader=grub", "bootloader=noop", "bootloader=noop: an update needs"),
+            ("bootloader=grub", "bootloader=other", "bootloader=other is not known"),
+            ("bootloader=grub", "bootloader=custom", "bootloader-custom-backend= is not a full path"),
+            ("bootname=R", "type=boot-gpt-switch", "[slot.rescue.0] type=boot-gpt-switch: Tenure does not move"),
+            ("bootname=R", "type=boot-mbr-switch", "[slot.rescue.0] type=boot-mbr-switch: Tenure does not move"),
+            ("bootname=R", "type=boot-new", "type=boot-new is not known"),
+            ("bootname=R", "type=boot-raw-fallback\nregion-start=x", "must be numbers of bytes"),
+            ("type=ext4\nbootname=A", "type=nor\nbootname=A", "put UBI on it"),
             ("bootloader=grub", "", "names no bootloader"),
             ("=acme-gw1", "=ACME GW", "compatible=ACME GW is no model's name"),
             ("mountprefix=", "variant-name=x\nmountprefix=", "variant-name: make each variant a model"),
@@ -378,6 +483,44 @@ path = "/dev/sda4"
     fn boot_entries_of_the_firmware_keep_their_labels() {
         let text = made(&GRUB.replace("bootloader=grub\ngrubenv=/boot/efi/grubenv", "bootloader=efi")).unwrap();
         assert!(text.contains("[bootloader]\nkind = \"efi\"\n\n[[slots]]"), "{text}");
+    }
+
+    #[test]
+    fn barebox_and_a_program_of_the_boards_go_on_working() {
+        let system = "bootloader=grub\ngrubenv=/boot/efi/grubenv";
+        let barebox = "bootloader=barebox\nbarebox-statename=state2\nbarebox-dtbpath=/boot/a.dtb";
+        let text = made(&GRUB.replace(system, barebox)).unwrap();
+        let command = r#"command = ["barebox-state", "-n", "state2", "-i", "/boot/a.dtb"]"#;
+        assert!(text.contains(&format!("[bootloader]\nkind = \"barebox\"\n{command}\n\n")), "{text}");
+        let text = made(&GRUB.replace(system, "bootloader=barebox")).unwrap();
+        assert!(text.contains("[bootloader]\nkind = \"barebox\"\n\n"), "{text}");
+        let custom = GRUB.replace(system, "bootloader=custom");
+        let text = made(&custom.replace("[handlers]\n", "[handlers]\nbootloader-custom-backend=/usr/lib/acme/boot\n"));
+        let text = text.unwrap();
+        assert!(text.contains("[bootloader]\nkind = \"script\"\ncommand = [\"/usr/lib/acme/boot\"]\n\n"), "{text}");
+        assert!(text.contains("# [bootloader] after `set-primary B` the board must go back"), "{text}");
+        assert!(!text.contains("bootloader-custom-backend"), "{text}");
+    }
+
+    #[test]
+    fn volumes_and_bootloaders_keep_their_places() {
+        let text = made(&GRUB.replace("bootname=R", "type=boot-emmc").replace("type=ext4", "type=ubivol")).unwrap();
+        let emmc = "\n[[slots]]\nclass = \"rescue\"\nkind = \"boot_emmc\"\npath = \"/dev/sda2\"\n";
+        assert!(text.contains(emmc) && !text.contains("ubivol"), "{text}");
+        let raw = "type=boot-raw-fallback\nregion-start=32K\nregion-size=0x200000";
+        let text = made(&GRUB.replace("bootname=R", raw)).unwrap();
+        let raw = "kind = \"boot_raw\"\npath = \"/dev/sda2\"\ncopies = [32768, 1081344]\nsize_bytes = 1048576\n";
+        assert!(text.contains(raw), "{text}");
+        for (text, bytes) in [
+            ("4M", Some(4 << 20)),
+            ("17", Some(17)),
+            ("1T", Some(1 << 40)),
+            ("", None),
+            ("M", None),
+            ("9999999999T", None),
+        ] {
+            assert_eq!(byte_count(text), bytes, "{text}");
+        }
     }
 
     #[test]
