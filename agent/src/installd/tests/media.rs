@@ -72,7 +72,7 @@ fn the_thread_that_writes_stands_back_as_configured_and_no_other_does() {
         fetchd.install(&repository, offered("1.1.0"));
         assert_eq!(standing_back().collect::<Vec<_>>(), Vec::from_iter(wanted), "{how}");
         drop(fetchd);
-        super::board::wait_until("the writer has gone", || standing_back().count() == 0);
+        board::wait_until("the writer has gone", || standing_back().count() == 0);
     }
 }
 
