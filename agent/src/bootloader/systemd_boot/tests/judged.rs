@@ -46,12 +46,13 @@ fn show(board: &Board, words: &[&str]) -> String {
 /// What `bootctl` reads of each entry: tries left and done.
 fn counters(board: &Board) -> BTreeMap<String, (Option<u64>, Option<u64>)> {
     let listed = show(board, &["/tools/usr/bin/bootctl", "--esp-path=/efi", "list", "--json=short"]);
-    let entries: Vec<Value> = serde_json::from_str(&listed).unwrap();
-    let entry = |entry: &Value| {
+    // An object a line.
+    let entries = serde_json::Deserializer::from_str(&listed).into_iter::<Value>();
+    let entry = |entry: Value| {
         let id = entry["id"].as_str().unwrap().to_owned();
         (id, (entry["triesLeft"].as_u64(), entry["triesDone"].as_u64()))
     };
-    entries.iter().map(entry).collect()
+    entries.map(Result::unwrap).map(entry).collect()
 }
 
 fn bless(board: &Board, verb: &str) -> String {
