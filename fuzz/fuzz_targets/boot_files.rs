@@ -19,13 +19,15 @@ mod agent {
     pub(crate) mod bootloader;
     pub(crate) mod clock;
     pub(crate) mod config;
+    pub(crate) mod crc32;
     pub(crate) mod disk;
     pub(crate) mod flash;
     pub(crate) mod force_ro;
+    pub(crate) mod json;
     pub(crate) mod outside;
     pub(crate) mod program;
 }
-use agent::{clock, config, disk, flash, force_ro, outside, program};
+use agent::{clock, config, crc32, disk, flash, force_ro, json, outside, program};
 
 static FOLDER: LazyLock<TempDir> = LazyLock::new(|| tempfile::tempdir().expect("a folder"));
 
