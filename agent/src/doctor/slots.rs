@@ -21,6 +21,8 @@ pub(super) struct Slot {
     name: String,
     /// A file that is replaced whole.
     is_whole_file: bool,
+    /// It is a folder, or becomes one.
+    is_directory: bool,
     file: Result<File, Trouble>,
     /// Its length; none, where there is none to tell.
     size_bytes: Result<Option<u64>, Trouble>,
@@ -86,7 +88,8 @@ impl Slots {
 impl Slot {
     fn look(slot: &config::Slot, history: &History, labels: &[String]) -> Self {
         let found = slot::path(slot);
-        let is_whole_file = matches!(slot.kind, config::Kind::File(..));
+        let is_directory = matches!(slot.kind, config::Kind::Directory(..));
+        let is_whole_file = is_directory || matches!(slot.kind, config::Kind::File(..));
         let file = match &found {
             // It is made by the first update; the folder has to be there.
             Ok(path) if is_whole_file && !path.exists() => Ok(File::at(path.parent().unwrap_or(Path::new("/")))),
@@ -99,7 +102,10 @@ impl Slot {
             config::Kind::Device(path) if path.starts_with("/dev/disk/by-partlabel") => {
                 path.file_name().map(|name| name.to_string_lossy().into_owned())
             }
-            config::Kind::Device(_) | config::Kind::Partition(..) | config::Kind::File(..) => None,
+            config::Kind::Device(_)
+            | config::Kind::Partition(..)
+            | config::Kind::File(..)
+            | config::Kind::Directory(..) => None,
         };
         let content = history.slots.get(slot.name.as_str()).and_then(|record| record.classes.get(&slot.class));
         let path = found.ok().filter(|_| file.is_ok() && !is_whole_file);
@@ -107,6 +113,7 @@ impl Slot {
             class: slot.class.to_string(),
             name: slot.name.as_str().into(),
             is_whole_file,
+            is_directory,
             size_bytes: path.as_deref().map_or(Ok(None), size_bytes),
             held: path.as_deref().map_or(Ok(None), held),
             of_label: label.map_or(1, |label| labels.iter().filter(|known| **known == label).count()),
@@ -171,6 +178,7 @@ pub(super) fn are_found(slots: &Slots, findings: &mut Findings) {
         let kind = match (slot.about().map(|about| about.kind), slot.is_whole_file) {
             (None, _) => "",
             (Some(Kind::File), true) => "a file that is replaced whole",
+            (Some(Kind::Folder), true) if slot.is_directory => "a folder that is replaced whole",
             (Some(Kind::Folder), true) => "a file that the first update makes",
             (Some(Kind::BlockDevice), false) => "a block device",
             (Some(Kind::File), false) => "a file of fixed size",

@@ -102,7 +102,7 @@ impl Found {
 
 fn open(config: &Config) -> (Status, u32) {
     let device = Device::open(config, Clock::new(config)).unwrap();
-    let index = crate::rollback::open(&config.install_dir()).read().unwrap();
+    let index = crate::rollback::open(config, &Clock::new(config)).read().unwrap();
     (device.status(None), index)
 }
 
