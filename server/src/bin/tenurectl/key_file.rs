@@ -36,6 +36,9 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Group>, Error> {
         if content.is_empty() || content.starts_with('#') {
             continue;
         }
+        if content.contains(|letter: char| letter.is_control() && letter != '\t') {
+            return Err(fail("a control character"));
+        }
         if let Some(name) = content.strip_prefix('[') {
             let name = name.strip_suffix(']').filter(|name| !name.is_empty() && !name.contains(['[', ']']));
             let name = name.ok_or_else(|| fail("a group is [name]"))?;
@@ -92,9 +95,15 @@ mod tests {
 
     #[test]
     fn a_line_that_is_none_is_named() {
-        for (text, line) in
-            [("a=b", 1), ("[x]\nnonsense", 2), ("[x\n", 1), ("[]", 1), ("[x]\na=\\q", 2), ("[x]\na=\\", 2)]
-        {
+        for (text, line) in [
+            ("a=b", 1),
+            ("[x]\nnonsense", 2),
+            ("[x\n", 1),
+            ("[]", 1),
+            ("[x]\na=\\q", 2),
+            ("[x]\na=\\", 2),
+            ("[x]\na\u{1}=b", 2),
+        ] {
             assert_eq!(parse(text).unwrap_err().line, line, "{text}");
         }
     }
