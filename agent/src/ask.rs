@@ -152,7 +152,7 @@ impl Ask<'_> {
 
     /// `tenure check`: checks now, and tells what it leads to.
     pub(crate) fn check(&self) -> Result<(), Error> {
-        let mut answer = self.call("Check", json!({}))?;
+        let mut answer = self.connect()?.call("Check", json!({}))?;
         self.conclude(serde_json::from_value(part(&mut answer, "result"))?)
     }
 
@@ -255,7 +255,7 @@ impl Ask<'_> {
     }
 
     fn call(&self, method: &str, parameters: Value) -> Result<Value, Error> {
-        Ok(self.connect()?.call(method, parameters)?)
+        Ok(self.connect()?.ask(method, parameters)?)
     }
 
     /// What `fetchd` last wrote; `error` if it left nothing.

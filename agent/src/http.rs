@@ -188,6 +188,9 @@ impl Client {
         if to.scheme_str() != self.server.split_once("://").map(|(scheme, _)| scheme) {
             return Err(Error::Moved { url: url(), to: to.to_string() });
         }
+        if answer.status().is_success() && answer.body().mime_type() == Some("text/html") {
+            return Err(Error::WebPage { url: url() });
+        }
         match answer.headers().get("content-encoding").map(|value| value.to_str().unwrap_or("?")) {
             None | Some("identity") => Ok(answer),
             Some(encoding) => Err(Error::Encoded { url: url(), encoding: encoding.to_string() }),

@@ -243,6 +243,12 @@ pub(crate) enum Error {
     /// The connection broke.
     #[error("the agent hung up")]
     Io(#[from] io::Error),
+    /// It stands still.
+    #[error("the agent has not answered for {limit_s} s; is its process stopped?")]
+    Silent {
+        /// How long it had.
+        limit_s: u64,
+    },
     /// The answer is not understood.
     #[error("the agent's answer is not understood")]
     Answer(#[from] serde_json::Error),
@@ -258,7 +264,16 @@ impl Client {
         Ok(Self { stream: stream.map_err(|source| Error::Connect { path: path.into(), source })? })
     }
 
-    /// Calls a method of ours.
+    /// Calls a method of ours that is answered at once.
+    pub(crate) fn ask(&self, method: &str, parameters: Value) -> Result<Value, Error> {
+        let limit_s = limits::CLIENT_SILENCE_S_MAX;
+        self.stream.set_read_timeout(Some(Duration::from_secs(limit_s)))?;
+        let is_late = |error: &Error| matches!(error, Error::Io(error) if error.kind() == io::ErrorKind::WouldBlock);
+        let answer = self.call(method, parameters);
+        answer.map_err(|error| if is_late(&error) { Error::Silent { limit_s } } else { error })
+    }
+
+    /// Calls a method of ours, and waits for as long as it takes.
     pub(crate) fn call(&self, method: &str, parameters: Value) -> Result<Value, Error> {
         self.call_more(method, parameters, false, &mut |_| ())
     }

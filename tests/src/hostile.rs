@@ -30,6 +30,8 @@ pub enum Fault {
     Drip,
     /// With a redirect to where it was asked.
     Circle,
+    /// As a hotel's network answers before somebody has logged in: with a redirect to its page.
+    Portal,
 }
 
 /// What was asked so far.
@@ -55,6 +57,9 @@ pub struct Hostile {
     prefix: String,
     shared: Arc<Mutex<Shared>>,
 }
+
+/// The page of a network where somebody has to log in.
+const PORTAL: &str = "/login";
 
 /// Longer than any patience of the agent's that a test waits for.
 const HANG: Duration = Duration::from_mins(2);
@@ -127,7 +132,9 @@ impl Hostile {
         let mut shared = self.lock();
         *shared.served.requests.entry(request.path.clone()).or_default() += 1;
         shared.served.bytes += request.bytes;
-        shared.faults.iter().find(|(part, _)| request.path.contains(part)).map(|(_, fault)| *fault)
+        let asked =
+            |part: &str, fault| request.path.contains(part) || (fault == Fault::Portal && request.path == PORTAL);
+        shared.faults.iter().find(|(part, fault)| asked(part, *fault)).map(|(_, fault)| *fault)
     }
 
     /// Whether the connection may go on.
@@ -155,6 +162,11 @@ impl Hostile {
                 Ok(false)
             }
             Some(Fault::Circle) => self.send(stream, 302, &[("location".into(), request.path.clone())], b""),
+            Some(Fault::Portal) if request.path == PORTAL => {
+                let headers = [("content-type".into(), "text/html; charset=utf-8".into())];
+                self.send(stream, 200, &headers, b"<html>Please log in</html>")
+            }
+            Some(Fault::Portal) => self.send(stream, 302, &[("location".into(), PORTAL.into())], b""),
             None | Some(Fault::CloseAfter(_) | Fault::Shorter(_) | Fault::Flip(_)) => {
                 self.send_file(stream, request, fault)
             }

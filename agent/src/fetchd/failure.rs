@@ -89,7 +89,7 @@ fn of_line(error: &http::Error) -> &'static str {
         E::Status { .. } => "status",
         E::TooLong { .. } => "too_long",
         E::Moved { .. } => "redirected",
-        E::Encoded { .. } | E::WrongPart { .. } => "answer",
+        E::Encoded { .. } | E::WrongPart { .. } | E::WebPage { .. } => "answer",
         E::Tls(_) => "device",
     }
 }

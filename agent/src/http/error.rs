@@ -48,6 +48,12 @@ pub(crate) enum Error {
         /// The bound.
         max: u64,
     },
+    /// A page for people.
+    #[error("{url} answered with a web page; if this network wants somebody to log in first, log in")]
+    WebPage {
+        /// What was asked for.
+        url: String,
+    },
     /// A redirect out of the scheme that was configured.
     #[error("{url} was redirected to {to}, which is not the scheme that is configured")]
     Moved {
@@ -94,6 +100,7 @@ impl Error {
             Self::Interrupted { .. } => Retry::Now,
             Self::Unreachable { .. }
             | Self::Status { status: 408 | 425 | 429 | 500.., .. }
+            | Self::WebPage { .. }
             | Self::WrongPart { .. } => Retry::Later,
             Self::Status { .. } | Self::TooLong { .. } | Self::Moved { .. } | Self::Encoded { .. } | Self::Tls(_) => {
                 Retry::Never
