@@ -18,6 +18,8 @@ use tenure_tests::stage::{MODEL, Stage, UPDATE_LIMIT};
 
 /// Where no server is.
 const NOWHERE: &str = "http://127.0.0.1:1";
+/// It does not wait for one, either, before it finds itself healthy.
+const ALONE: &str = "[health]\nnetwork = \"ignored\"\nserver = \"ignored\"\n";
 
 /// A device that never had a network, and holds the promise from its first bundle; its maker.
 struct Scene {
@@ -28,7 +30,7 @@ struct Scene {
 impl Scene {
     fn set(name: &str) -> Result<Self> {
         let stage = Stage::set(name)?;
-        let mut board = stage.board(NOWHERE)?;
+        let mut board = stage.board_with(NOWHERE, None, ALONE)?;
         board.power_on()?;
         let scene = Self { stage, board }.started()?;
         // What it trusts does not begin with the first attack.
@@ -38,7 +40,8 @@ impl Scene {
     }
 
     fn started(mut self) -> Result<Self> {
-        self.board.run_until("the agent is up", UPDATE_LIMIT, |board| board.status())?;
+        self.board
+            .run_until("the agent is up", UPDATE_LIMIT, |board| Ok(board.status()?.filter(|_| board.is_kept())))?;
         Ok(self)
     }
 
@@ -118,7 +121,7 @@ fn content_of(bytes: &[u8], name: &str) -> Result<usize> {
 #[test]
 fn a_device_without_a_network_and_in_1970_updates_from_a_stick() -> Result<()> {
     let stage = Stage::set("stick")?;
-    let mut board = stage.board(NOWHERE)?;
+    let mut board = stage.board_with(NOWHERE, None, ALONE)?;
     board.clock().set("1970-01-02T00:00:00Z".parse().context("no time")?)?;
     board.clock().set_synchronised(false)?;
     board.power_on()?;
@@ -205,7 +208,7 @@ fn a_device_follows_its_server_after_a_bundle_as_before() -> Result<()> {
 #[test]
 fn a_cut_while_a_bundle_is_installed_is_made_good_by_the_same_bundle() -> Result<()> {
     let stage = Stage::set("cut")?;
-    let mut board = stage.board(NOWHERE)?;
+    let mut board = stage.board_with(NOWHERE, None, ALONE)?;
     board.wire_power_switch()?;
     board.power_on()?;
     let mut scene = Scene { stage, board }.started()?;

@@ -107,6 +107,7 @@ fn system_a_folder_a_microcontroller_and_a_tpm_follow_the_side_in_the_real_cage(
         fs::remove_file(board.path("state/install").join(name)).context("the index is not kept")?;
     }
     board.power_on()?;
+    board.run_until("the agent is up", UPDATE_LIMIT, |board| board.status())?;
     let refused = board.run(&["rollback"])?;
     assert!(refused.code != 0 && refused.stderr.contains("slot A stays behind"), "{}", refused.stderr);
     Ok(())
