@@ -1,12 +1,12 @@
-//! What libraries bring and a product's image does not need, left out: three of their functions are
-//! answered here, with what they may say, and all that only they use goes.
+//! What libraries bring and a product's image does not need, left out: three of their functions, two of
+//! them glibc's, are answered here, with what they may say, and all that only they use goes.
 //!
 //! This is so where a panic aborts, which is where the agent ships (`.cargo/device.toml` has the linker
 //! take ours). Together it is four tenths of a megabyte of the program.
 
 #![cfg(panic = "abort")]
 
-use std::ffi::{c_char, c_int, c_void};
+use std::ffi::{c_int, c_void};
 
 /// A panic's backtrace ends at once. The program has neither symbols nor tables to make one from; it says
 /// where it panicked, and ends.
@@ -20,7 +20,7 @@ extern "C" fn _Unwind_Backtrace(_each: *const c_void, _argument: *const c_void) 
 
 /// Where a thread's stack is, is not known. Who runs over its end dies all the same, without Rust's word
 /// for it; the C library would read `/proc/self/maps` for this by `sscanf`, which knows every number.
-#[cfg(target_feature = "crt-static")]
+#[cfg(all(target_feature = "crt-static", target_env = "gnu"))]
 #[expect(unsafe_code, reason = "the linker knows the function by this name")]
 // SAFETY: pthread.h declares it like this, and it may fail; the attributes are not touched.
 #[unsafe(no_mangle)]
@@ -29,10 +29,10 @@ extern "C" fn pthread_getattr_np(_thread: nix::libc::pthread_t, _attributes: *mu
 }
 
 /// No message of the C library's is translated.
-#[cfg(target_feature = "crt-static")]
+#[cfg(all(target_feature = "crt-static", target_env = "gnu"))]
 #[expect(unsafe_code, reason = "the linker knows the function by this name")]
 // SAFETY: the C library declares it like this for itself, and a message may be its own translation.
 #[unsafe(no_mangle)]
-extern "C" fn __dcgettext(_domain: *const c_char, message: *const c_char, _category: c_int) -> *const c_char {
+extern "C" fn __dcgettext(_domain: *const u8, message: *const u8, _category: c_int) -> *const u8 {
     message
 }
