@@ -168,7 +168,7 @@ fn labels() -> Vec<String> {
 fn root() -> Option<(u64, u64)> {
     let device = std::fs::metadata("/").ok()?.dev();
     let system = nix::sys::statvfs::statvfs("/").ok()?;
-    Some((device, system.blocks().saturating_mul(system.fragment_size())))
+    Some((device, (system.blocks() as u64).saturating_mul(system.fragment_size() as u64)))
 }
 
 /// Each slot is there, and is what it should be.
