@@ -6,7 +6,7 @@ use serde::Deserialize;
 use tenure_proto::health::Weight;
 use tenure_proto::limits;
 
-use super::raw::{Command, FullPath, between};
+use super::raw::{Command, FullPath, Seconds};
 use super::{Error, or};
 
 /// How a new slot proves that it is healthy.
@@ -44,18 +44,13 @@ impl Health {
 pub(super) struct Raw {
     command: Option<Command>,
     scripts: Option<FullPath>,
-    timeout_s: Option<Limit>,
+    timeout_s: Option<Seconds<1, { limits::HEALTH_TIMEOUT_S_MAX }>>,
     min_uptime_s: Option<u64>,
     systemd: Option<bool>,
     units: Vec<Unit>,
     network: Importance,
     server: Importance,
 }
-
-/// For a health check, in seconds.
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(try_from = "u64")]
-struct Limit(u64);
 
 /// The name of a unit of systemd's.
 #[derive(Debug, Deserialize)]
@@ -70,14 +65,6 @@ enum Importance {
     #[default]
     Wanted,
     Required,
-}
-
-impl TryFrom<u64> for Limit {
-    type Error = String;
-
-    fn try_from(seconds: u64) -> Result<Self, Self::Error> {
-        between(seconds, 1, limits::HEALTH_TIMEOUT_S_MAX).map(Self)
-    }
 }
 
 impl TryFrom<String> for Unit {
@@ -101,7 +88,7 @@ impl From<Importance> for Option<Weight> {
 }
 
 pub(super) fn check(path: &Path, raw: Raw) -> Result<Health, Error> {
-    let timeout_s = raw.timeout_s.map_or(300, |limit| limit.0);
+    let timeout_s = raw.timeout_s.map_or(300, Seconds::get);
     let min_uptime_s = raw.min_uptime_s.unwrap_or(0);
     if min_uptime_s >= timeout_s {
         let reason = format!("must be less than health.timeout_s, which is {timeout_s}");

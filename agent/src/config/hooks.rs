@@ -6,7 +6,7 @@ use serde::Deserialize;
 use tenure_proto::limits;
 
 use super::or;
-use super::raw::{FullPath, between};
+use super::raw::{FullPath, Seconds};
 
 /// The maker's programs around an update.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,27 +23,14 @@ pub(crate) struct Hooks {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Raw {
     dir: Option<FullPath>,
-    timeout_s: Option<Limit>,
+    timeout_s: Option<Seconds<1, { limits::UPDATE_HOOK_TIMEOUT_S_MAX }>>,
     writes: Vec<FullPath>,
-}
-
-/// For one program, in seconds.
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(try_from = "u64")]
-struct Limit(u64);
-
-impl TryFrom<u64> for Limit {
-    type Error = String;
-
-    fn try_from(seconds: u64) -> Result<Self, Self::Error> {
-        between(seconds, 1, limits::UPDATE_HOOK_TIMEOUT_S_MAX).map(Self)
-    }
 }
 
 pub(super) fn check(raw: Raw) -> Hooks {
     Hooks {
         dir: or(raw.dir, "/usr/lib/tenure/hooks"),
-        timeout_s: raw.timeout_s.map_or(300, |limit| limit.0),
+        timeout_s: raw.timeout_s.map_or(300, Seconds::get),
         writes: raw.writes.into_iter().map(PathBuf::from).collect(),
     }
 }

@@ -9,7 +9,7 @@ use tenure_proto::limits;
 use tenure_proto::model::Name;
 
 use super::Error;
-use super::raw::{Command, FullPath, between};
+use super::raw::{Command, FullPath, Seconds};
 
 /// A slot of which there is one on each side.
 #[derive(Clone, Debug, PartialEq)]
@@ -145,7 +145,7 @@ pub(super) struct Raw {
     size_bytes: Option<u64>,
     header_bytes: Option<u64>,
     command: Option<Command>,
-    timeout_s: Option<Limit>,
+    timeout_s: Option<Seconds<1, { limits::HANDLER_TIMEOUT_S_MAX }>>,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
@@ -159,19 +159,6 @@ enum RawKind {
     BootEmmc,
     BootRaw,
     Handler,
-}
-
-/// For one call of a handler, in seconds.
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(try_from = "u64")]
-struct Limit(u64);
-
-impl TryFrom<u64> for Limit {
-    type Error = String;
-
-    fn try_from(seconds: u64) -> Result<Self, Self::Error> {
-        between(seconds, 1, limits::HANDLER_TIMEOUT_S_MAX).map(Self)
-    }
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -250,7 +237,7 @@ impl Raw {
                 return Ok(Either::Single(Single { class, kind: SingleKind::BootRaw(raw) }));
             }
             RawKind::Handler => {
-                let timeout_s = self.timeout_s.map_or(300, |limit| limit.0);
+                let timeout_s = self.timeout_s.map_or(300, Seconds::get);
                 let command = self.command.map(Vec::from).unwrap_or_default();
                 return Ok(Either::Single(Single { class, kind: SingleKind::Handler { command, timeout_s } }));
             }

@@ -271,20 +271,25 @@ fn a_cut_between_any_two_steps_ends_all_old_or_all_new_and_the_update_finishes()
     }
 }
 
-#[test]
-fn a_cut_between_the_bootloaders_change_and_the_switch_is_made_good() {
-    let (board, repository) = begin();
+/// Everything is written and the bootloader itself changed, and the power fails before the switch: the
+/// environment cannot be written.
+fn cut_before_the_switch(board: &Board, repository: &Repository) {
     let boot = board.boot();
-    let mut update = Update::start(&boot, &repository).unwrap();
+    let mut update = Update::start(&boot, repository).unwrap();
     update.write(usize::MAX);
-    // The environment cannot be written: as if the power failed in between.
     fs::rename(board.path("uboot.env"), board.path("kept.env")).unwrap();
     assert_eq!(update.client.ask(Request::Restart, &[]), Reply::Done);
     wait_until("it cannot be armed", || boot.shared().trying_again.load(Ordering::SeqCst));
-    assert_eq!(runs(&board), [2, 1, 1, 1]);
+    assert_eq!(runs(board), [2, 1, 1, 1]);
     assert_eq!(boot.status().state, State::Armed);
     drop((update, boot));
     fs::rename(board.path("kept.env"), board.path("uboot.env")).unwrap();
+}
+
+#[test]
+fn a_cut_between_the_bootloaders_change_and_the_switch_is_made_good() {
+    let (board, repository) = begin();
+    cut_before_the_switch(&board, &repository);
     assert_eq!(board.boot_step(), "A");
     finish(&board, &repository);
     assert_eq!(runs(&board), NEW);
@@ -293,14 +298,7 @@ fn a_cut_between_the_bootloaders_change_and_the_switch_is_made_good() {
 #[test]
 fn a_bit_that_flips_in_the_spare_slot_before_the_switch_is_caught() {
     let (board, repository) = begin();
-    let boot = board.boot();
-    let mut update = Update::start(&boot, &repository).unwrap();
-    update.write(usize::MAX);
-    fs::rename(board.path("uboot.env"), board.path("kept.env")).unwrap();
-    assert_eq!(update.client.ask(Request::Restart, &[]), Reply::Done);
-    wait_until("it cannot be armed", || boot.shared().trying_again.load(Ordering::SeqCst));
-    drop((update, boot));
-    fs::rename(board.path("kept.env"), board.path("uboot.env")).unwrap();
+    cut_before_the_switch(&board, &repository);
     let mut slot = board.slot("b");
     slot[9_999] ^= 0x10;
     fs::write(board.path("b.img"), slot).unwrap();
