@@ -84,8 +84,8 @@ fn measure(options: &Options) -> Result<()> {
 
 fn make_board(world: &World, maker: &Maker, server: &str, image: &Image, slot_bytes: u64) -> Result<Board> {
     let factory_root = maker.factory_root();
-    // A check a minute: what happens in between is idle.
-    let more_config = "check_in_interval_s = 60\n";
+    // A check a day: what happens in between is idle, and no update begins before it is watched.
+    let more_config = "check_in_interval_s = 86400\n";
     let parts = Parts {
         model: MODEL,
         server,
