@@ -28,6 +28,8 @@ pub const JSON_DEPTH_MAX: usize = 64;
 pub const RELEASE_BYTES_MAX: u64 = 256 * 1024;
 /// The largest support declaration.
 pub const DECLARATION_BYTES_MAX: u64 = 64 * 1024;
+/// The largest receipt of a broken promise: two declarations, what vouches for each, and the roots.
+pub const RECEIPT_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// The largest frame index of a payload.
 pub const FRAME_INDEX_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// The most bytes that one frame may decode to; it bounds the decoder's window too.
@@ -80,6 +82,8 @@ pub const SPOOL_REPORTS_MAX: usize = 256;
 pub const BOOT_PROGRAM_S_MAX: u64 = 30;
 /// The most digests that a device remembers as failed here.
 pub const DENIED_MAX: usize = 256;
+/// The most roots that a device keeps for evidence; the oldest goes first.
+pub const ROOTS_KEPT_MAX: usize = 64;
 /// The most refused declarations that a device keeps as evidence.
 pub const EVIDENCE_MAX: usize = 16;
 /// How long each of the two files of the history may become.

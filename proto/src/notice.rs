@@ -38,16 +38,16 @@ impl Stage {
     pub const ALL: [Self; 7] =
         [Self::SetUp, Self::Days365, Self::Days180, Self::Days90, Self::Days30, Self::Ended, Self::After30];
 
-    fn is_reached(self, declaration: &Declaration, now: Timestamp) -> bool {
-        let days_left = declaration.ends.days_since(now.day());
+    fn is_reached(self, ends: Day, now: Timestamp) -> bool {
+        let days_left = ends.days_since(now.day());
         match self {
             Self::SetUp => true,
             Self::Days365 => days_left <= 365,
             Self::Days180 => days_left <= 180,
             Self::Days90 => days_left <= 90,
             Self::Days30 => days_left <= 30,
-            Self::Ended => declaration.is_over(now),
-            Self::After30 => now >= declaration.ends.plus_days(30).over_everywhere(),
+            Self::Ended => now >= ends.over_everywhere(),
+            Self::After30 => now >= ends.plus_days(30).over_everywhere(),
         }
     }
 }
@@ -107,33 +107,34 @@ pub struct Unknown {
 }
 
 impl Ledger {
-    /// Brings the ledger up to the declaration and the time; says which notices are new.
+    /// Brings the ledger up to the declaration and the time; says which notices are new. `ends` is the
+    /// last day for this very unit.
     ///
     /// Stages follow proven time only: the synchronised clock, or else the floor, which grows by
     /// proof alone. So an unproven clock neither ends support nor keeps it alive. A device that
     /// slept through stages shows the last one reached, not all of them.
-    pub fn update(&mut self, declaration: &Declaration, reading: Reading) -> Vec<Notice> {
+    pub fn update(&mut self, declaration: &Declaration, ends: Day, reading: Reading) -> Vec<Notice> {
         let now = match reading.proof {
             Proof::Synchronised => reading.now,
             Proof::Unproven => reading.floor,
         };
         let mut due = Vec::new();
-        match self.ends.replace(declaration.ends) {
-            Some(from) if from < declaration.ends => {
+        match self.ends.replace(ends) {
+            Some(from) if from < ends => {
                 // What spoke of the earlier end is withdrawn with one piece of good news.
                 self.notices.clear();
                 due.push(Subject::Extended { from });
             }
             _ => {}
         }
-        let reached = Stage::ALL.into_iter().rfind(|stage| stage.is_reached(declaration, now));
+        let reached = Stage::ALL.into_iter().rfind(|stage| stage.is_reached(ends, now));
         let said = |notice: &Notice| matches!(notice.subject, Subject::Stage(stage) if Some(stage) >= reached);
         // Good news says until when; the set-up notice would say it twice.
         let covered = reached == Some(Stage::SetUp) && self.extension_is_told(&due);
         if !covered && !self.notices.iter().any(said) {
             due.extend(reached.map(Subject::Stage));
         }
-        let fresh: Vec<_> = due.into_iter().map(|subject| Notice::new(subject, declaration, now)).collect();
+        let fresh: Vec<_> = due.into_iter().map(|subject| Notice::new(subject, declaration, ends, now)).collect();
         self.notices.extend(fresh.iter().cloned());
         fresh
     }
@@ -157,24 +158,14 @@ impl Ledger {
 }
 
 impl Notice {
-    fn new(subject: Subject, declaration: &Declaration, shown_at: Timestamp) -> Self {
+    fn new(subject: Subject, declaration: &Declaration, ends: Day, shown_at: Timestamp) -> Self {
         let id = match subject {
-            Subject::Stage(stage) => format!("{}-{}", stage.word(), declaration.ends),
-            Subject::Extended { .. } => format!("extended-{}", declaration.ends),
+            Subject::Stage(stage) => format!("{}-{ends}", stage.word()),
+            Subject::Extended { .. } => format!("extended-{ends}"),
         };
-        let (fact, consequence, action) = words(subject, declaration);
+        let (fact, consequence, action) = words(subject, declaration, ends);
         let contact = format!("Questions: {}", declaration.contact.url);
-        Self {
-            id,
-            subject,
-            ends: declaration.ends,
-            fact,
-            consequence,
-            action,
-            contact,
-            shown_at,
-            acknowledged_at: None,
-        }
+        Self { id, subject, ends, fact, consequence, action, contact, shown_at, acknowledged_at: None }
     }
 
     /// The notice as lines of plain text.
@@ -198,8 +189,8 @@ impl Stage {
 }
 
 /// Fact, consequence and action. The maker's own words are the consequence and the advice.
-fn words(subject: Subject, declaration: &Declaration) -> (String, String, String) {
-    let (name, day) = (&declaration.designation, declaration.ends.in_words());
+fn words(subject: Subject, declaration: &Declaration, ends: Day) -> (String, String, String) {
+    let (name, day) = (&declaration.designation, ends.in_words());
     match subject {
         Subject::Extended { from } => (
             format!(
@@ -230,38 +221,20 @@ fn words(subject: Subject, declaration: &Declaration) -> (String, String, String
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::support::{Contact, TYPE};
-    use alloc::collections::BTreeMap;
-    use alloc::vec;
     use proptest::prelude::*;
 
     fn declaration(ends: &str) -> Declaration {
-        let text = |text: &str| text.to_string();
-        Declaration {
-            kind_of_file: text(TYPE),
-            model: "acme-gw1".parse().unwrap(),
-            designation: text("ACME Gateway 1"),
-            manufacturer: text("ACME Ltd"),
-            sequence: 1,
-            previous_sha256: None,
-            declared_at: "2026-11-22T00:00:00Z".parse().unwrap(),
-            ends: ends.parse().unwrap(),
-            components: vec![text("device")],
-            basis: text("expected use"),
-            contact: Contact {
-                url: text("https://acme.example/security"),
-                acknowledge_within_days: 5,
-                status_every_days: 14,
-            },
-            after_end: text("Remote access may become unsafe."),
-            advice: text("Switch remote access off, or replace the device."),
-            extra: BTreeMap::new(),
-        }
+        Declaration { ends: ends.parse().unwrap(), ..crate::support::tests::sample() }
     }
 
     fn proven(now: &str) -> Reading {
         let now = now.parse().unwrap();
         Reading { now, floor: now, proof: Proof::Synchronised }
+    }
+
+    fn update(ledger: &mut Ledger, ends: &str, reading: Reading) -> Vec<Notice> {
+        let declaration = declaration(ends);
+        ledger.update(&declaration, declaration.ends, reading)
     }
 
     fn subjects(notices: &[Notice]) -> Vec<Subject> {
@@ -284,7 +257,7 @@ mod tests {
             ("2032-01-31T12:00:00Z", Some(Stage::After30)),
             ("2040-01-01T00:00:00Z", None),
         ] {
-            let told = ledger.update(&declaration, proven(now));
+            let told = ledger.update(&declaration, declaration.ends, proven(now));
             assert_eq!(subjects(&told), stage.map(Subject::Stage).into_iter().collect::<Vec<_>>(), "{now}");
         }
         assert_eq!(ledger.open().count(), 7);
@@ -295,42 +268,42 @@ mod tests {
         let (declaration, mut ledger) = (declaration("2031-12-31"), Ledger::default());
         let floor = "2027-01-01T00:00:00Z".parse().unwrap();
         let now = "2099-01-01T00:00:00Z".parse().unwrap();
-        let told = ledger.update(&declaration, Reading { now, floor, proof: Proof::Unproven });
+        let told = ledger.update(&declaration, declaration.ends, Reading { now, floor, proof: Proof::Unproven });
         assert_eq!(subjects(&told), [Subject::Stage(Stage::SetUp)]);
         // The floor grows by proof alone, so what it has passed is past.
-        let told = ledger.update(&declaration, Reading { now, floor: now, proof: Proof::Unproven });
+        let told = ledger.update(&declaration, declaration.ends, Reading { now, floor: now, proof: Proof::Unproven });
         assert_eq!(subjects(&told), [Subject::Stage(Stage::After30)]);
     }
 
     #[test]
     fn an_extension_is_one_piece_of_good_news_and_withdraws_the_rest() {
         let mut ledger = Ledger::default();
-        ledger.update(&declaration("2031-12-31"), proven("2031-07-04T00:00:00Z"));
-        let told = ledger.update(&declaration("2033-12-31"), proven("2031-07-05T00:00:00Z"));
+        update(&mut ledger, "2031-12-31", proven("2031-07-04T00:00:00Z"));
+        let told = update(&mut ledger, "2033-12-31", proven("2031-07-05T00:00:00Z"));
         let from = "2031-12-31".parse().unwrap();
         assert_eq!(subjects(&told), [Subject::Extended { from }]);
         assert_eq!(ledger.notices, told);
-        assert!(ledger.update(&declaration("2033-12-31"), proven("2031-07-06T00:00:00Z")).is_empty());
-        let told = ledger.update(&declaration("2033-12-31"), proven("2033-01-01T00:00:00Z"));
+        assert!(update(&mut ledger, "2033-12-31", proven("2031-07-06T00:00:00Z")).is_empty());
+        let told = update(&mut ledger, "2033-12-31", proven("2033-01-01T00:00:00Z"));
         assert_eq!(subjects(&told), [Subject::Stage(Stage::Days365)]);
     }
 
     #[test]
     fn a_notice_stays_until_it_is_acknowledged() {
         let mut ledger = Ledger::default();
-        let told = ledger.update(&declaration("2031-12-31"), proven("2026-11-22T00:00:00Z"));
+        let told = update(&mut ledger, "2031-12-31", proven("2026-11-22T00:00:00Z"));
         let at = "2026-11-23T00:00:00Z".parse().unwrap();
         assert!(ledger.acknowledge("nothing", at).is_err());
         assert_eq!(ledger.open().count(), 1);
         ledger.acknowledge(&told[0].id, at).unwrap();
         assert_eq!(ledger.open().count(), 0);
-        assert!(ledger.update(&declaration("2031-12-31"), proven("2026-11-24T00:00:00Z")).is_empty());
+        assert!(update(&mut ledger, "2031-12-31", proven("2026-11-24T00:00:00Z")).is_empty());
     }
 
     #[test]
     fn the_words_are_one_fact_one_consequence_one_action_one_contact() {
         let mut ledger = Ledger::default();
-        let told = ledger.update(&declaration("2033-12-31"), proven("2033-12-05T00:00:00Z"));
+        let told = update(&mut ledger, "2033-12-31", proven("2033-12-05T00:00:00Z"));
         assert_eq!(
             told[0].text(),
             "Security updates for ACME Gateway 1 end on 31 December 2033.\n\
@@ -350,7 +323,7 @@ mod tests {
             let mut last = None;
             for day in days {
                 let now = start.plus_s(day * 86_400);
-                let told = ledger.update(&declaration, Reading { now, floor: now, proof: Proof::Synchronised });
+                let told = ledger.update(&declaration, declaration.ends, Reading { now, floor: now, proof: Proof::Synchronised });
                 prop_assert!(told.len() <= 1);
                 for notice in told {
                     let Subject::Stage(stage) = notice.subject else { panic!("nothing was extended") };

@@ -4,6 +4,14 @@
 //! declaration that it ever verified. A later one with an earlier end is refused and both texts
 //! are kept; extending is easy, shortening is impossible (UK PSTI: a *minimum* period; express
 //! law in Australia's Smart Devices Rules 2025).
+//!
+//! A device reads every declaration that promises a day, however little else it says, since a
+//! promise is a promise; what the law wants said beside it ([`gaps`]) is asked of who signs and
+//! publishes one.
+
+mod fingerprint;
+mod gaps;
+mod ratchet;
 
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString as _};
@@ -12,9 +20,13 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use fingerprint::{Fingerprint, NotAFingerprint};
+pub use gaps::{Gap, PERIOD_YEARS_MIN, gaps};
+pub use ratchet::{Accepted, Refusal, Whose, ratchet};
+
 use crate::digest::Digest;
 use crate::limits;
-use crate::model::Model;
+use crate::model::{Model, Name};
 use crate::time::{Day, Timestamp};
 use crate::trust::TargetFile;
 
@@ -37,6 +49,12 @@ pub struct Declaration {
     pub designation: String,
     /// Who promises.
     pub manufacturer: String,
+    /// Where the manufacturer can be written to (UK PSTI, Schedule 4; CRA, Article 13(16)).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manufacturer_address: Option<String>,
+    /// Who acts for a manufacturer from elsewhere, if anybody does (UK PSTI, Schedule 4).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authorised_representative: Option<Representative>,
     /// Grows by one with each declaration of a model.
     pub sequence: u64,
     /// The digest of the declaration before; none for the first.
@@ -44,21 +62,95 @@ pub struct Declaration {
     pub previous_sha256: Option<Digest>,
     /// When it was signed.
     pub declared_at: Timestamp,
-    /// The last day of support, inclusive.
+    /// What changed and why, in a sentence, for the history; none for the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub change: Option<String>,
+    /// The day on which the first unit was placed on the market (CRA, Article 13(8)).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub placed_on_market: Option<Day>,
+    /// The last day of support for every unit, inclusive.
     pub ends: Day,
+    /// Later last days of whole batches: a period may start with the unit (CRA, Article 13(8)).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub batches: BTreeMap<Name, Day>,
+    /// Later last days of single units, by [`unit_digest`].
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub units: BTreeMap<Digest, Day>,
     /// What is covered: the device, an app, a service (UK PSTI, Schedule 1, 3(1)).
     pub components: Vec<String>,
+    /// Parts whose own support ends before ours, known when this was signed (CRA, Article 13(8)).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts_ending_earlier: Vec<Part>,
     /// Why the period is as long as it is (CRA, Article 13(8)).
     pub basis: String,
+    /// Which of the reasons that the law names bear on it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reasons: Vec<Reason>,
+    /// Why the period is shorter than five years, if it is (CRA, Article 13(8)).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub short_because: Option<String>,
+    /// Who reviewed the period for the manufacturer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reviewer: Option<String>,
     /// Whom to ask (UK PSTI, Schedule 1, 2).
     pub contact: Contact,
     /// What is lost after the end, in words for an owner.
     pub after_end: String,
+    /// Which risks arise then, in words for an owner.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub risks: Option<String>,
     /// What an owner can do then, in words for an owner.
     pub advice: String,
+    /// What the product does after the end.
+    #[serde(default, skip_serializing_if = "Posture::is_keep")]
+    pub posture: Posture,
+    /// The words for an owner in other languages, beside the English ones.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub translations: BTreeMap<Name, Words>,
+    /// The manufacturer stops operating (CRA, Article 13(23)).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cessation: Option<Cessation>,
     /// Fields of later versions, kept.
     #[serde(flatten)]
     pub extra: BTreeMap<String, Value>,
+}
+
+/// Who acts for the manufacturer.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Representative {
+    /// The name.
+    pub name: String,
+    /// The postal address.
+    pub address: String,
+}
+
+/// A part of the product whose own support ends earlier.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Part {
+    /// Its name and version, as in the list of parts (SBOM).
+    pub name: String,
+    /// The last day on which its own makers support it.
+    pub ends: Day,
+}
+
+/// What bears on the length of a support period (CRA, Article 13(8)).
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// The time for which the product is expected to be in use.
+    ExpectedUse,
+    /// What users can reasonably expect.
+    UserExpectations,
+    /// The nature of the product and its purpose.
+    Nature,
+    /// Law that fixes the lifetime of such products.
+    Law,
+    /// The periods of similar products.
+    SimilarProducts,
+    /// How long the operating environment is available.
+    OperatingEnvironment,
+    /// The periods of the parts that provide core functions.
+    Components,
 }
 
 /// The public security contact and its answer times (UK PSTI, Schedule 1, 2; EN 303 645, 5.2-1).
@@ -66,10 +158,64 @@ pub struct Declaration {
 pub struct Contact {
     /// A web page or a `mailto:` address.
     pub url: String,
+    /// Where a person answers: `tel:`, `mailto:` or `https:` (CRA, Article 13(17): not only by
+    /// automated tools).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub person: Option<String>,
     /// Within how many days a report is acknowledged.
     pub acknowledge_within_days: u32,
     /// How often its sender hears of its state until it is resolved, in days.
     pub status_every_days: u32,
+}
+
+/// What the product does after the end, from the strictest to the freest. A later declaration may
+/// only move it towards the owner's freedom.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Posture {
+    /// It shuts itself off from networks; the owner keeps a way in.
+    Isolate,
+    /// It talks to the local network and no further.
+    LocalOnly,
+    /// It goes on as it is.
+    #[default]
+    Keep,
+}
+
+/// The words for an owner in another language.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Words {
+    /// What is lost after the end.
+    pub after_end: String,
+    /// Which risks arise then.
+    pub risks: String,
+    /// What an owner can do then.
+    pub advice: String,
+}
+
+/// The manufacturer's notice that it stops operating. The promise stands; who signed it says that
+/// nobody will keep it after this day.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Cessation {
+    /// The last day of operations.
+    pub on: Day,
+    /// What an owner should know, in words for an owner.
+    pub notice: String,
+}
+
+/// Which unit of a model a device is, as far as it knows.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Unit {
+    /// The batch that it was made in.
+    pub batch: Option<Name>,
+    /// The [`unit_digest`] of its serial number.
+    pub digest: Option<Digest>,
+}
+
+/// The name of a unit in a declaration: a digest, so that a public file lists no serial numbers.
+/// Serial numbers can be tried one after the other; it hides them from readers, not from searchers.
+pub fn unit_digest(model: &Model, serial: &str) -> Digest {
+    Digest::of(alloc::format!("tenure unit\n{model}\n{serial}").as_bytes())
 }
 
 /// Why bytes are no declaration.
@@ -83,53 +229,12 @@ pub enum Error {
     Value(&'static str),
 }
 
-/// Why a declaration is refused beside the one that is held.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-pub enum Refusal {
-    /// It would shorten the period. The pair of texts is evidence.
-    #[error("the declared end {held} may not be shortened to {offered}")]
-    Shortened {
-        /// The end that is held.
-        held: Day,
-        /// The end that was offered.
-        offered: Day,
-    },
-    /// An old declaration, come again.
-    #[error("declaration {offered} is older than declaration {held}, which is held")]
-    Stale {
-        /// The sequence that is held.
-        held: u64,
-        /// The sequence that was offered.
-        offered: u64,
-    },
-    /// Another text under the sequence that is held.
-    #[error("declaration {sequence} exists in two texts")]
-    TwoTexts {
-        /// Their sequence.
-        sequence: u64,
-    },
-    /// The declaration does not name the one before it.
-    #[error("declaration {offered} does not follow the declaration that is held")]
-    Unlinked {
-        /// The sequence that was offered.
-        offered: u64,
-    },
-}
-
-/// What an accepted declaration means beside the one that is held.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Accepted {
-    /// Nothing was held.
-    First,
-    /// The same text.
-    Same,
-    /// Another text with the same end.
-    Reworded,
-    /// A later end.
-    Extended {
-        /// The end before.
-        from: Day,
-    },
+impl Posture {
+    /// The value that is not written.
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+    fn is_keep(&self) -> bool {
+        *self == Self::Keep
+    }
 }
 
 impl Declaration {
@@ -145,55 +250,70 @@ impl Declaration {
         if self.components.is_empty() || self.components.len() > limits::ARTIFACTS_MAX {
             return fail("the period must name the components that it covers");
         }
-        if self.ends < self.declared_at.day() {
+        if self.sequence == 1 && self.ends < self.declared_at.day() {
             return fail("the period ended before it was declared");
         }
-        if !(self.contact.url.starts_with("https://") || self.contact.url.starts_with("mailto:")) {
+        if self.batches.values().chain(self.units.values()).any(|ends| *ends < self.ends) {
+            return fail("a batch or unit may end later than the model, and not earlier");
+        }
+        self.check_contact()?;
+        if self.texts().iter().all(|text| is_bounded(text)) {
+            Ok(())
+        } else {
+            fail(
+                "designation, manufacturer, components, basis, after_end, advice and every other text need words, at most 4000 characters",
+            )
+        }
+    }
+
+    fn check_contact(&self) -> Result<(), Error> {
+        let fail = |what| Err(Error::Value(what));
+        let starts = |text: &str, schemes: &[&str]| schemes.iter().any(|scheme| text.starts_with(scheme));
+        if !starts(&self.contact.url, &["https://", "mailto:"]) {
             return fail("the contact must be an https: or mailto: address");
+        }
+        if self.contact.person.as_ref().is_some_and(|person| !starts(person, &["https://", "mailto:", "tel:"])) {
+            return fail("the person to contact must be a tel:, mailto: or https: address");
         }
         if self.contact.acknowledge_within_days == 0 || self.contact.status_every_days == 0 {
             return fail("the contact needs the days to acknowledgement and between status updates");
         }
-        let texts = [&self.designation, &self.manufacturer, &self.basis, &self.after_end, &self.advice];
-        let bounded = |text: &String| !text.trim().is_empty() && text.chars().count() <= limits::TEXT_CHARS_MAX;
-        if !texts.into_iter().chain(&self.components).all(bounded) {
-            return fail(
-                "designation, manufacturer, components, basis, after_end and advice need text of bounded length",
-            );
-        }
         Ok(())
     }
 
-    /// Whether support is over at `now`: when the last day is over everywhere on Earth.
+    /// Every text that people read.
+    fn texts(&self) -> Vec<&String> {
+        let representative = self.authorised_representative.iter().flat_map(|one| [&one.name, &one.address]);
+        let optional = [&self.manufacturer_address, &self.change, &self.short_because, &self.reviewer, &self.risks];
+        let translated = self.translations.values().flat_map(|words| [&words.after_end, &words.risks, &words.advice]);
+        [&self.designation, &self.manufacturer, &self.basis, &self.after_end, &self.advice, &self.contact.url]
+            .into_iter()
+            .chain(&self.components)
+            .chain(optional.into_iter().flatten())
+            .chain(&self.contact.person)
+            .chain(representative)
+            .chain(translated)
+            .chain(self.parts_ending_earlier.iter().map(|part| &part.name))
+            .chain(self.cessation.iter().map(|cessation| &cessation.notice))
+            .collect()
+    }
+
+    /// The last day of support for a unit: the latest that applies to it.
+    pub fn ends_for(&self, unit: &Unit) -> Day {
+        let batch = unit.batch.as_ref().and_then(|batch| self.batches.get(batch));
+        let own = unit.digest.as_ref().and_then(|digest| self.units.get(digest));
+        [batch, own].into_iter().flatten().copied().fold(self.ends, Day::max)
+    }
+
+    /// Whether support is over at `now` for every unit without a later day: when the last day is
+    /// over everywhere on Earth.
     pub fn is_over(&self, now: Timestamp) -> bool {
         now >= self.ends.over_everywhere()
     }
 }
 
-/// The one rule of the promise: decides whether `offered` may take the place of `held`.
-///
-/// Each comes with the digest of its bytes. Pure; the caller keeps the better text, and both
-/// texts on a refusal.
-pub fn ratchet(held: Option<(&Declaration, Digest)>, offered: (&Declaration, Digest)) -> Result<Accepted, Refusal> {
-    let (new, new_digest) = offered;
-    let Some((old, old_digest)) = held else { return Ok(Accepted::First) };
-    if new_digest == old_digest {
-        return Ok(Accepted::Same);
-    }
-    if new.sequence < old.sequence {
-        return Err(Refusal::Stale { held: old.sequence, offered: new.sequence });
-    }
-    if new.ends < old.ends {
-        return Err(Refusal::Shortened { held: old.ends, offered: new.ends });
-    }
-    if new.sequence == old.sequence {
-        return Err(Refusal::TwoTexts { sequence: new.sequence });
-    }
-    // A gap is no lie: a device may have slept through declarations in between.
-    if new.sequence == old.sequence + 1 && new.previous_sha256 != Some(old_digest) {
-        return Err(Refusal::Unlinked { offered: new.sequence });
-    }
-    Ok(if new.ends > old.ends { Accepted::Extended { from: old.ends } } else { Accepted::Reworded })
+fn is_bounded(text: &str) -> bool {
+    !text.trim().is_empty() && text.chars().count() <= limits::TEXT_CHARS_MAX
 }
 
 impl TargetFile for Declaration {
@@ -214,112 +334,4 @@ impl TargetFile for Declaration {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use alloc::vec;
-    use proptest::prelude::*;
-
-    fn declaration(sequence: u64, ends: Day, previous: Option<Digest>) -> (Declaration, Digest) {
-        let text = |text: &str| text.to_string();
-        let declaration = Declaration {
-            kind_of_file: text(TYPE),
-            model: "acme-gw1".parse().unwrap(),
-            designation: text("ACME Gateway 1"),
-            manufacturer: text("ACME Ltd"),
-            sequence,
-            previous_sha256: previous,
-            declared_at: "2026-11-22T00:00:00Z".parse().unwrap(),
-            ends,
-            components: vec![text("device")],
-            basis: text("expected use"),
-            contact: Contact {
-                url: text("https://acme.example/security"),
-                acknowledge_within_days: 5,
-                status_every_days: 14,
-            },
-            after_end: text("new holes stay open"),
-            advice: text("replace it"),
-            extra: BTreeMap::new(),
-        };
-        let digest = Digest::of(&serde_json::to_vec(&declaration).unwrap());
-        (declaration, digest)
-    }
-
-    fn day(offset: i64) -> Day {
-        Day::new(2030, 1, 1).unwrap().plus_days(offset)
-    }
-
-    proptest! {
-        /// Whatever is offered, in whatever order: the end never moves back.
-        #[test]
-        fn the_end_never_moves_back(offers in proptest::collection::vec((1_u64..6, -500_i64..500, any::<bool>()), 1..40)) {
-            let mut held: Option<(Declaration, Digest)> = None;
-            for (sequence, offset, linked) in offers {
-                let previous = held.as_ref().filter(|_| linked).map(|held| held.1);
-                let offered = declaration(sequence, day(offset), previous);
-                let before = held.as_ref().map(|held| held.0.ends);
-                if ratchet(held.as_ref().map(|(old, digest)| (old, *digest)), (&offered.0, offered.1)).is_ok() {
-                    held = Some(offered);
-                }
-                prop_assert!(before <= held.as_ref().map(|held| held.0.ends));
-            }
-        }
-
-        /// A maker who only ever extends can never be shown to have shortened, whatever order a
-        /// device sees the declarations in.
-        #[test]
-        fn an_honest_maker_never_looks_like_one_who_shortens(steps in proptest::collection::vec(0_i64..400, 1..10), order in proptest::collection::vec(any::<prop::sample::Index>(), 1..30)) {
-            let mut made: Vec<(Declaration, Digest)> = Vec::new();
-            let mut end = 0;
-            for (nth, step) in (1..).zip(steps) {
-                end += step;
-                let previous = made.last().map(|last| last.1);
-                made.push(declaration(nth, day(end), previous));
-            }
-            let mut held: Option<&(Declaration, Digest)> = None;
-            for index in order {
-                let offered = index.get(&made);
-                match ratchet(held.map(|(old, digest)| (old, *digest)), (&offered.0, offered.1)) {
-                    Ok(_) => held = Some(offered),
-                    Err(refusal) => prop_assert!(matches!(refusal, Refusal::Stale { .. }), "{refusal}"),
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn a_shortening_is_named_with_both_days() {
-        let (old, old_digest) = declaration(1, day(0), None);
-        let (new, new_digest) = declaration(2, day(-1), Some(old_digest));
-        let refusal = ratchet(Some((&old, old_digest)), (&new, new_digest)).unwrap_err();
-        assert_eq!(refusal.to_string(), "the declared end 2030-01-01 may not be shortened to 2029-12-31");
-    }
-
-    #[test]
-    fn a_day_is_in_support_until_it_is_over_everywhere() {
-        let (declaration, _) = declaration(1, day(0), None);
-        assert!(!declaration.is_over("2030-01-02T11:59:59Z".parse().unwrap()));
-        assert!(declaration.is_over("2030-01-02T12:00:00Z".parse().unwrap()));
-    }
-
-    #[test]
-    fn a_declaration_without_an_end_contact_or_components_is_refused() {
-        let (good, _) = declaration(1, day(0), None);
-        let good = serde_json::to_value(good).unwrap();
-        assert!(Declaration::parse(good.to_string().as_bytes()).is_ok());
-        for (field, value) in [
-            ("ends", "lifetime".into()),
-            ("ends", "2 years".into()),
-            ("ends", "2020-01-01".into()),
-            ("contact", Value::Null),
-            ("components", Value::Array(vec![])),
-            ("after_end", " ".into()),
-            ("sequence", 0.into()),
-            ("_type", "release".into()),
-        ] {
-            let mut bad = good.clone();
-            bad[field] = value;
-            assert!(Declaration::parse(bad.to_string().as_bytes()).is_err(), "{field}");
-        }
-    }
-}
+pub(crate) mod tests;

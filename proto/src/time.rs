@@ -114,6 +114,13 @@ impl Day {
         Self(self.0.saturating_add(span))
     }
 
+    /// The same day so many years later; the last day of February for its 29th.
+    #[must_use]
+    pub fn plus_years(self, years: i16) -> Self {
+        let span = jiff::Span::new().try_years(years).unwrap_or_else(|_| 0.days());
+        Self(self.0.saturating_add(span))
+    }
+
     /// The day as a reader of English expects it: `31 December 2033`.
     pub fn in_words(self) -> String {
         format!("{} {} {}", self.0.day(), self.month_name(), self.0.year())

@@ -2,6 +2,7 @@
 
 mod bundles;
 mod delegations;
+mod receipts;
 
 use alloc::borrow::ToOwned as _;
 use alloc::collections::BTreeMap;

@@ -1,0 +1,216 @@
+//! The promise as a device, a server and a manufacturer's tool judge it.
+
+use alloc::vec;
+
+use super::*;
+use proptest::prelude::*;
+
+/// A declaration that leaves no gap.
+pub(crate) fn sample() -> Declaration {
+    serde_json::from_value(serde_json::json!({
+        "_type": TYPE,
+        "model": "acme-gw1",
+        "designation": "ACME Gateway 1",
+        "manufacturer": "ACME Ltd",
+        "manufacturer_address": "1 High Street, London",
+        "sequence": 1,
+        "declared_at": "2026-11-22T00:00:00Z",
+        "placed_on_market": "2026-12-01",
+        "ends": "2031-12-31",
+        "components": ["device"],
+        "basis": "expected use",
+        "reasons": ["expected_use"],
+        "reviewer": "A. Smith",
+        "contact": {
+            "url": "https://acme.example/security",
+            "acknowledge_within_days": 5,
+            "status_every_days": 14,
+        },
+        "after_end": "Remote access may become unsafe.",
+        "risks": "A stranger could switch the gateway off.",
+        "advice": "Switch remote access off, or replace the device.",
+    }))
+    .unwrap()
+}
+
+fn digest_of(declaration: &Declaration) -> Digest {
+    Digest::of(&serde_json::to_vec(declaration).unwrap())
+}
+
+fn declaration(sequence: u64, ends: Day, previous_sha256: Option<Digest>) -> (Declaration, Digest) {
+    let declaration = Declaration { sequence, previous_sha256, ends, ..sample() };
+    let digest = digest_of(&declaration);
+    (declaration, digest)
+}
+
+fn day(offset: i64) -> Day {
+    Day::new(2030, 1, 1).unwrap().plus_days(offset)
+}
+
+proptest! {
+    /// Whatever is offered, in whatever order: the end never moves back.
+    #[test]
+    fn the_end_never_moves_back(offers in proptest::collection::vec((1_u64..6, -500_i64..500, any::<bool>()), 1..40)) {
+        let mut held: Option<(Declaration, Digest)> = None;
+        for (sequence, offset, linked) in offers {
+            let previous = held.as_ref().filter(|_| linked).map(|held| held.1);
+            let offered = declaration(sequence, day(offset), previous);
+            let before = held.as_ref().map(|held| held.0.ends);
+            if ratchet(held.as_ref().map(|(old, digest)| (old, *digest)), (&offered.0, offered.1)).is_ok() {
+                held = Some(offered);
+            }
+            prop_assert!(before <= held.as_ref().map(|held| held.0.ends));
+        }
+    }
+
+    /// A maker who only ever extends can never be shown to have shortened, whatever order a
+    /// device sees the declarations in.
+    #[test]
+    fn an_honest_maker_never_looks_like_one_who_shortens(steps in proptest::collection::vec(0_i64..400, 1..10), order in proptest::collection::vec(any::<prop::sample::Index>(), 1..30)) {
+        let mut made: Vec<(Declaration, Digest)> = Vec::new();
+        let mut end = 0;
+        for (nth, step) in (1..).zip(steps) {
+            end += step;
+            let previous = made.last().map(|last| last.1);
+            made.push(declaration(nth, day(end), previous));
+        }
+        let mut held: Option<&(Declaration, Digest)> = None;
+        for index in order {
+            let offered = index.get(&made);
+            match ratchet(held.map(|(old, digest)| (old, *digest)), (&offered.0, offered.1)) {
+                Ok(_) => held = Some(offered),
+                Err(refusal) => prop_assert!(matches!(refusal, Refusal::Stale { .. }), "{refusal}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn a_shortening_is_named_with_both_days() {
+    let (old, old_digest) = declaration(1, day(0), None);
+    let (new, new_digest) = declaration(2, day(-1), Some(old_digest));
+    let refusal = ratchet(Some((&old, old_digest)), (&new, new_digest)).unwrap_err();
+    assert_eq!(refusal.to_string(), "the declared end 2030-01-01 may not be shortened to 2029-12-31");
+}
+
+#[test]
+fn a_day_is_in_support_until_it_is_over_everywhere() {
+    let (declaration, _) = declaration(1, day(0), None);
+    assert!(!declaration.is_over("2030-01-02T11:59:59Z".parse().unwrap()));
+    assert!(declaration.is_over("2030-01-02T12:00:00Z".parse().unwrap()));
+}
+
+#[test]
+fn a_declaration_without_an_end_contact_or_components_is_refused() {
+    let (good, _) = declaration(1, day(0), None);
+    let good = serde_json::to_value(good).unwrap();
+    assert!(Declaration::parse(good.to_string().as_bytes()).is_ok());
+    for (field, value) in [
+        ("ends", "lifetime".into()),
+        ("ends", "2 years".into()),
+        ("ends", "2020-01-01".into()),
+        ("contact", Value::Null),
+        ("components", Value::Array(vec![])),
+        ("after_end", " ".into()),
+        ("sequence", 0.into()),
+        ("_type", "release".into()),
+    ] {
+        let mut bad = good.clone();
+        bad[field] = value;
+        assert!(Declaration::parse(bad.to_string().as_bytes()).is_err(), "{field}");
+    }
+}
+
+#[test]
+fn what_was_promised_to_a_batch_or_a_unit_never_moves_back_either() {
+    let batch: Name = "2027-03".parse().unwrap();
+    let unit = unit_digest(&"acme-gw1".parse().unwrap(), "SN 1");
+    let mut old = sample();
+    old.batches.insert(batch.clone(), "2033-03-31".parse().unwrap());
+    old.units.insert(unit, "2034-03-31".parse().unwrap());
+    let next = |change: &dyn Fn(&mut Declaration)| {
+        let mut new = Declaration { sequence: 2, previous_sha256: Some(digest_of(&old)), ..old.clone() };
+        change(&mut new);
+        new.check().unwrap();
+        ratchet(Some((&old, digest_of(&old))), (&new, digest_of(&new)))
+    };
+    let refused = |whose, offered: &str, held: &str| {
+        Err(Refusal::Shortened { whose, held: held.parse().unwrap(), offered: offered.parse().unwrap() })
+    };
+    let earlier = |new: &mut Declaration| {
+        new.batches.insert(batch.clone(), "2033-03-30".parse().unwrap());
+    };
+    assert_eq!(next(&earlier), refused(Whose::Batch(batch.clone()), "2033-03-30", "2033-03-31"));
+    assert_eq!(next(&|new| new.batches.clear()), refused(Whose::Batch(batch.clone()), "2031-12-31", "2033-03-31"));
+    assert_eq!(next(&|new| new.units.clear()), refused(Whose::Unit(unit), "2031-12-31", "2034-03-31"));
+    // A later day for every unit takes the place of all of them.
+    let all_later = |new: &mut Declaration| {
+        new.ends = "2035-01-01".parse().unwrap();
+        new.batches.clear();
+        new.units.clear();
+    };
+    assert_eq!(next(&all_later), Ok(Accepted::Extended { from: old.ends }));
+}
+
+#[test]
+fn the_latest_day_that_applies_to_a_unit_is_its_end() {
+    let mut declaration = sample();
+    let (batch, model) = ("b7".parse::<Name>().unwrap(), declaration.model.clone());
+    let unit = Unit { batch: Some(batch.clone()), digest: Some(unit_digest(&model, "SN 1")) };
+    assert_eq!(declaration.ends_for(&unit).to_string(), "2031-12-31");
+    declaration.batches.insert(batch.clone(), "2032-06-30".parse().unwrap());
+    assert_eq!(declaration.ends_for(&unit).to_string(), "2032-06-30");
+    assert_eq!(declaration.ends_for(&Unit::default()).to_string(), "2031-12-31", "a unit that knows nothing of itself");
+    declaration.units.insert(unit_digest(&model, "SN 1"), "2033-01-31".parse().unwrap());
+    assert_eq!(declaration.ends_for(&unit).to_string(), "2033-01-31");
+    let other = Unit { batch: Some(batch), digest: Some(unit_digest(&model, "SN 2")) };
+    assert_eq!(declaration.ends_for(&other).to_string(), "2032-06-30");
+    declaration.batches.insert("b8".parse().unwrap(), "2031-01-01".parse().unwrap());
+    assert!(declaration.check().is_err(), "no batch ends before the model");
+}
+
+#[test]
+fn what_a_product_does_after_the_end_moves_towards_freedom_only() {
+    for (held, offered, allowed) in [
+        (Posture::Isolate, Posture::LocalOnly, true),
+        (Posture::Isolate, Posture::Keep, true),
+        (Posture::LocalOnly, Posture::Keep, true),
+        (Posture::LocalOnly, Posture::Isolate, false),
+        (Posture::Keep, Posture::LocalOnly, false),
+        (Posture::Keep, Posture::Isolate, false),
+    ] {
+        let old = Declaration { posture: held, ..sample() };
+        let new = Declaration { sequence: 2, previous_sha256: Some(digest_of(&old)), posture: offered, ..sample() };
+        let judged = ratchet(Some((&old, digest_of(&old))), (&new, digest_of(&new)));
+        assert_eq!(judged, if allowed { Ok(Accepted::Reworded) } else { Err(Refusal::Stricter { held, offered }) });
+    }
+}
+
+#[test]
+fn each_thing_that_the_law_wants_said_is_missed() {
+    let whole = sample();
+    assert_eq!(gaps(&whole), []);
+    for (gap, with_a_gap) in [
+        (Gap::PlacedOnMarket, Declaration { placed_on_market: None, ..whole.clone() }),
+        (Gap::ManufacturerAddress, Declaration { manufacturer_address: None, ..whole.clone() }),
+        (Gap::Reasons, Declaration { reasons: vec![], ..whole.clone() }),
+        (Gap::Reviewer, Declaration { reviewer: None, ..whole.clone() }),
+        (Gap::ShortBecause, Declaration { ends: "2031-11-30".parse().unwrap(), ..whole.clone() }),
+        (Gap::Risks, Declaration { risks: None, ..whole.clone() }),
+    ] {
+        assert_eq!(gaps(&with_a_gap), [gap]);
+        assert!(Declaration::parse(&serde_json::to_vec(&with_a_gap).unwrap()).is_ok(), "a device holds it to its word");
+    }
+    let short = Declaration { ends: "2028-11-30".parse().unwrap(), ..whole };
+    assert_eq!(gaps(&Declaration { short_because: Some("it is worn out by then".into()), ..short }), []);
+}
+
+#[test]
+fn a_declaration_of_the_first_form_is_read_and_written_as_it_was() {
+    let text = include_bytes!("../../tests/data/declaration_1.json");
+    let declaration = Declaration::parse(text).unwrap();
+    assert_eq!(declaration.posture, Posture::Keep);
+    let (was, now): (Value, Value) =
+        (serde_json::from_slice(text).unwrap(), serde_json::to_value(&declaration).unwrap());
+    assert_eq!(was, now);
+}
