@@ -120,10 +120,13 @@ mod tests {
         let maker = Maker::new();
         maker.publish("1.0.0");
         let extended = maker.ok(&["support", "extend", "acme-gw1", "--ends", "2101-12-31"]);
+        let fingerprint = maker.json(&["support", "show", "acme-gw1"])["fingerprint"].as_str().unwrap().to_owned();
         assert_eq!(
             extended,
-            "support for ACME Gateway 1: until 31 December 2099 → 31 December 2101 (730 days longer)\n  covers: device\n\
-             Signed as declaration 2. Next: tenurectl push acme-gw1\n"
+            format!(
+                "support for ACME Gateway 1: until 31 December 2099 → 31 December 2101 (730 days longer)\n\
+                 Signed as declaration 2, fingerprint {fingerprint}.\nNext: tenurectl push acme-gw1\n"
+            )
         );
         let verified = maker.ok(&["verify", "acme-gw1", "--payloads"]);
         assert!(verified.starts_with("A device of model acme-gw1 would trust this repository.\n"), "{verified}");
@@ -160,24 +163,40 @@ mod tests {
         assert_eq!(added, json!({"model": "acme-gw1", "designation": "ACME Gateway 1", "root": root}));
         assert_eq!(maker.json(&["support", "show", "acme-gw1"]), json!({"model": "acme-gw1", "declaration": null}));
 
-        let words =
-            ["--basis", "B", "--after-end", "A", "--advice", "C", "--component", "device", "--component", "app"];
-        let declared = maker.json(&[&["support", "declare", "acme-gw1", "--ends", "2099-12-31"][..], &words].concat());
+        let words = [
+            "--basis",
+            "B",
+            "--after-end",
+            "A",
+            "--risks",
+            "R",
+            "--advice",
+            "C",
+            "--component",
+            "device",
+            "--component",
+            "app",
+        ];
+        let mut declared =
+            maker.json(&[&["support", "declare", "acme-gw1", "--ends", "2099-12-31"][..], &words].concat());
+        let fingerprint = declared["fingerprint"].take();
+        assert_eq!(declared["not_said"].as_array_mut().unwrap().drain(..).count(), 3);
         assert_eq!(
             declared,
             json!({
                 "model": "acme-gw1", "sequence": 1, "ends": "2099-12-31", "ends_in_words": "31 December 2099",
-                "ended_before": null, "changed": true,
+                "ended_before": null, "changed": true, "fingerprint": null, "not_said": [],
             })
         );
         assert_eq!(
             plain(maker.json(&["support", "show", "acme-gw1"])),
             json!({
-                "model": "acme-gw1", "sha256": "SHA256", "over": false,
+                "model": "acme-gw1", "sha256": "SHA256", "fingerprint": fingerprint, "over": false,
                 "declaration": {
                     "_type": "support_declaration", "model": "acme-gw1", "designation": "ACME Gateway 1",
                     "manufacturer": "ACME Ltd", "sequence": 1, "declared_at": "TIME", "ends": "2099-12-31",
-                    "components": ["device", "app"], "basis": "B", "after_end": "A", "advice": "C",
+                    "components": ["device", "app"], "basis": "B", "after_end": "A", "risks": "R",
+                    "advice": "C", "reasons": ["expected_use"],
                     "contact": {"url": "mailto:psirt@acme.example", "acknowledge_within_days": 5, "status_every_days": 14},
                 },
             })

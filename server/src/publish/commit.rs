@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tenure_proto::metadata::{MetaFile, Root, Signed, Targets};
 use tenure_proto::model::Model;
 use tenure_proto::release::Summary;
-use tenure_proto::support::{self, DECLARATION_PATH, Declaration};
+use tenure_proto::support::{self, DECLARATION_PATH, Declaration, Gap};
 use tenure_proto::time::Timestamp;
 use tenure_proto::trust::{self, TargetFile as _};
 
@@ -213,15 +213,22 @@ fn meta_of(roles: &Roles) -> Result<BTreeMap<String, MetaFile>, ApiError> {
 
 /// The ratchet: what was promised stays promised.
 fn check_promise(live: &Live, repo: &std::path::Path, opened: &Opened) -> Result<(), ApiError> {
-    let Some((held, held_digest)) = live_declaration(live, repo)? else { return Ok(()) };
+    let live = live_declaration(live, repo)?;
+    if let Some((offered, digest)) = &opened.declaration
+        && live.as_ref().is_none_or(|(_, held_digest)| held_digest != digest)
+        && let Some(gap) = support::gaps(offered).into_iter().find(|gap| *gap == Gap::ShortBecause)
+    {
+        return Err(refused(format!("the support declaration does not say {gap}")));
+    }
+    let Some((held, held_digest)) = live else { return Ok(()) };
     let Some((offered, digest)) = &opened.declaration else {
         return Err(conflict("publication_refused", "the live support declaration is missing from this publication"));
     };
     match support::ratchet(Some((&held, held_digest)), (offered, *digest)) {
         Ok(_) => Ok(()),
-        Err(support::Refusal::Shortened { held, offered }) => {
+        Err(support::Refusal::Shortened { whose, held, offered }) => {
             let detail = format!(
-                "support is promised until {}; it may be extended, and not be shortened to {}",
+                "support{whose} is promised until {}; it may be extended, and not be shortened to {}",
                 held.in_words(),
                 offered.in_words()
             );

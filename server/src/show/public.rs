@@ -8,7 +8,7 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use tenure_proto::model::Model;
-use tenure_proto::support::Declaration;
+use tenure_proto::support::{Declaration, Fingerprint};
 use tenure_proto::time::Timestamp;
 
 use super::{STYLE, page};
@@ -45,6 +45,7 @@ struct ModelPage<'a> {
     contact: &'a str,
     contact_words: String,
     declared_words: String,
+    fingerprint: Fingerprint,
     history: Vec<(String, String)>,
 }
 
@@ -73,7 +74,7 @@ impl Line {
 pub(crate) async fn model(State(app): State<Handle>, Path(name): Path<String>) -> Result<Response, ApiError> {
     let model: Model = name.parse().map_err(|_| ApiError::not_found())?;
     let declared = app.store.declarations(&model).await?;
-    let promise = &declared.first().ok_or_else(ApiError::not_found)?.declaration;
+    let Declared { declaration: promise, fingerprint, .. } = declared.first().ok_or_else(ApiError::not_found)?;
     let template = ModelPage {
         style: STYLE,
         promise,
@@ -84,6 +85,7 @@ pub(crate) async fn model(State(app): State<Handle>, Path(name): Path<String>) -
         contact: &promise.contact.url,
         contact_words: contact_words(&promise.contact.url),
         declared_words: promise.declared_at.day().in_words(),
+        fingerprint: *fingerprint,
         history: history(&declared),
     };
     Ok(cached(page(StatusCode::OK, &template)?))

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use tenure_proto::digest::Digest;
 use tenure_proto::model::Model;
 use tenure_proto::release::Kind;
-use tenure_proto::support::Declaration;
+use tenure_proto::support::{Declaration, Fingerprint};
 use tenure_proto::time::Timestamp;
 use tenure_proto::trust::TargetFile as _;
 use tenure_proto::version::Version;
@@ -30,6 +30,8 @@ pub(crate) struct Declared {
     pub(crate) model: Model,
     /// The declaration that counts.
     pub(crate) declaration: Declaration,
+    /// Its short form.
+    pub(crate) fingerprint: Fingerprint,
 }
 
 #[derive(sqlx::FromRow)]
@@ -44,7 +46,8 @@ impl TryFrom<DeclaredRow> for Declared {
     fn try_from(row: DeclaredRow) -> Result<Self, Error> {
         let bad = |_| Error::Bad { what: "declaration", value: row.model.clone() };
         let declaration = Declaration::parse(row.body.as_bytes()).map_err(bad)?;
-        Ok(Self { model: read("model", &row.model)?, declaration })
+        let fingerprint = Fingerprint::of(Digest::of(row.body.as_bytes()));
+        Ok(Self { model: read("model", &row.model)?, declaration, fingerprint })
     }
 }
 

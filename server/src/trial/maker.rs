@@ -11,8 +11,8 @@ use tenure_proto::metadata::{self, Root, Target, Targets};
 use tenure_proto::model::Model;
 use tenure_proto::payload::{FrameIndex, Full, IndexFile, Payload};
 use tenure_proto::release::{Artifact, Disruption, Kind, Release, manifest_path, payload_path};
-use tenure_proto::support::{Contact, DECLARATION_PATH, Declaration, TYPE};
-use tenure_proto::time::{Day, Timestamp};
+use tenure_proto::support::{DECLARATION_PATH, Declaration, TYPE};
+use tenure_proto::time::Timestamp;
 
 use super::{Answer, World};
 use crate::clock::Clock;
@@ -78,26 +78,26 @@ impl Maker {
     /// Declares support as the next declaration, whatever was declared before.
     pub(super) fn declare(&mut self, ends: &str) {
         let previous = self.held.as_ref();
-        let declaration = Declaration {
-            kind_of_file: TYPE.into(),
-            model: self.model.clone(),
-            designation: "Acme Gateway <1>".into(),
-            manufacturer: "Acme Ltd".into(),
-            sequence: previous.map_or(1, |held| held.0.sequence + 1),
-            previous_sha256: previous.map(|held| held.1),
-            declared_at: "2026-11-01T00:00:00Z".parse().unwrap(),
-            ends: ends.parse::<Day>().unwrap(),
-            components: vec!["device".into(), "the Acme app".into()],
-            basis: "The time that such products are used.".into(),
-            contact: Contact {
-                url: "https://acme.example/security".into(),
-                acknowledge_within_days: 5,
-                status_every_days: 14,
+        let declaration: Declaration = serde_json::from_value(serde_json::json!({
+            "_type": TYPE,
+            "model": self.model,
+            "designation": "Acme Gateway <1>",
+            "manufacturer": "Acme Ltd",
+            "sequence": previous.map_or(1, |held| held.0.sequence + 1),
+            "previous_sha256": previous.map(|held| held.1),
+            "declared_at": "2026-11-01T00:00:00Z",
+            "ends": ends,
+            "components": ["device", "the Acme app"],
+            "basis": "The time that such products are used.",
+            "contact": {
+                "url": "https://acme.example/security",
+                "acknowledge_within_days": 5,
+                "status_every_days": 14,
             },
-            after_end: "Strangers may be able to use new holes.".into(),
-            advice: "Replace it, or take it off the internet.".into(),
-            extra: BTreeMap::new(),
-        };
+            "after_end": "Strangers may be able to use new holes.",
+            "advice": "Replace it, or take it off the internet.",
+        }))
+        .unwrap();
         let bytes = serde_json::to_vec(&declaration).unwrap();
         self.held = Some((declaration, Digest::of(&bytes)));
         let target = self.put_file(DECLARATION_PATH, bytes);

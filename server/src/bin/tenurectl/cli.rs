@@ -12,8 +12,9 @@ use crate::passphrase::Passphrases;
 use crate::screen::Screen;
 use crate::{
     Failure, board_import_rauc, bundle_export, device_accept, device_list, device_refuse, device_token, doctor, init,
-    key_list, key_protect, keyring, login, model_add, model_image, model_renew, push, release_list, release_publish,
-    release_show, root_propose, root_publish, root_sign, support_declare, support_extend, support_show, verify,
+    key_list, key_protect, keyring, login, model_add, model_image, model_renew, push, receipt_verify, release_list,
+    release_publish, release_show, root_propose, root_publish, root_sign, support_cease, support_correct,
+    support_declare, support_diff, support_extend, support_history, support_show, verify,
 };
 
 const EXAMPLES: &str = "\
@@ -88,6 +89,9 @@ enum Command {
     /// The support period: updates until this day
     #[command(subcommand)]
     Support(Support),
+    /// Receipts: proof of a broken promise
+    #[command(subcommand)]
+    Receipt(Receipt),
     /// Releases
     #[command(subcommand)]
     Release(Release),
@@ -132,8 +136,22 @@ enum Support {
     Declare(support_declare::Args),
     /// Move the end of support to a later day
     Extend(support_extend::Args),
+    /// Mend a mistake in the words, in public
+    Correct(support_correct::Args),
+    /// Say that the manufacturer stops operating
+    Cease(support_cease::Args),
     /// Show what is promised
     Show(support_show::Args),
+    /// Say in words what changed between two declarations
+    Diff(support_diff::Args),
+    /// List every declaration
+    History(support_history::Args),
+}
+
+#[derive(Debug, Subcommand)]
+enum Receipt {
+    /// Say whether a device's receipt proves a broken promise
+    Verify(receipt_verify::Args),
 }
 
 #[derive(Debug, Subcommand)]
@@ -204,9 +222,14 @@ impl Cli {
             Command::Model(Model::Add(args)) => model_add::run(&site, &args)?,
             Command::Model(Model::Image(args)) => model_image::run(&site, &args)?,
             Command::Model(Model::Renew(args)) => model_renew::run(&site, &args)?,
+            Command::Receipt(Receipt::Verify(args)) => receipt_verify::run(&site, &args)?,
             Command::Support(Support::Declare(args)) => support_declare::run(&site, args)?,
             Command::Support(Support::Extend(args)) => support_extend::run(&site, &args)?,
+            Command::Support(Support::Correct(args)) => support_correct::run(&site, args)?,
+            Command::Support(Support::Cease(args)) => support_cease::run(&site, &args)?,
             Command::Support(Support::Show(args)) => support_show::run(&site, &args)?,
+            Command::Support(Support::Diff(args)) => support_diff::run(&site, &args)?,
+            Command::Support(Support::History(args)) => support_history::run(&site, &args)?,
             Command::Release(Release::Publish(args)) => release_publish::run(&site, &args)?,
             Command::Release(Release::List(args)) => release_list::run(&site, &args)?,
             Command::Release(Release::Show(args)) => release_show::run(&site, &args)?,

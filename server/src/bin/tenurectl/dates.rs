@@ -35,6 +35,12 @@ pub(crate) enum Error {
         /// A date that could be meant.
         example: Day,
     },
+    /// Anything but a day.
+    #[error("{text:?} is no day of the calendar; write it as YYYY-MM-DD, such as 2026-12-01")]
+    NoDayAtAll {
+        /// What was typed.
+        text: String,
+    },
     /// A day that is over.
     #[error("{} has passed already; support must end today ({}) or later", day.in_words(), today.in_words())]
     Past {
@@ -62,6 +68,11 @@ pub(crate) fn end(text: &str, now: Timestamp) -> Result<Day, Error> {
         return Err(Error::Endless { day });
     }
     Ok(day)
+}
+
+/// Reads a day that may lie anywhere.
+pub(crate) fn day(text: &str) -> Result<Day, Error> {
+    text.parse::<Day>().map_err(|_| Error::NoDayAtAll { text: text.to_string() })
 }
 
 /// The last day of the year in seven years.

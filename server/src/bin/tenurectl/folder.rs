@@ -10,6 +10,7 @@ use tenure_proto::digest::{from_hex, to_hex};
 use tenure_proto::key::PublicKey;
 use tenure_proto::metadata::Root;
 use tenure_proto::model::Model;
+use tenure_proto::support::Representative;
 use tenure_server::sign::Holders;
 use tenure_server::{disk, keys};
 
@@ -99,6 +100,15 @@ pub(crate) struct Maker {
     pub(crate) manufacturer: String,
     /// Their public security contact.
     pub(crate) contact: String,
+    /// Where a person answers: `tel:`, `mailto:` or `https:`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) person: Option<String>,
+    /// Their postal address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) address: Option<String>,
+    /// Who acts for them, such as in the United Kingdom or in the Union.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) representative: Option<Representative>,
     /// Who signs what, offline.
     pub(crate) roles: Roles,
 }
@@ -162,7 +172,7 @@ pub(crate) struct ModelFolder {
 impl Maker {
     /// Describes a manufacturer.
     pub(crate) fn new(manufacturer: String, contact: String, roles: Roles) -> Self {
-        Self { version: FILE_VERSION, manufacturer, contact, roles }
+        Self { version: FILE_VERSION, manufacturer, contact, person: None, address: None, representative: None, roles }
     }
 
     /// Writes `tenure.toml`.

@@ -6,6 +6,7 @@ use serde_json::json;
 use tenure_proto::key::SigningKey;
 use tenure_proto::metadata;
 use tenure_proto::model::Model;
+use tenure_proto::support::Representative;
 use tenure_server::sign::{self, Holders, RuleBroken, Stamp, TopLevel};
 use tenure_server::{disk, keys};
 
@@ -21,7 +22,8 @@ const KEYS_MAX: u32 = 32;
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
 Examples:
-  tenurectl init --manufacturer 'ACME Ltd' --contact https://acme.example/security
+  tenurectl init --manufacturer 'ACME Ltd' --contact https://acme.example/security \\
+      --address '1 High Street, London' --person mailto:help@acme.example
   tenurectl init --hybrid --manufacturer 'ACME Ltd' --contact https://acme.example/security
 
 Keys are made in DIR/keys: NAME.pem is the private key, NAME.pub the public half. They are
@@ -40,6 +42,18 @@ pub(crate) struct Args {
     /// The public security contact: an https: or mailto: address
     #[arg(long, value_name = "URL")]
     contact: String,
+    /// Where a person answers owners: a tel:, mailto: or https: address
+    #[arg(long, value_name = "URL")]
+    person: Option<String>,
+    /// The manufacturer's postal address
+    #[arg(long, value_name = "TEXT")]
+    address: Option<String>,
+    /// Who acts for the manufacturer in the United Kingdom or the Union, if somebody does
+    #[arg(long, value_name = "NAME", requires = "representative_address")]
+    representative: Option<String>,
+    /// Their postal address
+    #[arg(long, value_name = "TEXT", requires = "representative")]
+    representative_address: Option<String>,
     /// Make root keys of two families, both of which must sign: Ed25519 and ML-DSA-65
     #[arg(long)]
     hybrid: bool,
@@ -184,7 +198,12 @@ pub(crate) fn run(site: &Site, args: &Args) -> Result<(), Error> {
     }
     // Last, so that an interrupted init can be run again: it takes up the keys that it made.
     let roles = Roles { root: root.role(), targets: targets.role(), support: support.role() };
-    Maker::new(args.manufacturer.clone(), args.contact.clone(), roles).write(&site.dir)?;
+    let representative = args.representative.clone().zip(args.representative_address.clone());
+    let mut maker = Maker::new(args.manufacturer.clone(), args.contact.clone(), roles);
+    maker.person.clone_from(&args.person);
+    maker.address.clone_from(&args.address);
+    maker.representative = representative.map(|(name, address)| Representative { name, address });
+    maker.write(&site.dir)?;
     tell(site, args, asked, sizes, passphrase.is_some());
     Ok(())
 }

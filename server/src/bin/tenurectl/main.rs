@@ -21,6 +21,7 @@ mod screen;
 mod token;
 mod token_key;
 mod token_uri;
+mod wording;
 mod words;
 
 mod board_import_rauc;
@@ -39,14 +40,19 @@ mod model_add;
 mod model_image;
 mod model_renew;
 mod push;
+mod receipt_verify;
 mod release_list;
 mod release_publish;
 mod release_show;
 mod root_propose;
 mod root_publish;
 mod root_sign;
+mod support_cease;
+mod support_correct;
 mod support_declare;
+mod support_diff;
 mod support_extend;
+mod support_history;
 mod support_show;
 mod verify;
 

@@ -5,7 +5,9 @@ use serde_json::json;
 use tenure_proto::digest::Digest;
 use tenure_proto::metadata;
 use tenure_proto::model::Model;
-use tenure_proto::support::{self, Accepted, DECLARATION_PATH, Declaration, Refusal, ratchet};
+use tenure_proto::support::{
+    self, Accepted, DECLARATION_PATH, Declaration, Fingerprint, Gap, PERIOD_YEARS_MIN, Refusal, Whose, gaps, ratchet,
+};
 use tenure_proto::time::{Day, Timestamp};
 use tenure_proto::trust::TargetFile as _;
 use tenure_server::sign;
@@ -15,10 +17,8 @@ use crate::folder::{self, Folder, ModelFolder};
 use crate::offline::{self, Needed};
 use crate::repo::{self, Next, Online, Repo};
 use crate::screen::Screen;
+use crate::support_diff::differences;
 use crate::{dates, words};
-
-/// The period that the EU Cyber Resilience Act asks for, in days.
-const FIVE_YEARS_DAYS: i64 = 5 * 365 + 1;
 
 /// Why the promise was not changed.
 #[derive(Debug, thiserror::Error)]
@@ -28,23 +28,34 @@ pub(crate) enum Error {
     Date(#[from] dates::Error),
     /// An earlier end than the one that was promised.
     #[error(
-        "support for {designation} is promised until {} and cannot be shortened to {} ({} earlier); owners rely on the promise, and their devices refuse a shorter one; name {} or a later day",
+        "support for {designation}{whose} is promised until {} and cannot be shortened to {} ({} earlier); owners rely on the promise, and their devices refuse a shorter one; name {} or a later day",
         held.in_words(), asked.in_words(), words::days(held.days_since(*asked)), held
     )]
     Shortened {
         /// The product.
         designation: String,
+        /// Which of its units.
+        whose: Whose,
         /// What was promised.
         held: Day,
         /// What was asked for.
         asked: Day,
     },
-    /// An extension of nothing.
-    #[error("no support was declared for {model} yet; run: tenurectl support declare {model} --ends {ends}")]
+    /// A change of nothing.
+    #[error("no support was declared for {model} yet; run: tenurectl support declare {model} --ends YYYY-MM-DD")]
     Undeclared {
         /// The model.
         model: Model,
-        /// The end that was asked for.
+    },
+    /// A correction that changes no word.
+    #[error("nothing is corrected: name what changes, such as --component or --advice")]
+    NothingCorrected,
+    /// A short period without a reason.
+    #[error("{} to {} is under five years; say why with --short-because (EU CRA, Article 13(8): unless the product is expected to be in use for less)", start.in_words(), ends.in_words())]
+    Short {
+        /// When the period begins.
+        start: Day,
+        /// When it ends.
         ends: Day,
     },
     /// A declaration that does not follow the one that is held.
@@ -70,13 +81,21 @@ pub(crate) enum Error {
     Repo(#[from] repo::Error),
 }
 
-/// Changes the promise of `model` to end with `ends`, in the words that `wording` gives: it sees
-/// the declaration that is held. Sequence, link, day and time are set here.
+/// What a new wording is made of.
+pub(crate) struct Change<'a> {
+    /// The manufacturer's folder.
+    pub(crate) folder: &'a Folder,
+    /// The model's.
+    pub(crate) model: &'a ModelFolder,
+    /// The declaration that is held.
+    pub(crate) held: Option<&'a Declaration>,
+}
+
+/// Changes the promise of `model` to what `wording` says. Sequence, link and time are set here.
 pub(crate) fn change(
     site: &Site,
     model: &Model,
-    ends: Day,
-    wording: impl FnOnce(&Folder, &ModelFolder, Option<&Declaration>) -> Result<Declaration, Error>,
+    wording: impl FnOnce(Change<'_>) -> Result<Declaration, Error>,
 ) -> Result<(), Error> {
     let folder = site.folder()?;
     let _lock = folder.lock()?;
@@ -84,50 +103,70 @@ pub(crate) fn change(
     let repo = Repo::open(&model, now)?;
     let held = repo.declaration()?;
     let held = held.as_ref().map(|(declaration, digest)| (&**declaration, *digest));
-    let worded = wording(&folder, &model, held.map(|held| held.0))?;
-    let draft = draft(worded, held, ends, now);
+    let worded = wording(Change { folder: &folder, model: &model, held: held.map(|held| held.0) })?;
+    let draft = draft(worded, held, now);
     if let Some((held, _)) = held.filter(|(held, _)| same_promise(held, &draft)) {
         say_already(site.screen, held);
         return Ok(());
     }
     let accepted = judge(held, &draft)?;
-    announce(site.screen, &draft, accepted, now);
-    sign(&folder, &model, &repo, &draft, now)?;
-    site.screen.say(format!("Signed as declaration {}. Next: tenurectl push {}", draft.sequence, draft.model));
-    site.screen.answer(&answer(&draft, held.map(|held| held.0.ends), Signed::Now));
+    let open = check_reasons(&draft)?;
+    announce(site.screen, held.map(|held| held.0), &draft, accepted, now);
+    // Said once: an extension need not repeat it.
+    if held.is_none_or(|(held, _)| gaps(held) != open) {
+        for gap in &open {
+            site.screen.say(format!("  not said: {gap}"));
+        }
+    }
+    let digest = sign(&folder, &model, &repo, &draft, now)?;
+    let fingerprint = Fingerprint::of(digest);
+    site.screen.say(format!("Signed as declaration {}, fingerprint {fingerprint}.", draft.sequence));
+    site.screen.say(format!("Next: tenurectl push {}", draft.model));
+    site.screen.answer(&answer(&draft, held.map(|held| held.0.ends), Some((fingerprint, &open))));
     Ok(())
 }
 
-fn draft(worded: Declaration, held: Option<(&Declaration, Digest)>, ends: Day, now: Timestamp) -> Declaration {
+/// What the law wants said and is not; a short period without a reason is not signed.
+fn check_reasons(draft: &Declaration) -> Result<Vec<Gap>, Error> {
+    let open = gaps(draft);
+    match draft.placed_on_market {
+        Some(start) if open.contains(&Gap::ShortBecause) => Err(Error::Short { start, ends: draft.ends }),
+        _ => Ok(open),
+    }
+}
+
+fn draft(worded: Declaration, held: Option<(&Declaration, Digest)>, now: Timestamp) -> Declaration {
     let sequence = held.map_or(0, |(held, _)| held.sequence) + 1;
-    Declaration { sequence, previous_sha256: held.map(|held| held.1), declared_at: now, ends, ..worded }
+    Declaration { sequence, previous_sha256: held.map(|held| held.1), declared_at: now, ..worded }
 }
 
 /// Whether an owner would read the same promise in both, so that a command that is run twice
 /// declares once.
 fn same_promise(held: &Declaration, draft: &Declaration) -> bool {
-    let (sequence, previous_sha256, declared_at) = (held.sequence, held.previous_sha256, held.declared_at);
-    *held == Declaration { sequence, previous_sha256, declared_at, ..draft.clone() }
+    let Declaration { sequence, previous_sha256, declared_at, ref change, .. } = *held;
+    *held == Declaration { sequence, previous_sha256, declared_at, change: change.clone(), ..draft.clone() }
 }
 
 fn say_already(screen: Screen, held: &Declaration) {
     screen.say(format!("support for {}: until {} already; nothing to sign", held.designation, held.ends.in_words()));
-    screen.answer(&answer(held, Some(held.ends), Signed::Already));
+    screen.answer(&answer(held, Some(held.ends), None));
 }
 
 fn judge(held: Option<(&Declaration, Digest)>, draft: &Declaration) -> Result<Accepted, Error> {
     // Not the digest of what will be signed, but another than what is held, which is what counts.
     let digest = Digest::of(&serde_json::to_vec(draft)?);
     ratchet(held, (draft, digest)).map_err(|refusal| match refusal {
-        Refusal::Shortened { held, offered: asked } => {
-            Error::Shortened { designation: draft.designation.clone(), held, asked }
+        Refusal::Shortened { whose, held, offered: asked } => {
+            Error::Shortened { designation: draft.designation.clone(), whose, held, asked }
         }
-        Refusal::Stale { .. } | Refusal::TwoTexts { .. } | Refusal::Unlinked { .. } => refusal.into(),
+        Refusal::Stricter { .. } | Refusal::Stale { .. } | Refusal::TwoTexts { .. } | Refusal::Unlinked { .. } => {
+            refusal.into()
+        }
     })
 }
 
 /// Says what changes, before it is signed.
-fn announce(screen: Screen, draft: &Declaration, accepted: Accepted, now: Timestamp) {
+fn announce(screen: Screen, held: Option<&Declaration>, draft: &Declaration, accepted: Accepted, now: Timestamp) {
     let (name, ends) = (&draft.designation, draft.ends);
     screen.say(match accepted {
         Accepted::First => format!("support for {name}: until {} ({} from today)", ends.in_words(), left(ends, now)),
@@ -136,10 +175,20 @@ fn announce(screen: Screen, draft: &Declaration, accepted: Accepted, now: Timest
             format!("support for {name}: until {} as before, in new words", ends.in_words())
         }
     });
-    screen.say(format!("  covers: {}", draft.components.join(", ")));
-    if ends.days_since(now.day()) < FIVE_YEARS_DAYS {
-        screen.say("  note: less than five years. The EU Cyber Resilience Act, Article 13(8), asks for at least five,");
-        screen.say("        unless the product is expected to be in use for less: say so with --basis.");
+    match held {
+        None => screen.say(format!("  covers: {}", draft.components.join(", "))),
+        Some(held) => {
+            let before = Declaration { ends, ..held.clone() };
+            for line in differences(&before, draft) {
+                screen.say(format!("  {line}"));
+            }
+        }
+    }
+    if ends < now.day().plus_years(PERIOD_YEARS_MIN) {
+        screen.say(
+            "  note: less than five years from today. The EU Cyber Resilience Act, Article 13(8), asks for at least",
+        );
+        screen.say("        five, unless the product is expected to be in use for less: say so with --short-because.");
     }
 }
 
@@ -147,7 +196,13 @@ fn left(ends: Day, now: Timestamp) -> String {
     words::days(ends.days_since(now.day()))
 }
 
-fn sign(folder: &Folder, model: &ModelFolder, repo: &Repo, draft: &Declaration, now: Timestamp) -> Result<(), Error> {
+fn sign(
+    folder: &Folder,
+    model: &ModelFolder,
+    repo: &Repo,
+    draft: &Declaration,
+    now: Timestamp,
+) -> Result<Digest, Error> {
     let bytes = serde_json::to_vec_pretty(draft)?;
     // What a device would not read is not signed.
     drop(Declaration::parse(&bytes)?);
@@ -156,23 +211,21 @@ fn sign(folder: &Folder, model: &ModelFolder, repo: &Repo, draft: &Declaration, 
     let target = repo.put(DECLARATION_PATH, &bytes)?;
     let stamp = repo.next_stamp(sign::SUPPORT_ROLE, now);
     let support = Some(metadata::sign(&sign::support(stamp, Some(target)), &keys)?);
-    Ok(repo.commit(Next { support, ..Next::default() }, &online, now)?)
+    repo.commit(Next { support, ..Next::default() }, &online, now)?;
+    Ok(Digest::of(&bytes))
 }
 
-/// Whether there was something to sign.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Signed {
-    Now,
-    Already,
-}
-
-fn answer(draft: &Declaration, before: Option<Day>, signed: Signed) -> serde_json::Value {
+/// The answer to programs; `signed` is what there was to sign, if anything.
+fn answer(draft: &Declaration, before: Option<Day>, signed: Option<(Fingerprint, &[Gap])>) -> serde_json::Value {
+    let gaps = signed.map(|(_, gaps)| gaps.iter().map(Gap::to_string).collect::<Vec<_>>());
     json!({
         "model": draft.model,
         "sequence": draft.sequence,
         "ends": draft.ends,
         "ends_in_words": draft.ends.in_words(),
         "ended_before": before,
-        "changed": signed == Signed::Now,
+        "changed": signed.is_some(),
+        "fingerprint": signed.map(|(fingerprint, _)| fingerprint.to_string()),
+        "not_said": gaps.unwrap_or_default(),
     })
 }

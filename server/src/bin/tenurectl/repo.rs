@@ -13,7 +13,7 @@ use tenure_proto::model::Model;
 use tenure_proto::release::Release;
 use tenure_proto::support::{DECLARATION_PATH, Declaration};
 use tenure_proto::time::Timestamp;
-use tenure_proto::trust::{Held, TrustedSet, Verified, Want};
+use tenure_proto::trust::{Held, TargetFile as _, TrustedSet, Verified, Want};
 use tenure_server::check::{self, Finding, Folders};
 use tenure_server::sign::{self, Holders, Stamp};
 use tenure_server::{disk, keys};
@@ -192,6 +192,18 @@ impl Repo {
         let bytes = read(&self.path.join("targets").join(name))?;
         let declaration = self.set.open(DECLARATION_PATH, &bytes).map_err(|error| self.damaged(error.into()))?;
         Ok(Some((declaration, Digest::of(&bytes))))
+    }
+
+    /// An earlier declaration, vouched for by the digest that a later one names.
+    pub(crate) fn earlier_declaration(&self, digest: Digest) -> Result<(Declaration, Digest), Error> {
+        let bytes = read(&self.path.join(format!("targets/support/{digest}.declaration.json")))?;
+        let (path, found) = (format!("support/{digest}.declaration.json"), Digest::of(&bytes));
+        if found != digest {
+            return Err(self.damaged(Finding::Digest { path, expected: digest, found }));
+        }
+        let what = "it is no declaration";
+        let declaration = Declaration::parse(&bytes).map_err(|_| self.damaged(Finding::Disagrees { path, what }))?;
+        Ok((declaration, digest))
     }
 
     /// The manifest at `path`.

@@ -1,31 +1,54 @@
 //! `tenurectl support extend`: the end of support moves to a later day.
 
-use tenure_proto::model::Model;
+use tenure_proto::model::{Model, Name};
+use tenure_proto::support::unit_digest;
 
 use crate::cli::Site;
 use crate::dates;
-use crate::promise::{self, Error};
+use crate::promise::{self, Change, Error};
 
 /// The options of `support extend`.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
-Example:
+Examples:
   tenurectl support extend acme-gw1 --ends 2035-12-31
+  tenurectl support extend acme-gw1 --ends 2036-06-30 --batch 2027-03
+  tenurectl support extend acme-gw1 --ends 2036-06-30 --unit SN0001234
 
 All other words of the promise stay as they are. A day that is earlier than the one that was promised
-is refused, here, by the server and by each device.")]
+is refused, here, by the server and by each device. A unit that was sold late can have a later day, and
+so can a whole batch; each device counts the latest day that applies to it.")]
 pub(crate) struct Args {
     /// The model
     model: Model,
     /// The new last day with security updates, YYYY-MM-DD
     #[arg(long, value_name = "DAY")]
     ends: String,
+    /// Only for the units of this batch; may be given more than once
+    #[arg(long = "batch", value_name = "NAME")]
+    batches: Vec<Name>,
+    /// Only for the unit with this serial number; may be given more than once
+    #[arg(long = "unit", value_name = "SERIAL")]
+    units: Vec<String>,
+    /// Why, in a sentence, for the public history
+    #[arg(long, value_name = "TEXT")]
+    change: Option<String>,
 }
 
 /// Runs `support extend`.
 pub(crate) fn run(site: &Site, args: &Args) -> Result<(), Error> {
     let ends = dates::end(&args.ends, site.clock.now())?;
-    promise::change(site, &args.model, ends, |_, model, held| {
-        held.cloned().ok_or_else(|| Error::Undeclared { model: model.model.clone(), ends })
+    promise::change(site, &args.model, |Change { model, held, .. }| {
+        let held = held.ok_or_else(|| Error::Undeclared { model: model.model.clone() })?;
+        let mut extended = tenure_proto::support::Declaration { change: args.change.clone(), ..held.clone() };
+        extended.batches.extend(args.batches.iter().map(|batch| (batch.clone(), ends)));
+        extended.units.extend(args.units.iter().map(|serial| (unit_digest(&model.model, serial), ends)));
+        if args.batches.is_empty() && args.units.is_empty() {
+            extended.ends = ends;
+            // What is no later than everybody's day says nothing any more.
+            extended.batches.retain(|_, day| *day > ends);
+            extended.units.retain(|_, day| *day > ends);
+        }
+        Ok(extended)
     })
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use tenure_proto::model::Model;
-use tenure_proto::support::Declaration;
+use tenure_proto::support::{Declaration, Fingerprint};
 use tenure_proto::time::Timestamp;
 
 use crate::cli::Site;
@@ -39,13 +39,14 @@ pub(crate) fn run(site: &Site, args: &Args) -> Result<(), Error> {
         site.screen.answer(&json!({"model": args.model, "declaration": null}));
         return Ok(());
     };
-    show(site.screen, &declaration, now);
+    let fingerprint = Fingerprint::of(digest);
+    show(site.screen, &declaration, fingerprint, now);
     let over = declaration.is_over(now);
-    site.screen.answer(&json!({"model": args.model, "declaration": *declaration, "sha256": digest, "over": over}));
+    site.screen.answer(&json!({"model": args.model, "declaration": *declaration, "sha256": digest, "fingerprint": fingerprint.to_string(), "over": over}));
     Ok(())
 }
 
-fn show(screen: Screen, declaration: &Declaration, now: Timestamp) {
+fn show(screen: Screen, declaration: &Declaration, fingerprint: Fingerprint, now: Timestamp) {
     let (ends, contact) = (declaration.ends, &declaration.contact);
     let left = ends.days_since(now.day());
     let state = if declaration.is_over(now) {
@@ -64,8 +65,16 @@ fn show(screen: Screen, declaration: &Declaration, now: Timestamp) {
     screen.say(format!("  basis: {}", declaration.basis));
     screen.say(format!("  after the end: {}", declaration.after_end));
     screen.say(format!("  advice: {}", declaration.advice));
+    if let Some(cessation) = &declaration.cessation {
+        screen.say(format!(
+            "  {} stops operating on {}: {}",
+            declaration.manufacturer,
+            cessation.on.in_words(),
+            cessation.notice
+        ));
+    }
     let (acknowledged, status) = (contact.acknowledge_within_days, contact.status_every_days);
     let (acknowledged, status) = (words::days(acknowledged.into()), words::days(status.into()));
     screen.say(format!("  contact: {} (answer within {acknowledged}, then every {status})", contact.url));
-    screen.say(format!("  declaration: {}", declaration.sequence));
+    screen.say(format!("  declaration: {}, fingerprint {fingerprint}", declaration.sequence));
 }

@@ -1,0 +1,184 @@
+//! `tenurectl support`: what a promise says, what changes it, and what is asked of who signs it.
+
+#[cfg(test)]
+mod ctl;
+
+#[cfg(test)]
+mod tests {
+    use super::ctl::{json_of, ok, refused};
+    use serde_json::{Value, json};
+
+    const FIRST: [&str; 16] = [
+        "support",
+        "declare",
+        "acme-gw1",
+        "--ends",
+        "2099-12-31",
+        "--placed-on-market",
+        "2026-12-01",
+        "--reviewer",
+        "A. Smith",
+        "--component",
+        "device",
+        "--reasons",
+        "expected-use,components",
+        "--risks",
+        "Strangers may read your data.",
+        "--json",
+    ];
+
+    struct Office(tempfile::TempDir);
+
+    impl Office {
+        /// A manufacturer with a model, and an address if one is given.
+        fn open(more: &[&str]) -> Self {
+            let office = Self(tempfile::tempdir().unwrap());
+            let init = ["init", "--manufacturer", "ACME Ltd", "--contact", "https://acme.example/security"];
+            office.ok(&[&init[..], more].concat());
+            office.ok(&["model", "add", "acme-gw1", "--designation", "ACME Gateway 1"]);
+            office
+        }
+
+        fn declared() -> Self {
+            let office = Self::open(&["--address", "1 High Street, London", "--person", "tel:+441234567"]);
+            office.ok(&FIRST);
+            office
+        }
+
+        fn ok(&self, args: &[&str]) -> String {
+            ok(self.0.path(), args)
+        }
+
+        fn json(&self, args: &[&str]) -> Value {
+            json_of(self.0.path(), args)
+        }
+
+        fn refused(&self, args: &[&str]) -> String {
+            refused(self.0.path(), args)
+        }
+
+        fn declaration(&self) -> Value {
+            self.json(&["support", "show", "acme-gw1"])["declaration"].take()
+        }
+    }
+
+    #[test]
+    fn what_the_law_wants_said_and_is_not_is_named_and_the_rest_is_signed() {
+        let office = Office::open(&[]);
+        let said = office.ok(&["support", "declare", "acme-gw1", "--ends", "2099-12-31"]);
+        for gap in ["placed_on_market", "manufacturer_address", "reviewer"] {
+            assert!(said.contains(&format!("  not said: {gap}: ")), "{said}");
+        }
+        assert!(!said.contains("reasons:") && !said.contains("risks:"), "what is usual is said: {said}");
+
+        let office = Office::open(&["--address", "1 High Street, London", "--person", "tel:+441234567"]);
+        let declared: Value = serde_json::from_str(&office.ok(&FIRST)).unwrap();
+        assert_eq!(declared["not_said"], json!([]));
+        let declaration = office.declaration();
+        for (key, value) in [
+            ("manufacturer_address", json!("1 High Street, London")),
+            ("placed_on_market", json!("2026-12-01")),
+            ("reviewer", json!("A. Smith")),
+            ("reasons", json!(["expected_use", "components"])),
+            ("risks", json!("Strangers may read your data.")),
+        ] {
+            assert_eq!(declaration[key], value, "{key}");
+        }
+        assert_eq!(declaration["contact"]["person"], "tel:+441234567");
+    }
+
+    #[test]
+    fn a_period_under_five_years_needs_a_reason() {
+        let office = Office::open(&[]);
+        let short = ["support", "declare", "acme-gw1", "--ends", "2098-12-30", "--placed-on-market", "2094-01-01"];
+        let error = office.refused(&short);
+        assert_eq!(
+            error,
+            "error: 1 January 2094 to 30 December 2098 is under five years; say why with --short-because \
+             (EU CRA, Article 13(8): unless the product is expected to be in use for less)\n"
+        );
+        assert_eq!(office.json(&["support", "show", "acme-gw1"])["declaration"], Value::Null, "nothing was signed");
+        office.ok(&[&short[..], &["--short-because", "Its battery is used up by then."]].concat());
+        assert_eq!(office.declaration()["short_because"], "Its battery is used up by then.");
+    }
+
+    #[test]
+    fn the_fingerprint_is_that_of_the_signed_bytes_everywhere() {
+        let office = Office::declared();
+        let shown = office.json(&["support", "show", "acme-gw1"]);
+        let digest: tenure_proto::digest::Digest = shown["sha256"].as_str().unwrap().parse().unwrap();
+        let fingerprint = tenure_proto::support::Fingerprint::of(digest).to_string();
+        assert_eq!(shown["fingerprint"], json!(fingerprint));
+        let history = office.json(&["support", "history", "acme-gw1"]);
+        assert_eq!(history["history"][0]["fingerprint"], json!(fingerprint));
+        assert!(office.ok(&["support", "show", "acme-gw1"]).contains(&fingerprint));
+    }
+
+    #[test]
+    fn a_correction_is_public_and_moves_no_day() {
+        let office = Office::declared();
+        let correct = ["support", "correct", "acme-gw1", "--change", "The app was missing."];
+        assert!(office.refused(&correct).contains("nothing is corrected"));
+        let said = office.ok(&[&correct[..], &["--component", "device", "--component", "app"]].concat());
+        assert!(said.contains("  components: \"device\" → \"device\", \"app\"\n"), "{said}");
+        let declaration = office.declaration();
+        assert_eq!((&declaration["sequence"], &declaration["ends"]), (&json!(2), &json!("2099-12-31")));
+        assert_eq!(declaration["change"], "The app was missing.");
+        assert_eq!(declaration["reviewer"], "A. Smith", "what is not given stays");
+        let diff = office.json(&["support", "diff", "acme-gw1"]);
+        assert_eq!(diff["changes"], json!(["components: \"device\" → \"device\", \"app\""]));
+        let history = office.ok(&["support", "history", "acme-gw1"]);
+        let lines: Vec<_> = history.lines().collect();
+        assert_eq!(lines.len(), 2);
+        assert!(lines[1].ends_with(": The app was missing."), "{history}");
+        assert!(office.refused(&["support", "diff", "acme-gw1", "--from", "7"]).contains("the last one is 2"));
+        office.ok(&["verify", "acme-gw1"]);
+    }
+
+    #[test]
+    fn a_batch_and_a_unit_get_a_later_day_and_never_an_earlier_one() {
+        let office = Office::declared();
+        let extend = |ends: &str, whose: &[&str]| {
+            [&["support", "extend", "acme-gw1", "--ends", ends][..], whose].concat().join(" ")
+        };
+        let run = |line: &str| office.ok(&line.split(' ').collect::<Vec<_>>());
+        let said = run(&extend("2102-06-30", &["--batch", "2027-03", "--unit", "SN1"]));
+        assert!(said.contains("batch 2027-03: until 30 June 2102"), "{said}");
+        let declaration = office.declaration();
+        assert_eq!(declaration["ends"], "2099-12-31");
+        assert_eq!(declaration["batches"], json!({"2027-03": "2102-06-30"}));
+        let unit = tenure_proto::support::unit_digest(&"acme-gw1".parse().unwrap(), "SN1").to_string();
+        assert_eq!(declaration["units"], json!({unit: "2102-06-30"}));
+        for whose in [["--batch", "2027-03"], ["--unit", "SN1"]] {
+            let line = extend("2101-12-31", &whose);
+            let error = office.refused(&line.split(' ').collect::<Vec<_>>());
+            assert!(error.contains("cannot be shortened to 31 December 2101"), "{error}");
+        }
+        let earlier = extend("2098-12-31", &["--batch", "2027-04"]);
+        assert!(office.refused(&earlier.split(' ').collect::<Vec<_>>()).contains("not earlier"));
+        // When everybody's day is later, a batch's says nothing any more.
+        run(&extend("2103-12-31", &[]));
+        assert_eq!(office.declaration()["batches"], Value::Null);
+    }
+
+    #[test]
+    fn what_the_product_does_after_the_end_never_becomes_stricter() {
+        let office = Office::declared();
+        let error = office.refused(&["support", "correct", "acme-gw1", "--change", "x", "--posture", "isolate"]);
+        assert!(error.contains("declared as keep and may not become isolate, which is stricter"), "{error}");
+        assert_eq!(office.declaration()["posture"], Value::Null);
+    }
+
+    #[test]
+    fn a_manufacturer_that_stops_says_so_and_takes_no_day_back() {
+        let office = Office::declared();
+        let cease = ["support", "cease", "acme-gw1", "--on", "2090-03-31", "--notice", "Nobody takes over."];
+        office.ok(&cease);
+        let declaration = office.declaration();
+        assert_eq!(declaration["ends"], "2099-12-31");
+        assert_eq!(declaration["cessation"], json!({"on": "2090-03-31", "notice": "Nobody takes over."}));
+        assert!(office.ok(&["support", "show", "acme-gw1"]).contains("stops operating on 31 March 2090"));
+        let other = Office::open(&[]);
+        assert!(other.refused(&cease).contains("no support was declared for acme-gw1 yet"));
+    }
+}
