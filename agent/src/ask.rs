@@ -18,7 +18,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::installer::{self, Installer};
 use crate::owner::{Outcome, Overview, Support};
-use crate::{bundle, cage, disk, fetch, history, json, show, varlink};
+use crate::{bundle, cage, disk, fetch, history, json, receipt, show, varlink};
 
 /// How an answer is to be printed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -52,6 +52,9 @@ pub(crate) enum Error {
     /// The installer's record, which is root's.
     #[error("cannot read the history; run this as root")]
     History(#[source] disk::Error),
+    /// No receipt.
+    #[error(transparent)]
+    Receipt(#[from] receipt::Error),
     /// An answer, or a file, that is not understood.
     #[error("the answer is not understood")]
     Answer(#[from] serde_json::Error),
@@ -217,6 +220,12 @@ impl Ask<'_> {
             Form::Json => history::json(&entries)?,
         };
         Ok(io::stdout().write_all(text.as_bytes())?)
+    }
+
+    /// `tenure receipt export`: the evidence of a refusal.
+    pub(crate) fn receipt(&self, number: Option<usize>) -> Result<(), Error> {
+        let receipt = receipt::read(&self.config.install_dir(), number)?;
+        Ok(writeln!(io::stdout(), "{}", serde_json::to_string_pretty(&receipt)?)?)
     }
 
     /// `tenure cancel`: ends the update that is under way.

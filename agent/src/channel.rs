@@ -277,6 +277,12 @@ pub(crate) struct Status {
     /// The promise that is held.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) declaration: Option<Declaration>,
+    /// Its last day for this very unit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) support_ends: Option<Day>,
+    /// Its short form.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) fingerprint: Option<String>,
     /// The promises that were refused.
     pub(crate) refused: Vec<RefusedDeclaration>,
     /// Releases that failed here, by the digest of their manifest.

@@ -54,6 +54,24 @@ pub(crate) struct Cli {
     command: Command,
 }
 
+const RECEIPT_EXAMPLES: &str = "\
+Examples:
+  tenure receipt export > receipt.json    the last one; `tenurectl receipt verify` checks it anywhere
+  tenure receipt export --number 1        the first one
+
+Exit status: 0 when there is one, 1 when nothing was refused or the evidence cannot be read.";
+
+#[derive(Debug, Subcommand)]
+enum Receipt {
+    /// Print the evidence of a refused shortening as one file; needs root
+    #[command(after_help = RECEIPT_EXAMPLES)]
+    Export {
+        /// Which refusal, from 1 [default: the last]
+        #[arg(long, value_name = "N")]
+        number: Option<usize>,
+    },
+}
+
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Show what runs, until when it gets security updates, and what goes on
@@ -116,6 +134,9 @@ enum Command {
         #[arg(long, conflicts_with = "time")]
         withdraw: bool,
     },
+    /// Receipts: proof that the maker signed a promise and then one that breaks it
+    #[command(subcommand)]
+    Receipt(Receipt),
     /// Show what happened on this device: updates and how they ended, refusals, ways back; needs root
     #[command(
         after_help = "Example:\n  tenure history --json | tail -n 1    the last thing that happened, for a program"
@@ -222,6 +243,7 @@ pub(crate) fn run(cli: &Cli) -> Result<ExitCode, Error> {
         Command::Restart => ask(false).restart()?,
         Command::Defer { time, .. } => ask(false).defer(*time)?,
         Command::History { json } => ask(*json).history()?,
+        Command::Receipt(Receipt::Export { number }) => ask(true).receipt(*number)?,
         Command::Retry { version } => ask(false).retry(version)?,
         Command::Support { json } => ask(*json).support()?,
         Command::Notices { acknowledge: Some(id), .. } => ask(false).acknowledge(id)?,

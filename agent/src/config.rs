@@ -22,6 +22,7 @@ use serde::Deserialize as _;
 use serde_json::{Map, Value};
 use tenure_proto::limits;
 use tenure_proto::model::Model;
+use tenure_proto::support::{Unit, unit_digest};
 
 use crate::disk;
 use raw::Raw;
@@ -44,6 +45,8 @@ pub(crate) const PATH: &str = "/etc/tenure/agent.toml";
 pub(crate) struct Config {
     /// The model that this device is.
     pub(crate) model: Model,
+    /// Which of its units: a declaration may give a batch or a unit a later last day.
+    pub(crate) unit: Unit,
     /// Where `/repo` and `/device/v1` are found; without a slash at its end.
     pub(crate) server: String,
     /// What must outlive a restart.
@@ -282,8 +285,11 @@ fn check(path: &Path, raw: Raw) -> Result<Config, Error> {
     let write = slots::check_write(path, &raw.write)?;
     let run_dir = raw.run_dir.map_or_else(|| "/run/tenure".into(), PathBuf::from);
     let factory_root = or(raw.factory_root, "/usr/lib/tenure/root.json");
+    let model = raw.model.ok_or_else(|| unset("model"))?;
+    let digest = raw.serial.map(|serial| unit_digest(&model, &serial));
     Ok(Config {
-        model: raw.model.ok_or_else(|| unset("model"))?,
+        unit: Unit { batch: raw.batch, digest },
+        model,
         server: raw.server.ok_or_else(|| unset("server"))?.into(),
         state_dir: or(raw.state_dir, "/var/lib/tenure"),
         backstop: raw.backstop.map_or_else(|| factory_root.with_file_name("backstop.json"), PathBuf::from),
@@ -466,6 +472,7 @@ mod tests {
         let all = example.lines().map(uncommented).collect::<Vec<_>>().join("\n");
         let (short, long) = (load(example, &[]).unwrap(), load(&all, &[]).unwrap());
         let without_default = Config {
+            unit: Unit::default(),
             enrolment_token_file: None,
             write: Write { rate_bytes_per_s: None, ..long.write },
             rollback: Rollback::default(),
@@ -479,6 +486,7 @@ mod tests {
         };
         assert_eq!(short, without_default);
         assert_eq!(long.rollback, load(&format!("{GOOD}\n[rollback]\ntpm = \"/dev/tpmrm0\""), &[]).unwrap().rollback);
+        assert!(long.unit.batch.is_some() && long.unit.digest.is_some());
         assert!(long.enrolment_token_file.is_some() && long.health.command.is_some());
         assert!(long.notices.hook_dir.is_some() && long.clock_file.is_some());
         assert!(!long.cage.also_writes.is_empty() && !long.cage.also_ports.is_empty());

@@ -423,9 +423,9 @@ impl<'a> Fetchd<'a> {
     fn learn(&mut self, status: Status) {
         let reading = Reading { now: status.now, floor: status.floor, proof: status.clock };
         let mut due = None;
-        if let Some(declaration) = &status.declaration {
+        if let (Some(declaration), Some(ends)) = (&status.declaration, status.support_ends) {
             let mut notices = self.shared.notices();
-            log(notices.update(declaration, reading), "cannot tell the owner");
+            log(notices.update(declaration, ends, reading), "cannot tell the owner");
             due = notices.due();
         }
         if let Some(due) = due {
@@ -457,8 +457,8 @@ impl<'a> Fetchd<'a> {
     fn write_status(&self) {
         let Some(overview) = self.shared.overview().clone() else { return };
         self.write_file("status.json", serde_json::to_vec_pretty(&overview));
-        let Status { declaration, refused, .. } = overview.device;
-        self.write_file("support.json", serde_json::to_vec_pretty(&Support { declaration, refused }));
+        let support = Support::of(overview.device);
+        self.write_file("support.json", serde_json::to_vec_pretty(&support));
     }
 
     fn write_file(&self, name: &str, text: serde_json::Result<Vec<u8>>) {

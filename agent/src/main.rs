@@ -54,6 +54,7 @@ mod installd;
 mod journal;
 mod promise;
 mod reboot;
+mod receipt;
 mod rollback;
 mod slot;
 mod stop;

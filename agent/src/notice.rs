@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use tenure_proto::limits;
 use tenure_proto::notice::{Ledger, Notice, Unknown};
 use tenure_proto::support::Declaration;
-use tenure_proto::time::{Reading, Timestamp};
+use tenure_proto::time::{Day, Reading, Timestamp};
 
 use crate::clock::Clock;
 use crate::config::Config;
@@ -73,10 +73,10 @@ impl Notices {
         self.book.ledger.open().count()
     }
 
-    /// Brings the notices up to the declaration and the time, and shows them.
-    pub(crate) fn update(&mut self, declaration: &Declaration, reading: Reading) -> Result<(), Error> {
+    /// Brings the notices up to the declaration, this unit's last day and the time, and shows them.
+    pub(crate) fn update(&mut self, declaration: &Declaration, ends: Day, reading: Reading) -> Result<(), Error> {
         let mut book = self.book.clone();
-        for notice in book.ledger.update(declaration, reading) {
+        for notice in book.ledger.update(declaration, ends, reading) {
             tracing::info!(id = %notice.id, fact = %notice.fact, "the owner is told");
         }
         self.keep(book)?;
@@ -244,7 +244,8 @@ mod tests {
     fn a_notice_is_shown_until_a_person_acknowledges_it_also_after_a_restart() {
         let dir = tempfile::tempdir().unwrap();
         let mut told = notices(dir.path());
-        told.update(&declaration("2027-01-31"), reading("2027-01-10T00:00:00Z")).unwrap();
+        told.update(&declaration("2027-01-31"), "2027-01-31".parse().unwrap(), reading("2027-01-10T00:00:00Z"))
+            .unwrap();
         let mut told = notices(dir.path());
         told.show().unwrap();
         assert_eq!(
@@ -271,7 +272,8 @@ mod tests {
         told.tell_of_waits(Some("version 1.2.0 is installed and waits for the restart: the owner".into())).unwrap();
         let said = "An update is there: version 1.2.0 is installed and waits for the restart: the owner\n";
         assert_eq!(motd().as_deref(), Some(said));
-        told.update(&declaration("2027-01-31"), reading("2027-01-10T00:00:00Z")).unwrap();
+        told.update(&declaration("2027-01-31"), "2027-01-31".parse().unwrap(), reading("2027-01-10T00:00:00Z"))
+            .unwrap();
         assert!(motd().unwrap().starts_with("Security updates for") && motd().unwrap().ends_with(said));
         told.acknowledge("30-days-2027-01-31", reading("2027-01-11T00:00:00Z").now).unwrap();
         assert_eq!(motd().as_deref(), Some(said));
@@ -289,7 +291,7 @@ mod tests {
         hook(dir.path(), "30-writes", &format!("cat >> {}; echo >> {0}", out.display()));
         std::fs::write(dir.path().join("hooks/README"), "no program").unwrap();
         for at in ["2027-01-10T00:00:00Z", "2027-01-12T00:00:00Z", "2027-02-02T00:00:00Z"] {
-            told.update(&declaration("2027-01-31"), reading(at)).unwrap();
+            told.update(&declaration("2027-01-31"), "2027-01-31".parse().unwrap(), reading(at)).unwrap();
             if let Some(mut due) = told.due() {
                 due.time = Duration::from_millis(300);
                 due.call(&clock()).unwrap();
@@ -306,7 +308,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("notices-state.json"), "{").unwrap();
         let mut told = notices(dir.path());
-        told.update(&declaration("2033-12-31"), reading("2027-01-10T00:00:00Z")).unwrap();
+        told.update(&declaration("2033-12-31"), "2033-12-31".parse().unwrap(), reading("2027-01-10T00:00:00Z"))
+            .unwrap();
         assert_eq!(told.all().len(), 1);
         assert!(dir.path().join("notices-state.json.broken").exists());
     }

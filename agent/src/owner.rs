@@ -15,7 +15,7 @@ use tenure_proto::checkin::EnrolmentState;
 use tenure_proto::lifecycle::State;
 use tenure_proto::limits;
 use tenure_proto::support::Declaration;
-use tenure_proto::time::Timestamp;
+use tenure_proto::time::{Day, Timestamp};
 use tenure_proto::version::Version;
 
 use crate::chain::Chain;
@@ -117,8 +117,22 @@ pub(crate) struct Support {
     /// The promise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) declaration: Option<Declaration>,
+    /// Its last day for this very unit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) ends: Option<Day>,
+    /// Its short form, to be compared with the label, the maker's page or a shop's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) fingerprint: Option<String>,
     /// Those that would have shortened it.
     pub(crate) refused: Vec<RefusedDeclaration>,
+}
+
+impl Support {
+    /// What a device says of it.
+    pub(crate) fn of(device: Status) -> Self {
+        let Status { declaration, support_ends, fingerprint, refused, .. } = device;
+        Self { declaration, ends: support_ends, fingerprint, refused }
+    }
 }
 
 /// What the loop and its listeners share.
@@ -205,8 +219,7 @@ impl Shared {
     }
 
     fn support(&self) -> Result<Support, Fault> {
-        let Status { declaration, refused, .. } = self.known()?.device;
-        Ok(Support { declaration, refused })
+        Ok(Support::of(self.known()?.device))
     }
 
     fn known(&self) -> Result<Overview, Fault> {

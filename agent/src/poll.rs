@@ -187,7 +187,7 @@ fn ask(http: &Client, identity: &Identity, status: &Status) -> Result<CheckInAns
         version: status.version.clone(),
         slot: status.slot.clone(),
         state: status.state,
-        support_ends: status.declaration.as_ref().map(|declaration| declaration.ends),
+        support_ends: status.support_ends,
         at: status.now,
     };
     post(http, CHECK_IN, "/device/v1/check-ins", &message, identity)

@@ -10,14 +10,17 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use tenure_proto::digest::Digest;
 use tenure_proto::limits;
-use tenure_proto::support::{self, Accepted, Declaration, Refusal};
+use tenure_proto::support::{self, Accepted, Declaration, Fingerprint, Refusal};
 use tenure_proto::time::Timestamp;
 use tenure_proto::trust::{TargetFile as _, Verified};
 
 use crate::channel::RefusedDeclaration;
 use crate::disk;
 
-const TEXTS: [&str; 2] = ["declaration.copy.json", "declaration.json"];
+/// The names of a declaration's two texts.
+pub(crate) const TEXTS: [&str; 2] = ["declaration.copy.json", "declaration.json"];
+/// The folder of what was refused.
+pub(crate) const EVIDENCE: &str = "evidence";
 const REFUSAL: &str = "refusal.json";
 
 /// The keeper of the promise.
@@ -67,12 +70,14 @@ pub(crate) struct Offered<'a> {
     pub(crate) text: &'a [u8],
     /// The files that vouch for it: name and bytes.
     pub(crate) vouchers: Vec<(&'static str, Vec<u8>)>,
+    /// The maker's roots as far as they are kept, the oldest first.
+    pub(crate) roots: Vec<Vec<u8>>,
 }
 
 impl Promise {
     /// Reads what is held and what was refused.
     pub(crate) fn open(folder: &Path) -> Result<Self, disk::Error> {
-        let (held_folder, evidence_folder) = (folder.join("promise"), folder.join("evidence"));
+        let (held_folder, evidence_folder) = (folder.join("promise"), folder.join(EVIDENCE));
         disk::make_folder(&held_folder, 0o700)?;
         disk::make_folder(&evidence_folder, 0o700)?;
         let mut promise = Self { held_folder, evidence_folder, held: None, refused: Vec::new() };
@@ -80,7 +85,7 @@ impl Promise {
             promise.held = better(promise.held.take(), read_held(&folder)?);
         }
         for folder in disk::list(&promise.evidence_folder)? {
-            promise.refused.extend(disk::load_state::<Record>(&folder.join(REFUSAL))?.found());
+            promise.refused.extend(record(&folder)?);
         }
         Ok(promise)
     }
@@ -88,6 +93,11 @@ impl Promise {
     /// What is held.
     pub(crate) fn declaration(&self) -> Option<&Declaration> {
         self.held.as_ref().map(|held| &held.declaration)
+    }
+
+    /// Its short form.
+    pub(crate) fn fingerprint(&self) -> Option<Fingerprint> {
+        self.held.as_ref().map(|held| Fingerprint::of(held.digest))
     }
 
     /// What was refused.
@@ -147,6 +157,11 @@ impl Promise {
             disk::replace(&folder.join("held").join(path.file_name().unwrap_or_default()), &bytes)?;
         }
         write_texts(&folder.join("offered"), offered)?;
+        let roots = folder.join("roots");
+        disk::make_folder(&roots, 0o700)?;
+        for (nth, root) in offered.roots.iter().enumerate() {
+            disk::replace(&roots.join(format!("{nth:03}.json")), root)?;
+        }
         let (held_ends, offered_ends) = (held.declaration.ends, offered.declaration.ends);
         let evidence = folder.display().to_string();
         let record = Record {
@@ -159,6 +174,15 @@ impl Promise {
         self.refused.push(record);
         Ok(())
     }
+}
+
+/// What is noted of the refusal whose evidence is in `folder`.
+pub(crate) fn refusal(folder: &Path) -> Result<Option<RefusedDeclaration>, disk::Error> {
+    Ok(record(folder)?.map(|record| record.refused))
+}
+
+fn record(folder: &Path) -> Result<Option<Record>, disk::Error> {
+    Ok(disk::load_state(&folder.join(REFUSAL))?.found())
 }
 
 /// The declaration comes last: a folder without it is one that a power cut left.

@@ -9,8 +9,8 @@ use std::fmt::Write as _;
 use tenure_proto::checkin::EnrolmentState;
 use tenure_proto::lifecycle::{self, State};
 use tenure_proto::notice::Notice;
-use tenure_proto::support::Declaration;
-use tenure_proto::time::{Proof, Timestamp};
+use tenure_proto::support::{Declaration, Posture};
+use tenure_proto::time::{Day, Proof, Timestamp};
 
 use crate::channel::{ClockTrouble, LastUpdate, RefusedDeclaration, Rescue, Status};
 use crate::owner::{Outcome, Overview, Support};
@@ -67,11 +67,11 @@ fn name(device: &Status) -> String {
 }
 
 fn support_line(device: &Status) -> String {
-    let Some(declaration) = &device.declaration else { return "no declaration yet".into() };
-    let day = declaration.ends.in_words();
+    let Some(ends) = device.support_ends else { return "no declaration yet".into() };
+    let day = ends.in_words();
     // Support is not said to have ended on the word of a clock that proves nothing.
     let proven = if device.clock == Proof::Synchronised { device.now } else { device.floor };
-    if declaration.is_over(proven) {
+    if proven >= ends.over_everywhere() {
         format!("security updates ended on {day}")
     } else {
         format!("security updates until {day}")
@@ -190,32 +190,63 @@ pub(crate) fn at(at: Timestamp) -> String {
 
 /// The answer to `tenure support`.
 pub(crate) fn support(support: &Support) -> String {
-    let mut text = match &support.declaration {
-        None => "This device has no support declaration yet.\n".into(),
-        Some(declaration) => promise(declaration),
+    let mut text = match (&support.declaration, support.ends) {
+        (Some(declaration), Some(ends)) => promise(declaration, ends),
+        _ => "This device has no support declaration yet.\n".into(),
     };
+    if let Some(fingerprint) = &support.fingerprint {
+        let _ = writeln!(text, "Fingerprint, as on the label and the maker's page: {fingerprint}");
+    }
     for refused in &support.refused {
         let _ = writeln!(text, "\nRefused: {}", refused_line(refused));
     }
     text
 }
 
-fn promise(declaration: &Declaration) -> String {
-    let Declaration { designation, model, manufacturer, ends, components, after_end, advice, contact, .. } =
-        declaration;
+fn promise(declaration: &Declaration, ends: Day) -> String {
+    let Declaration { designation, model, manufacturer, components, after_end, advice, contact, .. } = declaration;
     let (declared, day) = (declaration.declared_at.day().in_words(), ends.in_words());
-    format!(
+    let longer = if ends > declaration.ends {
+        format!(" Other units of this model: until {}.", declaration.ends.in_words())
+    } else {
+        String::new()
+    };
+    let risks = declaration.risks.as_ref().map(|risks| format!("Risks then: {risks}\n")).unwrap_or_default();
+    let mut text = format!(
         "{designation} ({model}), by {manufacturer}\n\
-         Security updates until {day}, as declared on {declared}.\n\
+         Security updates until {day}, as declared on {declared}.{longer}\n\
          Covered: {}\n\
          After that: {after_end}\n\
-         Advice: {advice}\n\
+         {risks}Advice: {advice}\n\
+         The product then {}\n\
          To report a security problem: {} (answer within {} days, news every {} days)\n",
         components.join(", "),
+        posture(declaration.posture),
         contact.url,
         contact.acknowledge_within_days,
         contact.status_every_days
-    )
+    );
+    if let Some(person) = &contact.person {
+        let _ = writeln!(text, "A person answers: {person}");
+    }
+    if let Some(cessation) = &declaration.cessation {
+        let _ = writeln!(
+            text,
+            "{} stops operating on {}: {}",
+            declaration.manufacturer,
+            cessation.on.in_words(),
+            cessation.notice
+        );
+    }
+    text
+}
+
+fn posture(posture: Posture) -> &'static str {
+    match posture {
+        Posture::Keep => "goes on as it is.",
+        Posture::LocalOnly => "talks to your own network only.",
+        Posture::Isolate => "shuts itself off from networks; you keep a way in.",
+    }
 }
 
 /// The answer to `tenure notices`.
@@ -252,6 +283,7 @@ mod tests {
     use super::*;
     use crate::owner::LastCheck;
     use serde_json::json;
+    use tenure_proto::support::{Cessation, Contact};
 
     fn declaration() -> Declaration {
         serde_json::from_value(json!({
@@ -303,6 +335,7 @@ acme-gw1
         let mut overview = overview();
         let time = |text: &str| text.parse().unwrap();
         overview.device.declaration = Some(declaration());
+        overview.device.support_ends = Some(declaration().ends);
         overview.device.state = State::Writing;
         overview.device.installing = Some("1.2.0".parse().unwrap());
         overview.device.progress_bytes = Some((13_107_200, 536_870_912));
@@ -350,7 +383,7 @@ both signed texts are in /var/lib/tenure/install/evidence/1
     #[test]
     fn support_is_not_said_to_have_ended_on_the_word_of_an_unproven_clock() {
         let mut device = overview().device;
-        device.declaration = Some(declaration());
+        device.support_ends = Some(declaration().ends);
         device.now = "2034-01-01T12:00:00Z".parse().unwrap();
         assert_eq!(support_line(&device), "security updates ended on 31 December 2033");
         device.clock = Proof::Unproven;
@@ -370,7 +403,12 @@ both signed texts are in /var/lib/tenure/install/evidence/1
 
     #[test]
     fn the_promise_is_told_in_full() {
-        let all = Support { declaration: Some(declaration()), refused: Vec::new() };
+        let all = Support {
+            declaration: Some(declaration()),
+            ends: Some(declaration().ends),
+            fingerprint: Some("vohuh-tibol-taluf X4TD-89YH-Y8X2-WE13".into()),
+            refused: Vec::new(),
+        };
         assert_eq!(
             support(&all),
             "\
@@ -379,10 +417,42 @@ Security updates until 31 December 2033, as declared on 1 January 2026.
 Covered: device, app
 After that: The product goes on without its cloud.
 Advice: You can keep using it.
+The product then goes on as it is.
 To report a security problem: https://acme.example/security (answer within 5 days, news every 14 days)
+Fingerprint, as on the label and the maker's page: vohuh-tibol-taluf X4TD-89YH-Y8X2-WE13
 "
         );
-        let none = Support { declaration: None, refused: Vec::new() };
+        let late = Support {
+            declaration: Some(Declaration {
+                risks: Some("Strangers may read your data.".into()),
+                posture: Posture::Isolate,
+                contact: Contact { person: Some("tel:+441234567".into()), ..declaration().contact },
+                cessation: Some(Cessation {
+                    on: "2029-03-31".parse().unwrap(),
+                    notice: "Nobody takes over its updates.".into(),
+                }),
+                ..declaration()
+            }),
+            ends: Some("2034-06-30".parse().unwrap()),
+            ..all
+        };
+        assert_eq!(
+            support(&late),
+            "\
+Acme Gateway 1 (acme-gw1), by Acme Ltd
+Security updates until 30 June 2034, as declared on 1 January 2026. Other units of this model: until 31 December 2033.
+Covered: device, app
+After that: The product goes on without its cloud.
+Risks then: Strangers may read your data.
+Advice: You can keep using it.
+The product then shuts itself off from networks; you keep a way in.
+To report a security problem: https://acme.example/security (answer within 5 days, news every 14 days)
+A person answers: tel:+441234567
+Acme Ltd stops operating on 31 March 2029: Nobody takes over its updates.
+Fingerprint, as on the label and the maker's page: vohuh-tibol-taluf X4TD-89YH-Y8X2-WE13
+"
+        );
+        let none = Support { declaration: None, ends: None, fingerprint: None, refused: Vec::new() };
         assert_eq!(support(&none), "This device has no support declaration yet.\n");
     }
 

@@ -97,6 +97,8 @@ pub(crate) enum Error {
 }
 
 /// The names of the files that vouch for a target, in the order of trust.
+/// Where the roots are that were followed, by version.
+const ROOTS: &str = "roots";
 const CHAIN: [&str; 5] = ["root.json", "timestamp.json", "snapshot.json", "targets.json", "support.json"];
 
 impl Keeper {
@@ -174,7 +176,9 @@ impl Keeper {
                 Change::Store(name) => {
                     let bytes = bytes.unwrap_or_default();
                     if name == "root.json" {
-                        is_new = run.floors.root(version_of(bytes).unwrap_or_default())?;
+                        let version = version_of(bytes).unwrap_or_default();
+                        self.keep_root(version, bytes)?;
+                        is_new = run.floors.root(version)?;
                         run.root = bytes.to_vec();
                     }
                     run.floors.file(&name, bytes)??;
@@ -189,6 +193,23 @@ impl Keeper {
             }
         }
         Ok(())
+    }
+
+    /// Keeps each root that was followed, so that evidence can begin where the maker's public root is.
+    fn keep_root(&self, version: u64, bytes: &[u8]) -> Result<(), disk::Error> {
+        let folder = self.folder.join(ROOTS);
+        disk::make_folder(&folder, 0o700)?;
+        disk::replace(&folder.join(format!("{version:010}.json")), bytes)?;
+        let kept = disk::list(&folder)?;
+        let too_many = kept.len().saturating_sub(limits::ROOTS_KEPT_MAX);
+        kept.iter().take(too_many).try_for_each(|oldest| disk::remove(oldest))
+    }
+
+    /// The factory's root and every later one that is kept, the oldest first.
+    pub(crate) fn roots(&self) -> Result<Vec<Vec<u8>>, disk::Error> {
+        let files = [self.factory_root.clone()].into_iter().chain(disk::list(&self.folder.join(ROOTS))?);
+        let read = files.map(|path| disk::read_bounded(&path, limits::ROOT_BYTES_MAX));
+        read.filter_map(Result::transpose).collect()
     }
 
     /// The version of each trusted file, by name.

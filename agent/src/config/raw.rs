@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 use tenure_proto::limits;
-use tenure_proto::model::Model;
+use tenure_proto::model::{Model, Name};
 
 use super::{bootloader, cage, conditions, health, hooks, restart, rollback, slots, watchdog};
 
@@ -12,6 +12,8 @@ use super::{bootloader, cage, conditions, health, hooks, restart, rollback, slot
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Raw {
     pub(super) model: Option<Model>,
+    pub(super) batch: Option<Name>,
+    pub(super) serial: Option<String>,
     pub(super) server: Option<Server>,
     pub(super) state_dir: Option<FullPath>,
     pub(super) run_dir: Option<FullPath>,

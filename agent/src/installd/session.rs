@@ -174,7 +174,8 @@ impl Session {
 
     fn declaration_bytes(&self, device: &mut Device, text: &[u8]) -> Answer {
         let declaration = self.set()?.open::<Declaration>(DECLARATION_PATH, text).map_err(verify::Error::from)?;
-        let offered = promise::Offered { declaration: &declaration, text, vouchers: device.keeper.chain()? };
+        let (vouchers, roots) = (device.keeper.chain()?, device.keeper.roots()?);
+        let offered = promise::Offered { declaration: &declaration, text, vouchers, roots };
         let broken = match device.promise.offer(&offered)? {
             Ok(accepted) => {
                 if accepted != Accepted::Same {
@@ -188,7 +189,7 @@ impl Session {
             let at = device.reading()?.now;
             device.promise.keep_evidence(&broken, &offered, at)?;
         }
-        if let Refusal::Shortened { held, offered } = broken.refusal {
+        if let Refusal::Shortened { held, offered, .. } = broken.refusal {
             let event = ReportEvent::ShorteningRefused {
                 held_sha256: broken.held_sha256,
                 held_ends: held,

@@ -166,6 +166,8 @@ impl Device {
             clock_trouble: self.clock_trouble(),
             metadata: self.metadata.clone(),
             declaration: self.promise.declaration().cloned(),
+            support_ends: self.promise.declaration().map(|declaration| declaration.ends_for(&self.config.unit)),
+            fingerprint: self.promise.fingerprint().map(|fingerprint| fingerprint.to_string()),
             refused: self.promise.refused(),
             denied: self.denied(),
             waits: self.waits(),
