@@ -472,7 +472,7 @@ impl Status {
 
     /// The last day of support that is held as promised.
     pub fn support_ends(&self) -> Option<&str> {
-        self.0.get("declaration")?.get("ends")?.as_str()
+        self.0.get("support_ends")?.as_str()
     }
 
     /// The promises that were refused.

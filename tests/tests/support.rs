@@ -167,5 +167,56 @@ fn a_shorter_promise_is_refused_by_the_device_and_kept_as_evidence() -> Result<(
     assert_eq!(status.refused().len(), 1);
     let exits = board.run(&["support"])?;
     assert!(exits.stdout.contains(&stage.ends.in_words()), "{}", exits.stdout);
+
+    // Anybody who has the maker's public root can check what the device gives its owner.
+    let receipt = board.run(&["receipt", "export"])?;
+    ensure!(receipt.code == 0, "no receipt: {}", receipt.stderr);
+    let (root, file) = (stage.maker.factory_root(), stage.world.path("receipt.json"));
+    let verify = |text: &str| -> Result<_> {
+        std::fs::write(&file, text)?;
+        let (root, file) = (root.display().to_string(), file.display().to_string());
+        stage.maker.attempt(&["receipt", "verify", &file, "--root", &root])
+    };
+    let proved = verify(&receipt.stdout)?;
+    ensure!(proved.code == 0, "the receipt proves nothing: {}", proved.stderr);
+    let (held, offered) = (stage.ends, stage.ends.plus_days(-365));
+    assert!(proved.stdout.contains(&format!("promised: until {}", held.in_words())), "{}", proved.stdout);
+    assert!(proved.stdout.contains(&format!("then signed: until {}", offered.in_words())), "{}", proved.stdout);
+    let edited = receipt.stdout.replace(&offered.to_string(), &offered.plus_days(-1).to_string());
+    assert_ne!(edited, receipt.stdout);
+    let forged = verify(&edited)?;
+    check_refused("an edited receipt", forged.code, &forged.stderr, &["proves no broken promise"])?;
+    Ok(())
+}
+
+#[test]
+fn a_device_whose_maker_broke_no_promise_has_no_receipt() -> Result<()> {
+    let stage = Stage::set("kept")?;
+    let files = stage.serve_files()?;
+    let board = stage.settled_board(files.url(), None)?;
+    let receipt = board.run(&["receipt", "export"])?;
+    check_refused("a receipt of nothing", receipt.code, &receipt.stderr, &["has refused no support declaration"])?;
+    assert_eq!(receipt.stdout, "");
+    Ok(())
+}
+
+#[test]
+fn a_unit_of_a_batch_that_was_sold_late_counts_its_own_later_day() -> Result<()> {
+    let stage = Stage::set("batch")?;
+    let files = stage.serve_files()?;
+    let later = stage.ends.plus_days(200);
+    stage.maker.run(&["support", "extend", MODEL, "--ends", &later.to_string(), "--batch", "2027-03"])?;
+    let mut late = stage.board_with(files.url(), None, "batch = \"2027-03\"\n")?;
+    late.power_on()?;
+    late.run_until("it holds its own", UPDATE_LIMIT, |board| {
+        Ok(board.status()?.filter(|status| status.support_ends() == Some(later.to_string().as_str())))
+    })?;
+    let told = late.run(&["support"])?.stdout;
+    assert!(told.contains(&format!("Security updates until {}", later.in_words())), "{told}");
+    assert!(told.contains(&format!("Other units of this model: until {}", stage.ends.in_words())), "{told}");
+    // On the day after everybody else's, nothing has ended here.
+    move_to(&stage, &mut late, stage.ends.plus_days(2))?;
+    wait_for_notice(&mut late, &format!("365-days-{later}"))?;
+    assert!(!notices(&late)?.iter().any(|notice| notice.to_string().contains("\"ended")));
     Ok(())
 }
