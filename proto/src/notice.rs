@@ -31,23 +31,32 @@ pub enum Stage {
     Ended,
     /// 30 days after the end.
     After30,
+    /// So many times 90 days after that: a reminder, at most as often.
+    Reminder(u32),
 }
 
-impl Stage {
-    /// Every stage, in the order of life.
-    pub const ALL: [Self; 7] =
-        [Self::SetUp, Self::Days365, Self::Days180, Self::Days90, Self::Days30, Self::Ended, Self::After30];
+/// How often an owner is reminded of an end that is past, in days.
+const REMINDER_DAYS: i64 = 90;
 
-    fn is_reached(self, ends: Day, now: Timestamp) -> bool {
-        let days_left = ends.days_since(now.day());
-        match self {
-            Self::SetUp => true,
-            Self::Days365 => days_left <= 365,
-            Self::Days180 => days_left <= 180,
-            Self::Days90 => days_left <= 90,
-            Self::Days30 => days_left <= 30,
-            Self::Ended => now >= ends.over_everywhere(),
-            Self::After30 => now >= ends.plus_days(30).over_everywhere(),
+impl Stage {
+    /// The last stage that is reached.
+    fn reached(ends: Day, now: Timestamp) -> Self {
+        let is_past = |days| now >= ends.plus_days(days).over_everywhere();
+        if is_past(30) {
+            let days = now.day().days_since(ends.plus_days(30));
+            let reminders = (0..=days / REMINDER_DAYS).rev().find(|nth| is_past(30 + nth * REMINDER_DAYS));
+            return match reminders.and_then(|nth| u32::try_from(nth).ok()) {
+                None | Some(0) => Self::After30,
+                Some(nth) => Self::Reminder(nth),
+            };
+        }
+        match ends.days_since(now.day()) {
+            _ if is_past(0) => Self::Ended,
+            ..=30 => Self::Days30,
+            31..=90 => Self::Days90,
+            91..=180 => Self::Days180,
+            181..=365 => Self::Days365,
+            366.. => Self::SetUp,
         }
     }
 }
@@ -62,6 +71,11 @@ pub enum Subject {
     Extended {
         /// The end before.
         from: Day,
+    },
+    /// The manufacturer stops operating (CRA, Article 13(23)).
+    Ceases {
+        /// The last day of operations.
+        on: Day,
     },
 }
 
@@ -122,17 +136,25 @@ impl Ledger {
         match self.ends.replace(ends) {
             Some(from) if from < ends => {
                 // What spoke of the earlier end is withdrawn with one piece of good news.
-                self.notices.clear();
+                self.notices.retain(|notice| matches!(notice.subject, Subject::Ceases { .. }));
                 due.push(Subject::Extended { from });
             }
             _ => {}
         }
-        let reached = Stage::ALL.into_iter().rfind(|stage| stage.is_reached(ends, now));
-        let said = |notice: &Notice| matches!(notice.subject, Subject::Stage(stage) if Some(stage) >= reached);
+        let ceases = declaration.cessation.as_ref().map(|cessation| Subject::Ceases { on: cessation.on });
+        let is_of_old =
+            |notice: &Notice| matches!(notice.subject, Subject::Ceases { .. }) && Some(notice.subject) != ceases;
+        self.notices.retain(|notice| !is_of_old(notice));
+        due.extend(ceases.filter(|ceases| !self.notices.iter().any(|notice| notice.subject == *ceases)));
+        let reached = Stage::reached(ends, now);
+        let said = |notice: &Notice| matches!(notice.subject, Subject::Stage(stage) if stage >= reached);
         // Good news says until when; the set-up notice would say it twice.
-        let covered = reached == Some(Stage::SetUp) && self.extension_is_told(&due);
+        let covered = reached == Stage::SetUp && self.extension_is_told(&due);
         if !covered && !self.notices.iter().any(said) {
-            due.extend(reached.map(Subject::Stage));
+            // A reminder takes the place of the one before.
+            let is_reminder = |notice: &Notice| matches!(notice.subject, Subject::Stage(Stage::Reminder(_)));
+            self.notices.retain(|notice| !is_reminder(notice));
+            due.push(Subject::Stage(reached));
         }
         let fresh: Vec<_> = due.into_iter().map(|subject| Notice::new(subject, declaration, ends, now)).collect();
         self.notices.extend(fresh.iter().cloned());
@@ -160,8 +182,10 @@ impl Ledger {
 impl Notice {
     fn new(subject: Subject, declaration: &Declaration, ends: Day, shown_at: Timestamp) -> Self {
         let id = match subject {
+            Subject::Stage(Stage::Reminder(nth)) => format!("reminder-{nth}-{ends}"),
             Subject::Stage(stage) => format!("{}-{ends}", stage.word()),
             Subject::Extended { .. } => format!("extended-{ends}"),
+            Subject::Ceases { on } => format!("ceases-{on}"),
         };
         let (fact, consequence, action) = words(subject, declaration, ends);
         let contact = format!("Questions: {}", declaration.contact.url);
@@ -184,6 +208,7 @@ impl Stage {
             Self::Days30 => "30-days",
             Self::Ended => "ended",
             Self::After30 => "ended-30-days-ago",
+            Self::Reminder(_) => "reminder",
         }
     }
 }
@@ -200,12 +225,19 @@ fn words(subject: Subject, declaration: &Declaration, ends: Day) -> (String, Str
             "Until then, newly found security holes will be fixed.".into(),
             "You need to do nothing.".into(),
         ),
+        Subject::Ceases { on } => (
+            format!("{} stops operating on {}.", declaration.manufacturer, on.in_words()),
+            format!(
+                "After that, newly found security holes in {name} may not be fixed, though it promised that until {day}."
+            ),
+            declaration.cessation.as_ref().map_or_else(String::new, |cessation| cessation.notice.clone()),
+        ),
         Subject::Stage(Stage::SetUp) => (
             format!("{name} gets security updates until {day}."),
             format!("Until then, newly found security holes will be fixed. After that: {}", declaration.after_end),
             "You need to do nothing: updates are installed by themselves.".into(),
         ),
-        Subject::Stage(Stage::Ended | Stage::After30) => (
+        Subject::Stage(Stage::Ended | Stage::After30 | Stage::Reminder(_)) => (
             format!("Security updates for {name} ended on {day}."),
             format!("Newly found security holes are no longer fixed. {}", declaration.after_end),
             declaration.advice.clone(),
@@ -221,6 +253,7 @@ fn words(subject: Subject, declaration: &Declaration, ends: Day) -> (String, Str
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::support::Cessation;
     use proptest::prelude::*;
 
     fn declaration(ends: &str) -> Declaration {
@@ -255,12 +288,18 @@ mod tests {
             ("2032-01-01T11:59:59Z", None),
             ("2032-01-01T12:00:00Z", Some(Stage::Ended)),
             ("2032-01-31T12:00:00Z", Some(Stage::After30)),
-            ("2040-01-01T00:00:00Z", None),
+            ("2032-04-30T11:59:59Z", None),
+            ("2032-04-30T12:00:00Z", Some(Stage::Reminder(1))),
+            ("2032-07-29T11:59:59Z", None),
+            ("2032-07-29T12:00:00Z", Some(Stage::Reminder(2))),
+            ("2040-01-01T00:00:00Z", Some(Stage::Reminder(32))),
+            ("2040-01-02T00:00:00Z", None),
         ] {
             let told = ledger.update(&declaration, declaration.ends, proven(now));
             assert_eq!(subjects(&told), stage.map(Subject::Stage).into_iter().collect::<Vec<_>>(), "{now}");
         }
-        assert_eq!(ledger.open().count(), 7);
+        // One reminder stands for all that went before.
+        assert_eq!(ledger.open().count(), 8);
     }
 
     #[test]
@@ -272,7 +311,7 @@ mod tests {
         assert_eq!(subjects(&told), [Subject::Stage(Stage::SetUp)]);
         // The floor grows by proof alone, so what it has passed is past.
         let told = ledger.update(&declaration, declaration.ends, Reading { now, floor: now, proof: Proof::Unproven });
-        assert_eq!(subjects(&told), [Subject::Stage(Stage::After30)]);
+        assert!(matches!(subjects(&told)[..], [Subject::Stage(Stage::Reminder(_))]));
     }
 
     #[test]
@@ -286,6 +325,36 @@ mod tests {
         assert!(update(&mut ledger, "2033-12-31", proven("2031-07-06T00:00:00Z")).is_empty());
         let told = update(&mut ledger, "2033-12-31", proven("2033-01-01T00:00:00Z"));
         assert_eq!(subjects(&told), [Subject::Stage(Stage::Days365)]);
+    }
+
+    #[test]
+    fn a_manufacturer_that_stops_is_told_of_once_and_an_extension_does_not_hide_it() {
+        let mut ledger = Ledger::default();
+        let ceases = |on: &str, ends: &str| Declaration {
+            cessation: Some(Cessation { on: on.parse().unwrap(), notice: "Nobody takes over its updates.".into() }),
+            ..declaration(ends)
+        };
+        let mut tell = |declaration: &Declaration, now: &str| {
+            let told = ledger.update(declaration, declaration.ends, proven(now));
+            (subjects(&told), ledger.notices.iter().map(|notice| notice.id.clone()).collect::<Vec<_>>(), told)
+        };
+        tell(&declaration("2033-12-31"), "2026-11-22T00:00:00Z");
+        let on = "2029-03-31".parse().unwrap();
+        let (told, _, notices) = tell(&ceases("2029-03-31", "2033-12-31"), "2028-11-22T00:00:00Z");
+        assert_eq!(told, [Subject::Ceases { on }]);
+        assert_eq!(
+            notices[0].text(),
+            "ACME Ltd stops operating on 31 March 2029.\n\
+             After that, newly found security holes in ACME Gateway 1 may not be fixed, though it promised that until \
+             31 December 2033.\nNobody takes over its updates.\nQuestions: https://acme.example/security\n"
+        );
+        assert_eq!(tell(&ceases("2029-03-31", "2033-12-31"), "2028-11-23T00:00:00Z").0, []);
+        let (_, standing, _) = tell(&ceases("2029-03-31", "2034-12-31"), "2028-11-24T00:00:00Z");
+        assert_eq!(standing, ["ceases-2029-03-31", "extended-2034-12-31"]);
+        let (_, standing, _) = tell(&ceases("2030-03-31", "2034-12-31"), "2028-11-25T00:00:00Z");
+        assert_eq!(standing, ["extended-2034-12-31", "ceases-2030-03-31"]);
+        let (_, standing, _) = tell(&declaration("2034-12-31"), "2028-11-26T00:00:00Z");
+        assert_eq!(standing, ["extended-2034-12-31"], "it goes on after all");
     }
 
     #[test]
