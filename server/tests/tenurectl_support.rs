@@ -5,8 +5,11 @@ mod ctl;
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::ctl::{json_of, ok, refused};
     use serde_json::{Value, json};
+    use tenure_server::disk::{PUBLIC, replace};
 
     const FIRST: [&str; 16] = [
         "support",
@@ -112,6 +115,24 @@ mod tests {
         let history = office.json(&["support", "history", "acme-gw1"]);
         assert_eq!(history["history"][0]["fingerprint"], json!(fingerprint));
         assert!(office.ok(&["support", "show", "acme-gw1"]).contains(&fingerprint));
+    }
+
+    #[test]
+    fn parts_that_end_earlier_are_warned_of_and_signed_as_known() {
+        let office = Office::declared();
+        let write = |path: &Path, text: &str| replace(path, text.as_bytes(), PUBLIC).unwrap();
+        let (sbom, ends) = (office.0.path().join("bom.json"), office.0.path().join("ends.toml"));
+        let component = json!({"type": "operating-system", "name": "linux", "version": "6.1.90"});
+        let bom = json!({"bomFormat": "CycloneDX", "specVersion": "1.6", "components": [component]});
+        write(&sbom, &bom.to_string());
+        write(&ends, "\"linux 6.1\" = \"2097-12-31\"\n");
+        let (sbom, ends) = (sbom.display().to_string(), ends.display().to_string());
+        let files = ["--sbom", &sbom, "--part-ends", &ends];
+        let said = office.ok(&[&["support", "declare", "acme-gw1", "--ends", "2099-12-31"][..], &files].concat());
+        let warning = "warning: linux 6.1.90 is supported until 31 December 2097 only, 730 days less";
+        assert!(said.contains(warning), "{said}");
+        let known = json!([{"name": "linux 6.1.90", "ends": "2097-12-31"}]);
+        assert_eq!(office.declaration()["parts_ending_earlier"], known);
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod devices;
 mod folder;
 mod key_file;
 mod offline;
+mod parts;
 mod passphrase;
 mod progress;
 mod promise;

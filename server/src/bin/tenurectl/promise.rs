@@ -18,7 +18,7 @@ use crate::offline::{self, Needed};
 use crate::repo::{self, Next, Online, Repo};
 use crate::screen::Screen;
 use crate::support_diff::differences;
-use crate::{dates, words};
+use crate::{dates, wording, words};
 
 /// Why the promise was not changed.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +26,9 @@ pub(crate) enum Error {
     /// No day, or none that can be promised.
     #[error(transparent)]
     Date(#[from] dates::Error),
+    /// Words that cannot be found.
+    #[error(transparent)]
+    Wording(#[from] wording::Error),
     /// An earlier end than the one that was promised.
     #[error(
         "support for {designation}{whose} is promised until {} and cannot be shortened to {} ({} earlier); owners rely on the promise, and their devices refuse a shorter one; name {} or a later day",
@@ -183,6 +186,14 @@ fn announce(screen: Screen, held: Option<&Declaration>, draft: &Declaration, acc
                 screen.say(format!("  {line}"));
             }
         }
+    }
+    for part in &draft.parts_ending_earlier {
+        let earlier = words::days(ends.days_since(part.ends));
+        screen.say(format!(
+            "  warning: {} is supported until {} only, {earlier} less; you sign that you know it",
+            part.name,
+            part.ends.in_words()
+        ));
     }
     if ends < now.day().plus_years(PERIOD_YEARS_MIN) {
         screen.say(

@@ -28,7 +28,7 @@ pub(crate) fn run(site: &Site, args: Args) -> Result<(), Error> {
     let Args { model, change, wording } = args;
     promise::change(site, &model, |Change { folder, model, held }| {
         let held = held.ok_or_else(|| Error::Undeclared { model: model.model.clone() })?;
-        let corrected = wording.apply(held.clone(), folder, model)?;
+        let corrected = wording.apply(held.clone(), held.ends, folder, model)?;
         if corrected == *held {
             return Err(Error::NothingCorrected);
         }

@@ -1,6 +1,7 @@
 //! `tenurectl support declare`: until when a model gets security updates.
 
 use tenure_proto::model::Model;
+use tenure_proto::support::Declaration;
 
 use crate::cli::Site;
 use crate::dates;
@@ -14,6 +15,7 @@ Examples:
   tenurectl support declare acme-gw1 --ends 2033-12-31 --placed-on-market 2026-12-01 --reviewer 'A. Smith'
   tenurectl support declare acme-gw1 --ends 2033-12-31 --component device --component 'ACME app' \\
       --basis 'Buyers keep such a gateway for seven years' --advice 'Replace it with an ACME Gateway 2'
+  tenurectl support declare acme-gw1 --ends 2033-12-31 --sbom bom.json --part-ends linux.json --part-ends ours.toml
 
 The last day is included. It can be moved later at any time, and never earlier. Declaring again words
 the promise anew: what is not given stays as it was. The manufacturer's name, address and contact are
@@ -34,9 +36,7 @@ pub(crate) fn run(site: &Site, args: Args) -> Result<(), promise::Error> {
     let Args { model, wording, .. } = args;
     promise::change(site, &model, |Change { folder, model, held }| {
         let held = held.cloned().unwrap_or_else(|| wording::usual(model));
-        let mut declaration = wording.apply(held, folder, model)?;
-        declaration.ends = ends;
-        declaration.change = None;
-        Ok(declaration)
+        let declaration = wording.apply(held, ends, folder, model)?;
+        Ok(Declaration { change: None, ..declaration })
     })
 }

@@ -1,12 +1,24 @@
 //! The words of a declaration: what a command says, what was said before, what is usual.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use tenure_proto::support::{Contact, Declaration, Posture, Reason, TYPE};
 use tenure_proto::time::{Day, Timestamp};
 
-use crate::dates;
 use crate::folder::{Folder, ModelFolder};
+use crate::{dates, parts};
+
+/// Why a declaration cannot be worded.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// A day that is none.
+    #[error(transparent)]
+    Date(#[from] dates::Error),
+    /// The list of parts, or what is known of them.
+    #[error(transparent)]
+    Parts(#[from] parts::Error),
+}
 
 /// The options that word a declaration. What is not given stays as it was.
 #[derive(clap::Args, Debug)]
@@ -17,6 +29,12 @@ pub(crate) struct Wording {
     /// What is covered: the device, an app, a service; may be given more than once [default: device]
     #[arg(long = "component", value_name = "NAME")]
     components: Vec<String>,
+    /// The product's list of parts, in CycloneDX's JSON: those that end earlier are named and signed
+    #[arg(long, value_name = "FILE", requires = "part_ends")]
+    sbom: Option<PathBuf>,
+    /// What is known of the ends of parts: a table of yours, or a product of endoflife.date's API; may be given more than once
+    #[arg(long, value_name = "FILE", requires = "sbom")]
+    part_ends: Vec<PathBuf>,
     /// Why the period is as long as it is
     #[arg(long, value_name = "TEXT")]
     basis: Option<String>,
@@ -149,9 +167,10 @@ impl Wording {
     pub(crate) fn apply(
         self,
         held: Declaration,
+        ends: Day,
         folder: &Folder,
         model: &ModelFolder,
-    ) -> Result<Declaration, dates::Error> {
+    ) -> Result<Declaration, Error> {
         let maker = &folder.maker;
         let contact = Contact {
             url: maker.contact.clone(),
@@ -159,9 +178,12 @@ impl Wording {
             acknowledge_within_days: self.acknowledge_within_days.unwrap_or(held.contact.acknowledge_within_days),
             status_every_days: self.status_every_days.unwrap_or(held.contact.status_every_days),
         };
+        let parts = self.sbom.as_deref().map(|sbom| parts::ending_earlier(sbom, &self.part_ends, ends)).transpose()?;
         let placed_on_market: Option<Day> = self.placed_on_market.as_deref().map(dates::day).transpose()?;
         let reasons: Vec<Reason> = self.reasons.into_iter().map(Reason::from).collect();
         Ok(Declaration {
+            ends,
+            parts_ending_earlier: parts.unwrap_or(held.parts_ending_earlier),
             designation: model.designation.clone(),
             manufacturer: maker.manufacturer.clone(),
             manufacturer_address: maker.address.clone().or(held.manufacturer_address),
