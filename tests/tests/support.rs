@@ -108,6 +108,29 @@ fn an_extension_takes_the_warnings_back_as_loudly() -> Result<()> {
 }
 
 #[test]
+fn an_owner_hears_of_a_maker_that_stops_and_of_an_end_that_is_past_every_90_days() -> Result<()> {
+    let stage = Stage::set("ceases")?;
+    let files = stage.serve_files()?;
+    let mut board = stage.settled_board(files.url(), None)?;
+    let (ends, on) = (stage.ends, stage.ends.plus_days(-700));
+    let notice = "Nobody takes over its updates.";
+    stage.maker.run(&["support", "cease", MODEL, "--on", &on.to_string(), "--notice", notice])?;
+    let told = wait_for_notice(&mut board, &format!("ceases-{on}"))?;
+    assert_eq!(told.get("action").and_then(Value::as_str), Some(notice));
+    let status = board.status()?.context("no status")?;
+    assert_eq!(status.support_ends(), Some(ends.to_string().as_str()), "the promised day stays");
+
+    // The owner of a product that is long past its end is reminded, and not told twice.
+    move_to(&stage, &mut board, ends.plus_days(121))?;
+    wait_for_notice(&mut board, &format!("reminder-1-{ends}"))?;
+    move_to(&stage, &mut board, ends.plus_days(211))?;
+    wait_for_notice(&mut board, &format!("reminder-2-{ends}"))?;
+    let ids: Vec<_> = notices(&board)?.iter().map(|notice| notice["id"].to_string()).collect();
+    assert_eq!(ids.iter().filter(|id| id.contains("reminder")).count(), 1, "{ids:?}");
+    Ok(())
+}
+
+#[test]
 fn an_unsynchronised_clock_neither_ends_support_nor_keeps_it_alive() -> Result<()> {
     let stage = Stage::set("unproven")?;
     let files = stage.serve_files()?;

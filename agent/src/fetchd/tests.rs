@@ -85,7 +85,7 @@ fn status() -> Status {
         "after_end": "The product goes on without its cloud.", "advice": "You can keep using it.",
     });
     let status = json!({
-        "model": "acme-gw1", "slot": "A", "version": "1.0.0", "state": "idle", "declaration": declaration,
+        "model": "acme-gw1", "slot": "A", "version": "1.0.0", "state": "idle", "declaration": declaration, "support_ends": "2033-12-31",
         "now": "2026-11-22T09:30:00Z", "floor": "2026-11-22T09:00:00Z", "clock": "synchronised",
         "metadata": {}, "refused": [], "denied": [],
     });
