@@ -4,6 +4,8 @@
 use std::process::Command;
 use std::time::Instant;
 
+use nix::libc::c_long;
+
 use super::repository::image;
 use super::*;
 
@@ -50,17 +52,17 @@ fn no_more_bytes_a_second_are_written_than_are_configured_and_others_are_answere
 
 /// The class and level of every thread of ours, as the kernel says (`ioprio_get(2)`).
 #[expect(unsafe_code, reason = "no library has this call")]
-fn io_priorities() -> Vec<i64> {
+fn io_priorities() -> Vec<c_long> {
     let threads = fs::read_dir("/proc/self/task").unwrap();
-    let ids = threads.map(|entry| entry.unwrap().file_name().to_string_lossy().parse::<i64>().unwrap());
+    let ids = threads.map(|entry| entry.unwrap().file_name().to_string_lossy().parse::<c_long>().unwrap());
     // SAFETY: two numbers; a thread that has ended gives an error.
-    ids.map(|id| unsafe { nix::libc::syscall(nix::libc::SYS_ioprio_get, 1_i64, id) }).collect()
+    ids.map(|id| unsafe { nix::libc::syscall(nix::libc::SYS_ioprio_get, c_long::from(1_u8), id) }).collect()
 }
 
 #[test]
 fn the_thread_that_writes_stands_back_as_configured() {
-    const LOW: i64 = 2 << 13 | 7;
-    const IDLE: i64 = 3 << 13;
+    const LOW: c_long = 2 << 13 | 7;
+    const IDLE: c_long = 3 << 13;
     for (how, wanted) in [("normal", None), ("low", Some(LOW)), ("idle", Some(IDLE))] {
         let repository = repository(10_000);
         let board = board_that_writes(&repository, &format!("io_priority = \"{how}\""));
