@@ -51,6 +51,10 @@ pub enum ReportEvent {
         /// The health checks that it made worse.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         checks: Vec<Finding>,
+        /// The device tries this version again by itself after so many seconds, for nothing was found
+        /// out about it. None: not without a person's word.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        again_after_s: Option<u64>,
     },
     /// No slot of this device is healthy. It stays where it is and waits for a new decision.
     Rescue {

@@ -65,6 +65,7 @@ mod tests {
         reads_back::<CheckIn>("check-in");
         reads_back::<CheckInAnswer>("check-in answer");
         reads_back::<Report>("report: update ended");
+        reads_back::<Report>("report: trial broke off");
         reads_back::<Report>("report: rescue");
         reads_back::<Report>("report: retry");
         reads_back::<Report>("report: shortening refused");

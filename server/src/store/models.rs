@@ -82,12 +82,13 @@ impl Store {
     }
 
     /// The newest release that a device at `version` can take and has not failed to take before, or
-    /// that a person at the device lets be tried again.
+    /// that it tries again by itself, or that a person at the device lets be tried again.
     pub(crate) async fn offer(&self, model: &Model, device: &str, version: &Version) -> Result<Option<Version>, Error> {
         let sql = "SELECT version FROM releases r WHERE model = $1 AND version_key > $2 \
                    AND (minimum_key IS NULL OR minimum_key <= $2) \
                    AND NOT EXISTS (SELECT 1 FROM reports f WHERE f.device = $3 AND f.version_key = r.version_key \
                                    AND f.outcome IN ('fell_back', 'failed') \
+                                   AND json_extract(f.body, '$.again_after_s') IS NULL \
                                    AND NOT EXISTS (SELECT 1 FROM reports t WHERE t.device = f.device \
                                                    AND t.version_key = f.version_key AND t.event = 'retry' \
                                                    AND t.received_at >= f.received_at)) \

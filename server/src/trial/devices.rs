@@ -57,6 +57,10 @@ impl<'a> Device<'a> {
     }
 
     fn report(&self, id: &str, version: &str, outcome: Outcome) -> Answer {
+        self.ended(id, version, outcome, None)
+    }
+
+    fn ended(&self, id: &str, version: &str, outcome: Outcome, again_after_s: Option<u64>) -> Answer {
         let event = ReportEvent::UpdateEnded {
             from: "1.0.0".parse().unwrap(),
             version: version.parse().unwrap(),
@@ -64,6 +68,7 @@ impl<'a> Device<'a> {
             outcome,
             reason: None,
             checks: Vec::new(),
+            again_after_s,
         };
         self.tell(id, event)
     }
@@ -205,6 +210,22 @@ fn a_device_is_offered_the_newest_release_that_has_not_failed_on_it() {
     // A person at the device lets it be tried again.
     assert_eq!(device.tell(&to_hex(&[3; 16]), ReportEvent::Retry { version: "1.10.0".parse().unwrap() }).status, 204);
     assert_eq!(offer(&device, "1.0.0"), "1.10.0");
+}
+
+#[test]
+fn a_release_whose_trial_broke_off_stays_assigned_until_the_device_gives_it_up() {
+    let world = World::with_operator();
+    let mut maker = Maker::live(&world);
+    maker.release("1.1.0", &image(2));
+    assert_eq!(maker.publish(&world).status, 200);
+    let device = accepted(&world, 7);
+    let offer = || device.check_in("1.0.0").json()["release"].clone();
+    for (nth, again_after_s) in [(1, Some(3600)), (2, Some(7200))] {
+        assert_eq!(device.ended(&to_hex(&[nth; 16]), "1.1.0", Outcome::FellBack, again_after_s).status, 204);
+        assert_eq!(offer(), "1.1.0", "the device rests by itself");
+    }
+    assert_eq!(device.ended(&to_hex(&[3; 16]), "1.1.0", Outcome::FellBack, None).status, 204);
+    assert_eq!(offer(), Value::Null);
 }
 
 #[test]

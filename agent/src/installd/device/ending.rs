@@ -38,6 +38,7 @@ impl Device {
         }
         self.turn_bootloaders_or_tell(&self.running.clone());
         let verdict = self.verdict(update, outcome, reading.now);
+        let again_after_s = self.again_after_s(&verdict);
         let reason = update.reason.clone().or_else(|| self.default_reason(update, outcome, &verdict));
         if let Verdict::Unexplained(_) = verdict {
             self.fell_back_at = Some(self.clock.monotonic());
@@ -67,6 +68,7 @@ impl Device {
             outcome,
             reason: reason.as_deref().map(report::reason),
             checks: update.checks.clone(),
+            again_after_s,
         };
         let mut events = self.events.clone();
         if events.add_update(&update.id, event, reading) {
@@ -142,8 +144,11 @@ impl Device {
             Outcome::Confirmed => None,
             Outcome::FellBack => {
                 let next = match verdict {
-                    Verdict::Unexplained(fell_back) => {
-                        format!("; {}", self.what_is_next(fell_back.times))
+                    Verdict::Unexplained(FellBack { times, .. }) => {
+                        let max = limits::FELL_BACK_UNEXPLAINED_MAX;
+                        let next = self.again_after_s(verdict);
+                        let next = next.map_or("not tried again".into(), |wait_s| format!("tried again after {wait_s} s"));
+                        format!("; this was time {times} of {max}, and it is {next}")
                     }
                     Verdict::None | Verdict::Denied(_) => String::new(),
                 };
@@ -161,12 +166,14 @@ impl Device {
         }
     }
 
-    fn what_is_next(&self, times: u32) -> String {
-        let max = limits::FELL_BACK_UNEXPLAINED_MAX;
-        if times >= max {
-            return format!("this was time {times} of {max}, and it is not tried again");
+    /// When a release is tried again by itself, if it is.
+    fn again_after_s(&self, verdict: &Verdict) -> Option<u64> {
+        match verdict {
+            Verdict::Unexplained(FellBack { times, .. }) if *times < limits::FELL_BACK_UNEXPLAINED_MAX => {
+                Some(self.wait_s(*times))
+            }
+            Verdict::None | Verdict::Denied(_) | Verdict::Unexplained(_) => None,
         }
-        format!("this was time {times} of {max}, and it is tried again after {} s", self.wait_s(times))
     }
 
     /// How long a release rests that fell back so often without a verdict.
