@@ -7,9 +7,12 @@
 //! name would be seen by GRUB only once the journal is written home, and until then GRUB would read
 //! and write the sectors of a file that is gone.
 //!
-//! **Invariant:** a change is one write of the first 512 bytes, a sector, which is there whole or not
-//! at all; the size stays. Our variables are kept in that sector for this. The rest of the file is
-//! written only if others' variables have to make room for ours, once, and after them.
+//! **Invariant:** only whole sectors of 512 bytes are written, one at a time, each of which is there whole
+//! or not at all; the size stays. A change is one such write if it fits into one sector, and it does
+//! where others have not filled the first. Else each variable that keeps its place has its new value
+//! first, and only then are ours moved to the front. While they move they are there twice: GRUB reads
+//! the last one of a name and saves into the first, so what the last one says must do for any
+//! number of boots.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -43,7 +46,9 @@ impl Store for File {
     fn write(&self, variables: &Variables) -> Result<(), Error> {
         let before = self.block()?;
         let after = before.with(variables).map_err(|needed| self.full(needed, before.size()))?;
-        write(&self.path, &before, &after)?;
+        let between = if before.sectors_unlike(&after) > 1 { before.in_place(variables) } else { before.clone() };
+        write(&self.path, &before, &between)?;
+        write(&self.path, &between, &after)?;
         if self.read()? == *variables { Ok(()) } else { Err(Error::ReadBack { what: WHAT, device: self.path.clone() }) }
     }
 
@@ -88,18 +93,12 @@ pub(super) fn read(path: &Path) -> Result<Block, Error> {
     Err(bad(reason))
 }
 
-/// Writes what differs; see the invariant above.
+/// Writes the sectors that differ, the first first.
 pub(super) fn write(path: &Path, before: &Block, after: &Block) -> Result<(), Error> {
     let fail = |source| Error::Io { doing: "write", what: WHAT, device: path.into(), source };
-    let tail = |block: &Block| block.0.get(SECTOR_BYTES..).unwrap_or_default().to_vec();
-    let head = |block: &Block| block.0.get(..SECTOR_BYTES).unwrap_or(&block.0).to_vec();
-    if head(before) != head(after) {
-        overwrite(path, &head(after), 0).map_err(fail)?;
-    }
-    if tail(before) != tail(after) {
-        overwrite(path, &tail(after), SECTOR_BYTES as u64).map_err(fail)?;
-    }
-    Ok(())
+    let sectors = (0_u64..).step_by(SECTOR_BYTES).zip(before.0.chunks(SECTOR_BYTES).zip(after.0.chunks(SECTOR_BYTES)));
+    let mut changed = sectors.filter(|(_, (before, after))| before != after);
+    changed.try_for_each(|(at, (_, sector))| overwrite(path, sector, at).map_err(fail))
 }
 
 impl Block {
@@ -147,8 +146,31 @@ impl Block {
                 block.put(name, value)?;
             }
         }
-        let tail_changes = block.0.get(SECTOR_BYTES..) != self.0.get(SECTOR_BYTES..);
-        if tail_changes { self.with_first(wanted, &found) } else { Ok(block) }
+        let keeps_places = self.sectors_unlike(&block) <= 1 || block == self.in_place(wanted);
+        if keeps_places { Ok(block) } else { self.with_first(wanted, &found) }
+    }
+
+    /// In how many sectors another block of this size differs.
+    fn sectors_unlike(&self, other: &Self) -> usize {
+        self.0.chunks(SECTOR_BYTES).zip(other.0.chunks(SECTOR_BYTES)).filter(|(ours, theirs)| ours != theirs).count()
+    }
+
+    /// The block with the new values of those variables whose lines stay as long as they are and change
+    /// in one sector, each time that they are there.
+    fn in_place(&self, wanted: &Variables) -> Self {
+        let found = self.variables();
+        let mut block = self.clone();
+        for (name, value) in wanted.iter().filter(|(name, value)| found.get(*name) != Some(value)) {
+            let line = line(name, value);
+            for place in self.places(name).filter(|place| place.len() == line.len()) {
+                let mut changed = block.clone();
+                changed.0.splice(place, line.iter().copied());
+                if changed.sectors_unlike(&block) <= 1 {
+                    block = changed;
+                }
+            }
+        }
+        block
     }
 
     /// The block with the variables that change, and with all that look like them, at its beginning.
@@ -197,15 +219,18 @@ impl Block {
 
     /// The line of a variable, with its end; the first one of this name.
     fn place(&self, name: &[u8]) -> Option<Range<usize>> {
+        self.places(name).next()
+    }
+
+    /// The lines of a variable, with their ends.
+    fn places(&self, name: &[u8]) -> impl Iterator<Item = Range<usize>> {
         let mut at = SIGNATURE.len();
-        loop {
+        let lines = std::iter::from_fn(move || {
             let end = self.end_of_line(at)? + 1;
-            let line = self.0.get(at..end)?;
-            if line.strip_prefix(name).is_some_and(|rest| rest.starts_with(b"=")) {
-                return Some(at..end);
-            }
-            at = end;
-        }
+            Some(std::mem::replace(&mut at, end)..end)
+        });
+        let is_its = move |line: &[u8]| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(b"="));
+        lines.filter(move |place| self.0.get(place.clone()).is_some_and(is_its))
     }
 
     /// Where the room begins; a block whose last line has no end has none.
@@ -349,15 +374,30 @@ mod tests {
 
     #[test]
     fn ours_move_into_the_first_sector_if_others_had_filled_it() {
-        let others = format!("long={}\n", "y".repeat(480));
+        // The first sector ends within the value of ORDER.
+        let others = format!("long={}\n", "y".repeat(474));
         let (_dir, file) = file(&block(&format!("{others}ORDER=A B\nA_OK=1\nB_OK=0\n"), 1024));
         writes();
         changed(&file, &[("ORDER", "B A"), ("B_OK", "1")]).unwrap();
         assert_eq!(fs::read(&file.path).unwrap(), block(&format!("B_OK=1\nORDER=B A\n{others}A_OK=1\n"), 1024));
         let made: Vec<_> = writes().into_iter().map(|write| (write.offset, write.bytes.len())).collect();
-        assert_eq!(made, [(0, 512), (512, 512)]);
+        assert_eq!(made, [(512, 512), (0, 512), (512, 512)], "B_OK in its place first");
         changed(&file, &[("ORDER", "A B"), ("B_OK", "0")]).unwrap();
         assert_eq!(writes().len(), 1);
+    }
+
+    #[test]
+    fn a_change_that_fits_into_one_sector_is_one_write_wherever_ours_are() {
+        let others = format!("long={}\n", "y".repeat(500));
+        let (_dir, file) = file(&block(&format!("{others}ORDER=A B\nA_OK=1\nA_TRY=1\nB_OK=0\n"), 1024));
+        writes();
+        changed(&file, &[("ORDER", "B A"), ("A_TRY", "0")]).unwrap();
+        assert_eq!(
+            text(&file),
+            String::from_utf8(block(&format!("{others}ORDER=B A\nA_OK=1\nA_TRY=0\nB_OK=0\n"), 1024)).unwrap()
+        );
+        let made: Vec<_> = writes().into_iter().map(|write| (write.offset, write.bytes.len())).collect();
+        assert_eq!(made, [(512, 512)]);
     }
 
     #[test]

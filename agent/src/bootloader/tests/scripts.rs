@@ -14,7 +14,8 @@ fn number(variables: &Variables, name: &str) -> u64 {
 }
 
 /// RAUC's menu for GRUB. `default=0` is the rescue entry.
-pub(super) fn rauc_grub(store: &dyn Store) -> Option<String> {
+pub(super) fn rauc_grub(path: &Path) -> Option<String> {
+    let store = grub_env::File { path: path.into() };
     let stored = store.read().unwrap_or_default();
     let flag = |name: String| text(&stored, &name).unwrap_or("0".into());
     let mut tries: Vec<(String, String)> = ["A", "B"].map(|slot| (slot.to_owned(), flag(format!("{slot}_TRY")))).into();
@@ -34,13 +35,20 @@ pub(super) fn rauc_grub(store: &dyn Store) -> Option<String> {
         }
     }
     // Saving fails where reading fails.
-    if let Ok(mut variables) = store.read() {
+    if store.read().is_ok() {
         for (slot, now) in &tries {
-            set(&mut variables, &format!("{slot}_TRY"), now);
+            save_first(path, &format!("\n{slot}_TRY="), now);
         }
-        store.write(&variables).unwrap();
     }
     started
+}
+
+/// GRUB saves into the first variable of a name, and reads the last.
+fn save_first(path: &Path, line: &str, flag: &str) {
+    let mut bytes = std::fs::read(path).unwrap();
+    let place = bytes.windows(line.len()).position(|found| found == line.as_bytes()).unwrap() + line.len();
+    bytes[place] = flag.as_bytes()[0];
+    std::fs::write(path, bytes).unwrap();
 }
 
 /// RAUC's script for U-Boot. None: no tries were left, all slots got three again, and it resets.
