@@ -594,8 +594,7 @@ mod tests {
         let (from, version): (Version, Version) = ("1.0".parse().unwrap(), "1.1".parse().unwrap());
         let (manifest_sha256, outcome) = (Some(Digest::of(b"a")), Outcome::Failed);
         let (reason, checks, again_after_s) = (None, Vec::new(), None);
-        let ended =
-            ReportEvent::UpdateEnded { from, version, manifest_sha256, outcome, reason, checks, again_after_s };
+        let ended = ReportEvent::UpdateEnded { from, version, manifest_sha256, outcome, reason, checks, again_after_s };
         events.add_update("a", ended, reading());
         for nth in 0..300 {
             events.add_refusal(&format!("{nth}"), ReportEvent::Refused { reason: "x".into() }, reading());

@@ -4,7 +4,7 @@
 //! real one. What a slot holds decides what runs: a slot without a complete known image does not
 //! boot, and the board resets, as a real one would.
 
-pub(crate) mod boot;
+pub mod boot;
 mod judge;
 
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ use crate::clock::WorldClock;
 use crate::failure::{Context as _, Failure, Result};
 use crate::images::Image;
 use crate::maker::Answer;
-use crate::power::{Cut, PowerSwitch};
+use crate::power::{Cut, PowerSwitch, Write};
 use crate::process::{self, Process};
 use crate::uboot_env::UbootEnv;
 use crate::world::World;
@@ -56,6 +56,8 @@ pub struct Board {
     boots: u32,
     clock: WorldClock,
     environment: Vec<(&'static str, String)>,
+    /// Where a real bootloader takes the place of the boot step.
+    loader: Option<Box<dyn boot::Loader>>,
 }
 
 /// The names of the slots, as the bootloader knows them.
@@ -86,6 +88,7 @@ impl Board {
             boots: 0,
             clock,
             environment: Vec::new(),
+            loader: None,
         };
         board.leave_the_factory(parts)?;
         Ok(board)
@@ -189,6 +192,11 @@ file = "{clock}"
         std::fs::write(self.config(), config).context("cannot write agent.toml")?;
         self.slots = devices;
         Ok(())
+    }
+
+    /// What was written into a file since the power is on, in order. Needs the power switch.
+    pub fn writes_of(&self, file: &Path) -> Result<Vec<Write>> {
+        self.switch.as_ref().context("there is no power switch")?.writes_of(file)
     }
 
     /// Runs another build of the agent from the next boot on.
@@ -366,12 +374,6 @@ file = "{clock}"
         self.run_until("the other slot is to be tried", limit, |board| {
             Ok((board.first_slot()?.as_deref() != Some(slot)).then_some(()))
         })
-    }
-
-    /// Whether the slot that runs has all its tries again, as it has once its checks have passed.
-    pub fn is_kept(&self) -> bool {
-        let variables = self.env().and_then(|env| env.read()).ok().flatten().unwrap_or_default();
-        self.booted.is_some_and(|slot| boot::tries_left(&variables, slot) == 3)
     }
 
     /// The end of the agent's log.

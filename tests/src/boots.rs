@@ -2,9 +2,11 @@
 
 mod rescue;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
 use tenure_proto::digest::Digest;
 
 use crate::board::SLOTS;
@@ -40,6 +42,14 @@ pub struct FallBack {
     pub took: Duration,
 }
 
+/// How an update ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum End {
+    Confirmed,
+    /// Its trial was cut too often, or it was judged; it is not tried again.
+    GivenUp,
+}
+
 /// A machine with its factory.
 #[derive(Debug)]
 pub struct Rig {
@@ -51,6 +61,8 @@ pub struct Rig {
     boot: Option<Duration>,
 }
 
+/// What is counted.
+const TOLD: [&str; 3] = ["board: slot", "after=\"confirmed\"", "after=\"fell_back\""];
 /// What the clock is moved by at each cut, so that a release rests no longer that fell back.
 const REST: Duration = Duration::from_mins(10);
 
@@ -76,7 +88,7 @@ impl Rig {
 
     /// The release that each slot holds, whole, with its kernel where that is beside.
     fn slots(&self) -> Result<[Option<&str>; 2]> {
-        let has_kernels = self.machine.bootloader() == Bootloader::SystemdBoot;
+        let has_kernels = self.machine.bootloader().counts_in_names();
         let kernels = if has_kernels { self.machine.kernels()? } else { Default::default() };
         let held = |name: &str, kernel: &[u8]| -> Result<_> {
             let slot = disk::read(&self.machine.disk(), self.machine.layout().slot(name))?;
@@ -120,7 +132,8 @@ impl Rig {
     }
 
     /// Cuts the power `kills` times at moments that follow from the seed while one update after the
-    /// other is under way; then lets the last one end.
+    /// other is under way; then lets the last one end. Each is taken, or given up after three
+    /// trials that were cut.
     pub fn cut_power(&mut self, kills: u32, seed: u64, say: &dyn Fn(&str)) -> Result<Cuts> {
         let (mut random, mut cuts) = (Seeded::new(seed), Cuts::default());
         let within = u64::try_from(self.cut_within()?.as_millis())?;
@@ -128,7 +141,7 @@ impl Rig {
         for kill in 1..=kills {
             let moment = Duration::from_millis(random.below(within));
             let mut guest = self.power_on()?;
-            let up = guest.wait_until_cut(&["board: slot", "after=\"confirmed\"", "after=\"fell_back\""], moment)?;
+            let up = guest.wait_until_cut(&TOLD, moment)?;
             guest.cut_power();
             self.machine.advance_clock(REST);
             let fail = |failure: Failure| Failure::new(format_args!("cut {kill} (seed {seed}, {moment:?}): {failure}"));
@@ -140,22 +153,47 @@ impl Rig {
                 moment.as_secs_f32(),
                 up.last().map_or("nothing yet", |line| line)
             ));
-            if up.iter().any(|line| line.contains("after=\"confirmed\"")) {
+            if self.end_of(&wanted)?.is_some() {
                 wanted = self.release(Fault::None)?;
             }
         }
-        // If it was tried in vain too often it rests for good; then it is the next one that must be taken.
         let mut guest = self.power_on()?;
-        let first = guest.wait_for_one_of(&["after=\"confirmed\"", "after=\"fell_back\""], PATIENCE);
-        if first.is_err() || first.is_ok_and(|line| line.contains("fell_back")) {
+        while self.wait_for_end(&mut guest, &wanted)? == End::GivenUp {
             wanted = self.release(Fault::None)?;
-            guest.wait_for("after=\"confirmed\"", PATIENCE)?;
         }
         cuts.confirmed += 1;
-        wait_for_version(&self.factory, &wanted)?;
         guest.cut_power();
         self.check_slots()?;
         Ok(cuts)
+    }
+
+    /// What the server knows of the end of an update.
+    fn end_of(&self, version: &str) -> Result<Option<End>> {
+        let says = |value: &Value, key: &str, word: &str| value.get(key).and_then(Value::as_str) == Some(word);
+        let api = self.factory.api();
+        let is_kept = |device: &Value| says(device, "version", version) && says(device, "update_state", "idle");
+        let is_last = |report: &Value| {
+            says(report, "event", "update_ended")
+                && says(report, "version", version)
+                && !says(report, "outcome", "confirmed")
+                && report.get("again_after_s").is_none()
+        };
+        if api.devices()?.iter().any(is_kept) {
+            return Ok(Some(End::Confirmed));
+        }
+        Ok(api.reports()?.iter().any(is_last).then_some(End::GivenUp))
+    }
+
+    fn wait_for_end(&self, guest: &mut Guest, version: &str) -> Result<End> {
+        let start = guest.uptime();
+        loop {
+            if let Some(end) = self.end_of(version)? {
+                return Ok(end);
+            }
+            guest.wait_until_cut(&[], guest.uptime() + Duration::from_secs(1))?;
+            let words = self.machine.last_words();
+            ensure!(guest.uptime() < start + PATIENCE, "{version} is neither confirmed nor given up; {words}");
+        }
     }
 
     /// Ships releases that do not work, each of which must be left again; then one that does.
@@ -164,6 +202,8 @@ impl Rig {
         let mut fell_back = Vec::new();
         for fault in faults {
             let bad = self.release(*fault)?;
+            // One before it, of which nothing was found out, may be tried once more meanwhile.
+            guest.wait_for(&format!("installing version={bad}"), PATIENCE)?;
             guest.wait_for("after=\"armed\"", PATIENCE)?;
             let start = Instant::now();
             guest.wait_for("board: slot A runs 1.0.0", PATIENCE)?;
@@ -178,8 +218,9 @@ impl Rig {
         guest.cut_power();
         self.check_slots()?;
         let reports = self.factory.api().reports()?;
-        let said = reports.iter().filter(|report| report.get("outcome") == Some(&"fell_back".into())).count();
-        ensure!(said == faults.len(), "{} releases fell back, and {said} were reported", faults.len());
+        let fell = reports.iter().filter(|report| report.get("outcome") == Some(&"fell_back".into()));
+        let said: BTreeSet<_> = fell.filter_map(|report| report.get("version")?.as_str()).collect();
+        ensure!(said.len() == faults.len(), "{} releases fell back, and {said:?} were reported", faults.len());
         Ok(fell_back)
     }
 
@@ -214,7 +255,7 @@ impl Cuts {
 impl Machine {
     /// The slots that the bootloader may start, the first first.
     fn tried(&self) -> Result<Vec<String>> {
-        if self.bootloader() == Bootloader::SystemdBoot {
+        if self.bootloader().counts_in_names() {
             return self.entries();
         }
         let variables = self.variables()?;

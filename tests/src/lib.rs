@@ -25,6 +25,7 @@ pub mod maker;
 pub mod memory;
 pub mod power;
 pub mod process;
+pub mod rauc;
 pub mod rooted;
 pub mod scene;
 pub mod server;

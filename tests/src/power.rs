@@ -9,6 +9,7 @@ mod journal;
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -60,6 +61,17 @@ pub struct Cut {
     pub torn: usize,
 }
 
+/// One write.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Write {
+    /// Where it begins.
+    pub offset: u64,
+    /// What was there.
+    pub old: Vec<u8>,
+    /// What is there now.
+    pub new: Vec<u8>,
+}
+
 impl PowerSwitch {
     /// Builds the library with the machine's C compiler. `journal` must be on the same file
     /// system as `disk`.
@@ -95,6 +107,12 @@ impl PowerSwitch {
         let entries = fs::read_dir(&self.journal).into_iter().flatten().flatten();
         let logs = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with("log."));
         logs.map(|log| log.metadata().map_or(0, |metadata| metadata.len())).sum()
+    }
+
+    /// The writes into a file since the journal was cleared, in order.
+    pub fn writes_of(&self, file: &Path) -> Result<Vec<Write>> {
+        let inode = fs::metadata(file).context("cannot look at the file")?.ino();
+        Ok(read_journal(&self.journal)?.iter().filter_map(|record| record.write_of(inode)).collect())
     }
 
     /// Forgets the journal: what was written before is on the disk for good.

@@ -49,3 +49,9 @@ fn system_a_device_with_systemd_boot_and_systemd_leaves_an_init_that_exits_and_u
     ensure!(fell_back.len() == 1, "{fell_back:?}");
     Ok(())
 }
+
+#[test]
+fn system_a_device_whose_unified_kernel_images_are_the_entries_updates() -> Result<()> {
+    let mut rig = Rig::set("boots-uki", Bootloader::SystemdBootUki, System::Busybox)?;
+    rig.ship_faults(&[], &say).map(drop)
+}

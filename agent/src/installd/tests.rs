@@ -114,7 +114,9 @@ fn a_trial_that_breaks_off_is_repeated_later_and_three_times_in_all() {
         assert_eq!(fetchd.choose(offered("1.1.0")).is_some(), nth < 3);
         // The server is told, or it would assign the release no more.
         let events = fetchd.events();
-        let ReportEvent::UpdateEnded { again_after_s, .. } = &events.last().unwrap().event else { panic!("{events:?}") };
+        let ReportEvent::UpdateEnded { again_after_s, .. } = &events.last().unwrap().event else {
+            panic!("{events:?}")
+        };
         assert_eq!(*again_after_s, [Some(3600), Some(7200), None][nth - 1]);
     }
 }

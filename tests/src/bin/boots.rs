@@ -9,6 +9,7 @@ use tenure_tests::boots::Rig;
 use tenure_tests::failure::Result;
 use tenure_tests::machine::boot::Bootloader;
 use tenure_tests::machine::factory::{Fault, System};
+use tenure_tests::rauc::{Part, judge};
 
 /// Boots a small Linux device in QEMU by a real bootloader, lets it update from a real server, and
 /// makes trouble.
@@ -36,6 +37,10 @@ struct Options {
     /// Destroy both slots: the boot script must end in its rescue state
     #[arg(long)]
     rescue: bool,
+    /// Nothing of the above: RAUC's own boot script, unmodified, starts from each environment that the
+    /// agent leaves in the life of a board; grub and uboot only
+    #[arg(long, conflicts_with_all = ["kills", "faults", "no_faults", "rescue"])]
+    judge: bool,
 }
 
 const EXAMPLES: &str = "\
@@ -43,6 +48,7 @@ Examples:
   tests/boots --bootloader uboot                        25 power cuts, four bad releases; about 15 minutes
   tests/boots --bootloader grub --kills 3 --no-faults   the power cuts alone
   tests/boots --bootloader uboot --kills 0              the bad releases alone
+  tests/boots --bootloader grub --judge                 RAUC's own menu decides; about 5 minutes
   tests/boots --bootloader systemd-boot --system systemd  a device with systemd and our units";
 
 fn main() -> ExitCode {
@@ -62,6 +68,11 @@ fn run(options: &Options) -> Result<()> {
     tenure_tests::interrupt::watch()?;
     for bootloader in &options.bootloader {
         let start = Instant::now();
+        if options.judge {
+            let tally = judge(*bootloader, Part::Whole, &say)?;
+            say(&format!("{bootloader:?}: {tally:?} in {} s", start.elapsed().as_secs()));
+            continue;
+        }
         if options.kills > 0 {
             say(&format!("{bootloader:?}: {} power cuts, seed {}", options.kills, options.seed));
             let mut rig = Rig::set("boots", *bootloader, options.system)?;

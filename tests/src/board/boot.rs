@@ -7,14 +7,50 @@ use crate::failure::{Context as _, Failure, Result};
 use crate::images::{self, Health};
 use crate::uboot_env::{UbootEnv, Variables};
 
+/// A real bootloader with its environment.
+pub trait Loader: std::fmt::Debug + Send {
+    /// Starts the machine once. Gives the slot that is booted; `None` for a rescue system, or none.
+    fn start(&mut self) -> Result<Option<&'static str>>;
+    /// Whether a slot is good and has all its tries.
+    fn is_kept(&self, slot: &str) -> Result<bool>;
+    /// The file with its environment.
+    fn environment(&self) -> &std::path::Path;
+}
+
 /// More resets in a row than this, and the board counts as bricked.
 const RESETS_MAX: u32 = 12;
 
 impl Board {
+    /// Lets a real bootloader choose the slot instead of the boot step, and gives the agent this
+    /// section; the power is off.
+    pub fn take_loader(&mut self, section: &str, loader: Box<dyn Loader>) -> Result<()> {
+        let config = std::fs::read_to_string(self.config()).context("cannot read agent.toml")?;
+        let (before, rest) = config.split_once("[bootloader]").context("no bootloader is configured")?;
+        let (_, after) = rest.split_once("[[slots]]").context("no slots are configured")?;
+        let command_line = self.path("cmdline");
+        let section = format!("[bootloader]\n{section}\nkernel_command_line = \"{}\"\n", command_line.display());
+        std::fs::write(self.config(), format!("{before}{section}\n[[slots]]{after}")).context("cannot configure")?;
+        self.loader = Some(loader);
+        Ok(())
+    }
+
+    /// Whether the slot that runs has all its tries again, as it has once its checks have passed.
+    pub fn is_kept(&self) -> bool {
+        if let (Some(loader), Some(slot)) = (&self.loader, self.booted) {
+            return loader.is_kept(slot).unwrap_or_default();
+        }
+        let variables = self.env().and_then(|env| env.read()).ok().flatten().unwrap_or_default();
+        self.booted.is_some_and(|slot| tries_left(&variables, slot) == 3)
+    }
+
     /// Resets until a slot boots.
     pub(super) fn boot(&mut self) -> Result<()> {
         for _ in 0..RESETS_MAX {
-            if let Some(slot) = choose_slot(&self.env()?)? {
+            let chosen = match &mut self.loader {
+                Some(loader) => loader.start()?,
+                None => choose_slot(&self.env()?)?,
+            };
+            if let Some(slot) = chosen {
                 self.boots += 1;
                 if self.enter(slot)? {
                     return Ok(());

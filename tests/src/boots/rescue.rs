@@ -52,7 +52,7 @@ impl crate::machine::Machine {
                 self.environment()?.write(&variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into())
             }
             Bootloader::Grub => self.set_grub(&["ORDER=B A", "A_OK=1", "A_TRY=1", "B_OK=1", "B_TRY=1", "ROUNDS=3"]),
-            other @ (Bootloader::Direct | Bootloader::SystemdBoot) => {
+            other @ (Bootloader::Direct | Bootloader::SystemdBoot | Bootloader::SystemdBootUki) => {
                 Err(Failure::new(format_args!("{other:?} has no rescue state; see docs/operate/boot.md")))
             }
         }

@@ -23,6 +23,9 @@ pub enum Bootloader {
     /// systemd-boot, with the entries of `docs/operate/boot` and unified kernel images in slots of
     /// their own.
     SystemdBoot,
+    /// systemd-boot, with unified kernel images that are the entries: one for both slots, which asks
+    /// the loader in which of the two it is.
+    SystemdBootUki,
 }
 
 /// The length of each of two copies, for a board whose U-Boot keeps two.
@@ -37,7 +40,7 @@ impl Bootloader {
         let line = |offset: u64, bytes: u64| format!("{} {:#x} {bytes:#x}\n", place.display(), start + offset);
         match self {
             Self::Direct => line(0, COPY_BYTES) + &line(COPY_BYTES, COPY_BYTES),
-            Self::Uboot | Self::Grub | Self::SystemdBoot => line(0, SECTOR_BYTES),
+            Self::Uboot | Self::Grub | Self::SystemdBoot | Self::SystemdBootUki => line(0, SECTOR_BYTES),
         }
     }
 
@@ -46,19 +49,27 @@ impl Bootloader {
         match self {
             Self::Direct => Kernel::Outside,
             Self::Uboot | Self::Grub => Kernel::InSlot,
-            Self::SystemdBoot => Kernel::Beside,
+            Self::SystemdBoot => Kernel::Beside(None),
+            Self::SystemdBootUki => Kernel::Beside(Some(systemd_boot::COMMAND_LINE)),
         }
     }
 
+    /// Whether it counts tries in the names of files.
+    pub(crate) fn counts_in_names(self) -> bool {
+        matches!(self, Self::SystemdBoot | Self::SystemdBootUki)
+    }
+
     /// The agent's section.
-    pub(super) fn agent_config(self) -> &'static str {
+    pub(super) fn agent_config(self) -> String {
         match self {
             Self::Direct | Self::Uboot => {
                 "[bootloader]\nkind = \"uboot\"\nfw_env_config = \"/data/config/fw_env.config\"\n"
             }
             Self::Grub => "[bootloader]\nkind = \"grub\"\ngrubenv = \"/boot/tenure/grubenv\"\n",
-            Self::SystemdBoot => systemd_boot::AGENT_CONFIG,
+            Self::SystemdBoot => return systemd_boot::ENTRIES.agent_config(),
+            Self::SystemdBootUki => return systemd_boot::IMAGES.agent_config(),
         }
+        .into()
     }
 
     /// What the system mounts beside the slot and its data.
@@ -66,7 +77,7 @@ impl Bootloader {
         match self {
             Self::Direct | Self::Uboot => "",
             Self::Grub => "mount -t vfat -o sync /dev/vda1 /boot\n",
-            Self::SystemdBoot => {
+            Self::SystemdBoot | Self::SystemdBootUki => {
                 "mount -t vfat /dev/vda1 /boot\nmount -t efivarfs efivarfs /sys/firmware/efi/efivars\n"
             }
         }
@@ -77,7 +88,7 @@ impl Bootloader {
         match self {
             Self::Direct | Self::Uboot => {}
             Self::Grub => return install_grub(machine),
-            Self::SystemdBoot => return systemd_boot::install(machine, factory),
+            Self::SystemdBoot | Self::SystemdBootUki => return systemd_boot::install(machine, factory),
         }
         let variables = [("BOOT_ORDER", "A"), ("BOOT_A_LEFT", "3"), ("BOOT_B_LEFT", "0")];
         machine.environment()?.write(&variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into())?;
@@ -100,7 +111,7 @@ impl Bootloader {
                     .into())
             }
             Self::Uboot => Ok(["-M", "pc", "-bios", "/usr/lib/u-boot/qemu-x86/u-boot.rom"].map(str::to_owned).into()),
-            Self::Grub | Self::SystemdBoot => {
+            Self::Grub | Self::SystemdBoot | Self::SystemdBootUki => {
                 let variables = machine.path("efi-variables.fd");
                 if !variables.exists() {
                     std::fs::copy("/usr/share/OVMF/OVMF_VARS_4M.fd", &variables).context("there is no OVMF")?;
@@ -149,7 +160,7 @@ impl Machine {
 }
 
 /// Reads an environment block of GRUB's.
-fn grub_variables(block: &[u8]) -> Result<Variables> {
+pub(crate) fn grub_variables(block: &[u8]) -> Result<Variables> {
     ensure!(block.len() == 1024, "grubenv has {} bytes, GRUB makes 1024", block.len());
     let text = String::from_utf8_lossy(block).into_owned();
     let mut lines = text.lines();

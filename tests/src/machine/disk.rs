@@ -105,7 +105,7 @@ impl Layout {
 const LIMIT: Duration = Duration::from_mins(2);
 
 /// Runs a tool that must succeed.
-pub(super) fn tool(name: &str, command: &mut Command, input: &[u8]) -> Result<Vec<u8>> {
+pub(crate) fn tool(name: &str, command: &mut Command, input: &[u8]) -> Result<Vec<u8>> {
     command.env("PATH", search_path());
     let output = process::run(name, command, input, LIMIT)?;
     if output.status.success() {

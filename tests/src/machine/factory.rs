@@ -38,8 +38,9 @@ pub enum Kernel {
     InSlot,
     /// From outside: the slot holds the root file system only, which makes it smaller.
     Outside,
-    /// From a slot of its own: a unified kernel image that is released with the root file system.
-    Beside,
+    /// From a slot of its own: a unified kernel image that is released with the root file system,
+    /// with the command line that is in it, if one is.
+    Beside(Option<&'static str>),
 }
 
 /// What runs on the device.
@@ -135,7 +136,7 @@ impl Factory {
 
     /// The unified kernel image of a release, where there is one beside the root file system.
     pub fn kernel(&self, version: &str) -> Option<PathBuf> {
-        (self.kernel == Kernel::Beside).then(|| kernel_file(&self.world, version))
+        matches!(self.kernel, Kernel::Beside(_)).then(|| kernel_file(&self.world, version))
     }
 
     /// The length of each slot.
@@ -147,7 +148,7 @@ impl Factory {
 fn slot_mib(kernel: Kernel) -> u64 {
     match kernel {
         Kernel::InSlot => 32,
-        Kernel::Outside | Kernel::Beside => 22,
+        Kernel::Outside | Kernel::Beside(_) => 22,
     }
 }
 
@@ -157,7 +158,7 @@ fn kernel_file(world: &World, version: &str) -> PathBuf {
 
 fn publish(world: &World, maker: &Maker, kernel: Kernel, image: &Image) -> Result<()> {
     let beside = format!("{}={}", systemd_boot::CLASS, kernel_file(world, &image.version).display());
-    let more: &[&str] = if kernel == Kernel::Beside { &["--image", &beside] } else { &[] };
+    let more: &[&str] = if matches!(kernel, Kernel::Beside(_)) { &["--image", &beside] } else { &[] };
     maker.publish_with(image, more).map(drop)
 }
 
@@ -207,8 +208,9 @@ fn make_image(world: &World, folder: &Path, what: (Kernel, System), version: &st
             tool("mksquashfs", command.args(["-quiet", "-no-progress"]), b"")?;
         }
     }
-    if kernel == Kernel::Beside {
-        systemd_boot::make_kernel(folder, &tree.join("etc/os-release"), &kernel_file(world, version))?;
+    if let Kernel::Beside(command_line) = kernel {
+        let parts = systemd_boot::Parts { folder, os_release: &tree.join("etc/os-release"), command_line };
+        systemd_boot::make_kernel(&parts, &kernel_file(world, version))?;
     }
     std::fs::remove_dir_all(&tree).context("cannot remove a tree")?;
     Image::open(&image, version)

@@ -1,4 +1,5 @@
-//! systemd-boot: unified kernel images in slots of their own, and an entry for each.
+//! systemd-boot: unified kernel images in slots of their own, and an entry for each; or the images are
+//! the entries.
 
 use std::path::Path;
 use std::process::Command;
@@ -12,49 +13,73 @@ use crate::failure::{Context as _, Result};
 
 /// The class of the slots with kernels.
 pub(super) const CLASS: &str = "kernel";
-/// The length of each.
+/// The length of each, where it is fixed.
 const SLOT_BYTES: u64 = 12 << 20;
+/// Of an image that is the same in both slots, and thus names neither.
+pub(super) const COMMAND_LINE: &str = "console=ttyS0 panic=5 quiet board.watchdog";
 
-/// The agent's sections.
-pub(super) const AGENT_CONFIG: &str = r#"[bootloader]
-kind = "systemd-boot"
-esp = "/boot"
+/// Where the entries and the kernels are.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Places {
+    /// The name of a good entry, on the EFI system partition.
+    entry: &'static str,
+    /// The slot with the kernel, and of which kind it is.
+    kernel: (&'static str, &'static str),
+}
 
-[[slots]]
-class = "rootfs"
-name = "A"
-path = "/dev/vda3"
-read_only = true
+/// An entry of the board's for each slot.
+pub(super) const ENTRIES: Places =
+    Places { entry: "loader/entries/tenure-{slot}.conf", kernel: ("device", "tenure/{slot}.efi") };
+/// The images are the entries. A spare one has a name that the loader does not see.
+pub(super) const IMAGES: Places =
+    Places { entry: "EFI/Linux/tenure-{slot}.efi", kernel: ("file", "EFI/Linux/tenure-{slot}.efi.off") };
 
-[[slots]]
-class = "rootfs"
-name = "B"
-path = "/dev/vda4"
-read_only = true
-
-[[slots]]
-class = "kernel"
-name = "A"
-path = "/boot/tenure/A.efi"
-
-[[slots]]
-class = "kernel"
-name = "B"
-path = "/boot/tenure/B.efi"
-"#;
+impl Places {
+    /// The agent's sections.
+    pub(super) fn agent_config(self) -> String {
+        let (entry, (kind, kernel)) = (self.entry, self.kernel);
+        let mut config = format!("[bootloader]\nkind = \"systemd-boot\"\nesp = \"/boot\"\nentry = \"/boot/{entry}\"\n");
+        for (slot, device) in SLOTS.into_iter().zip(["/dev/vda3", "/dev/vda4"]) {
+            let path = kernel.replace("{slot}", slot);
+            config.extend([
+                format!("[[slots]]\nclass = \"rootfs\"\nname = \"{slot}\"\npath = \"{device}\"\nread_only = true\n"),
+                format!(
+                    "[[slots]]\nclass = \"{CLASS}\"\nname = \"{slot}\"\nkind = \"{kind}\"\npath = \"/boot/{path}\"\n"
+                ),
+            ]);
+        }
+        config
+    }
+}
 
 /// Where Debian's package systemd-boot-efi puts its programs.
 const PROGRAMS: &str = "/usr/lib/systemd/boot/efi";
 
+/// What a unified kernel image is made of.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Parts<'a> {
+    /// The folder with the kernel and the initramfs.
+    pub(super) folder: &'a Path,
+    /// Says which release it is.
+    pub(super) os_release: &'a Path,
+    /// Where no entry gives one.
+    pub(super) command_line: Option<&'a str>,
+}
+
 /// Makes a unified kernel image: the stub, and what it starts in sections of its own.
-pub(super) fn make_kernel(folder: &Path, os_release: &Path, file: &Path) -> Result<()> {
+pub(super) fn make_kernel(parts: &Parts<'_>, file: &Path) -> Result<()> {
     let mut command = Command::new("objcopy");
-    let parts = [
-        (".osrel", os_release.to_owned(), 0x20_000),
-        (".linux", folder.join("vmlinuz"), 0x2_000_000),
-        (".initrd", folder.join("initrd"), 0x3_000_000),
+    let mut sections = vec![
+        (".osrel", parts.os_release.to_owned(), 0x20_000),
+        (".linux", parts.folder.join("vmlinuz"), 0x2_000_000),
+        (".initrd", parts.folder.join("initrd"), 0x3_000_000),
     ];
-    for (section, content, address) in parts {
+    if let Some(line) = parts.command_line {
+        let text = file.with_extension("cmdline");
+        std::fs::write(&text, line)?;
+        sections.push((".cmdline", text, 0x30_000));
+    }
+    for (section, content, address) in sections {
         command.arg("--add-section").arg(format!("{section}={}", content.display()));
         command.arg("--change-section-vma").arg(format!("{section}={address:#x}"));
     }
@@ -67,27 +92,29 @@ pub(super) fn make_kernel(folder: &Path, os_release: &Path, file: &Path) -> Resu
 /// Makes the EFI system partition as it leaves the factory: slot A good, slot B no entry yet.
 pub(super) fn install(machine: &Machine, factory: &Factory) -> Result<()> {
     let kernel = factory.kernel(&factory.first().version).context("the release has no kernel")?;
-    let slots = SLOTS.map(|slot| machine.path(&format!("{slot}.efi")));
-    let [first, second] = &slots;
-    std::fs::copy(kernel, first).context("cannot copy the kernel")?;
-    for slot in [first, second] {
-        let file = std::fs::OpenOptions::new().write(true).create(true).truncate(false).open(slot);
-        file.and_then(|file| file.set_len(SLOT_BYTES)).context("cannot make a slot")?;
-    }
     let loader = Path::new(PROGRAMS).join("systemd-bootx64.efi");
     let ours = |name: &str| scripts().join("systemd-boot").join(name);
-    install_fat(
-        machine,
-        &["/EFI", "/EFI/BOOT", "/loader", "/loader/entries", "/tenure"],
-        &[
-            (&loader, "/EFI/BOOT/BOOTX64.EFI"),
-            (&ours("loader.conf"), "/loader/loader.conf"),
-            (&ours("tenure-A.conf"), "/loader/entries/tenure-A.conf"),
-            (&ours("tenure-B.conf"), "/loader/entries/tenure-B.conf.off"),
-            (first, "/tenure/A.efi"),
-            (second, "/tenure/B.efi"),
-        ],
-    )
+    let (settings, entries) = (ours("loader.conf"), ["tenure-A.conf", "tenure-B.conf"].map(ours));
+    let slots = SLOTS.map(|slot| machine.path(&format!("{slot}.efi")));
+    let ([entry_a, entry_b], [first, second]) = (&entries, &slots);
+    let mut files = vec![(loader.as_path(), "/EFI/BOOT/BOOTX64.EFI"), (settings.as_path(), "/loader/loader.conf")];
+    if machine.has_images() {
+        files.push((&kernel, "/EFI/Linux/tenure-A.efi"));
+    } else {
+        std::fs::copy(&kernel, first).context("cannot copy the kernel")?;
+        for slot in [first, second] {
+            let file = std::fs::OpenOptions::new().write(true).create(true).truncate(false).open(slot);
+            file.and_then(|file| file.set_len(SLOT_BYTES)).context("cannot make a slot")?;
+        }
+        files.extend([
+            (entry_a.as_path(), "/loader/entries/tenure-A.conf"),
+            (entry_b.as_path(), "/loader/entries/tenure-B.conf.off"),
+            (first.as_path(), "/tenure/A.efi"),
+            (second.as_path(), "/tenure/B.efi"),
+        ]);
+    }
+    let folders = ["/EFI", "/EFI/BOOT", "/EFI/Linux", "/loader", "/loader/entries", "/tenure"];
+    install_fat(machine, &folders, &files)
 }
 
 impl Machine {
@@ -95,11 +122,31 @@ impl Machine {
         format!("{}@@{}", self.disk().display(), self.layout().boot().start)
     }
 
+    /// Whether the images are the entries.
+    fn has_images(&self) -> bool {
+        self.bootloader() == super::boot::Bootloader::SystemdBootUki
+    }
+
+    /// The names of the files in a folder of the EFI system partition.
+    fn names_in(&self, folder: &str) -> Result<Vec<String>> {
+        let mut command = Command::new("mdir");
+        command.args(["-b", "-i"]).arg(self.boot_partition()).arg(format!("::{folder}"));
+        let names = String::from_utf8_lossy(&tool("mdir", &mut command, b"")?).into_owned();
+        Ok(names.lines().filter_map(|line| line.rsplit('/').next()).map(str::to_owned).collect())
+    }
+
     /// What the slots of the kernels hold.
     pub fn kernels(&self) -> Result<[Vec<u8>; 2]> {
+        let images = if self.has_images() { self.names_in("/EFI/Linux")? } else { Vec::new() };
         let read = |slot| {
-            let mut command = Command::new("mtype");
-            tool("mtype", command.arg("-i").arg(self.boot_partition()).arg(format!("::/tenure/{slot}.efi")), b"")
+            let file = if self.has_images() {
+                let is_its = |name: &&String| name.starts_with(&format!("tenure-{slot}"));
+                let Some(name) = images.iter().find(is_its) else { return Ok(Vec::new()) };
+                format!("::/EFI/Linux/{name}")
+            } else {
+                format!("::/tenure/{slot}.efi")
+            };
+            tool("mtype", Command::new("mtype").arg("-i").arg(self.boot_partition()).arg(file), b"")
         };
         let [a, b] = SLOTS;
         Ok([read(a)?, read(b)?])
@@ -108,11 +155,10 @@ impl Machine {
     /// The slots that systemd-boot may start: those that are good or have a try left; without any, what
     /// it is left with, for it never gives up.
     pub(crate) fn entries(&self) -> Result<Vec<String>> {
-        let mut command = Command::new("mdir");
-        command.args(["-b", "-i"]).arg(self.boot_partition()).arg("::/loader/entries");
-        let names = String::from_utf8_lossy(&tool("mdir", &mut command, b"")?).into_owned();
-        let entries = names.lines().filter_map(|line| line.rsplit('/').next()?.strip_suffix(".conf"));
-        let entries: Vec<_> = entries.filter_map(|name| name.strip_prefix("tenure-")).collect();
+        let (folder, ending) = if self.has_images() { ("/EFI/Linux", ".efi") } else { ("/loader/entries", ".conf") };
+        let names = self.names_in(folder)?;
+        let entries = names.iter().filter_map(|name| name.strip_suffix(ending)?.strip_prefix("tenure-"));
+        let entries: Vec<_> = entries.collect();
         let slot = |entry: &&str| entry.split('+').next().unwrap_or_default().to_owned();
         let is_spent = |entry: &&&str| entry.contains("+0");
         let was_tried = |entry: &&&str| entry.contains("+0-");

@@ -5,7 +5,7 @@ use std::fs::{self, OpenOptions};
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
-use super::Seeded;
+use super::{Seeded, Write};
 use crate::failure::{Context as _, Result};
 
 const MAGIC: u32 = 0x7475_6321;
@@ -111,6 +111,12 @@ impl Record {
     /// Whether this changes something.
     pub(super) fn is_change(&self) -> bool {
         !matches!(self.what, What::Sync)
+    }
+
+    /// The write into the file with this number, if it is one.
+    pub(super) fn write_of(&self, inode: u64) -> Option<Write> {
+        let What::Write { offset, old, new, .. } = &self.what else { return None };
+        (self.inode == inode).then(|| Write { offset: *offset, old: old.clone(), new: new.clone() })
     }
 
     /// Draws the fate. Of a folder's changes the first few stay: a journaling file system keeps

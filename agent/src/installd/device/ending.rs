@@ -147,7 +147,8 @@ impl Device {
                     Verdict::Unexplained(FellBack { times, .. }) => {
                         let max = limits::FELL_BACK_UNEXPLAINED_MAX;
                         let next = self.again_after_s(verdict);
-                        let next = next.map_or("not tried again".into(), |wait_s| format!("tried again after {wait_s} s"));
+                        let next =
+                            next.map_or("not tried again".into(), |wait_s| format!("tried again after {wait_s} s"));
                         format!("; this was time {times} of {max}, and it is {next}")
                     }
                     Verdict::None | Verdict::Denied(_) => String::new(),
