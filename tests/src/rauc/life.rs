@@ -152,7 +152,6 @@ impl Life<'_> {
         let wanted = self.board.path("run/restart-requested");
         crate::clock::wait_for("a restart is asked for", UPDATE_LIMIT, || Ok(wanted.exists().then_some(())))
             .map_err(|failure| crate::failure::Failure::new(format_args!("{failure}; {}", self.board.last_words())))?;
-        std::thread::sleep(Duration::from_millis(200));
         Ok(())
     }
 
@@ -161,6 +160,8 @@ impl Life<'_> {
     fn collect(&mut self, what: &str, end: End, others: &[&'static str], part: Part) -> Result<()> {
         let running = self.board.booted().context("the board is off")?;
         let spare = SLOTS.into_iter().find(|slot| *slot != running).context("there is one slot")?;
+        // A write is in the journal a moment after it is in the file.
+        std::thread::sleep(Duration::from_secs(1));
         let writes = self.board.writes_of(&self.environment)?;
         let writes: Vec<_> = writes.into_iter().skip(self.seen).collect();
         self.seen += writes.len();
