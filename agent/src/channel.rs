@@ -272,6 +272,9 @@ pub(crate) struct Status {
     /// What is wrong with the clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) clock_trouble: Option<ClockTrouble>,
+    /// Until when all of them are fresh: the earliest of the days that they name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) fresh_until: Option<Timestamp>,
     /// The version of each trusted metadata file, by name.
     pub(crate) metadata: std::collections::BTreeMap<String, u64>,
     /// The promise that is held.

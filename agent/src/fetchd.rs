@@ -29,6 +29,7 @@ use crate::notice::{self, Notices};
 use crate::owner::{LastCheck, Outcome, Overview, Shared, Support};
 use crate::poll::{self, Poll};
 use crate::report::{self, Spool};
+use crate::signs::{self, Heard};
 use crate::{cage, conditions, disk, link, memory, outside, run as supervisor, show, systemd, varlink};
 use failure::Failure;
 
@@ -80,6 +81,7 @@ struct Fetchd<'a> {
     identity: Identity,
     poll: Poll,
     spool: Spool,
+    signs: signs::Keeper,
     shared: Arc<Shared>,
     woken: Receiver<()>,
     interval_s: u64,
@@ -127,6 +129,7 @@ impl<'a> Fetchd<'a> {
             pause: Duration::from_secs(1),
             poll: Poll::load(config, &identity)?,
             spool: Spool::open(&config.fetch_dir().join("spool"))?,
+            signs: signs::Keeper::load(config)?,
             identity,
             shared,
             woken,
@@ -154,6 +157,7 @@ impl<'a> Fetchd<'a> {
 
     /// Says what a check led to, and for how long to rest.
     fn settle(&mut self, result: Result<Outcome, Failure>) -> Duration {
+        self.note_life(result.as_ref().map_or_else(Failure::heard, |_| Heard::Well));
         let failure = match result {
             Ok(outcome) => {
                 (self.failures, self.installer_is_missed) = (0, false);
@@ -180,6 +184,14 @@ impl<'a> Fetchd<'a> {
         self.installer_is_missed = failure.is_local();
         self.conclude(&Outcome::Failed { reason, code: failure.code().into() }, wait);
         wait
+    }
+
+    fn note_life(&mut self, heard: Heard) {
+        if let Some(overview) = &mut *self.shared.overview() {
+            let reading = self.clock.reading(overview.device.floor);
+            self.signs.note(heard, &overview.device, reading, link::is_up());
+            overview.maker = self.signs.verdict(&overview.device, reading);
+        }
     }
 
     fn conclude(&self, outcome: &Outcome, wait: Duration) {
@@ -436,13 +448,14 @@ impl<'a> Fetchd<'a> {
         log(self.shared.notices().tell_of_waits(waits), "cannot tell the owner");
         let open = self.shared.notices().open();
         let mut overview = self.shared.overview();
-        let (last_check, next_check_at) =
-            overview.take().map_or((None, None), |known| (known.last_check, known.next_check_at));
+        let known = overview.take().map(|known| (known.maker, known.last_check, known.next_check_at));
+        let (maker, last_check, next_check_at) = known.unwrap_or_default();
         *overview = Some(Overview {
             at: status.now,
             device: status,
             server: self.config.server.clone(),
             enrolment: self.poll.enrolment(),
+            maker,
             last_check,
             next_check_at,
             reports_waiting: self.spool.waiting().unwrap_or_default(),

@@ -39,6 +39,7 @@ mod owner;
 mod poll;
 mod report;
 mod show;
+mod signs;
 
 mod bootloader;
 mod cage;

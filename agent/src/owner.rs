@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use tenure_proto::checkin::EnrolmentState;
 use tenure_proto::lifecycle::State;
 use tenure_proto::limits;
+use tenure_proto::silence::Verdict;
 use tenure_proto::support::Declaration;
 use tenure_proto::time::{Day, Timestamp};
 use tenure_proto::version::Version;
@@ -38,6 +39,9 @@ pub(crate) struct Overview {
     /// What the server makes of this device; none for a plain file server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) enrolment: Option<EnrolmentState>,
+    /// Whether the maker still gives signs of life.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) maker: Option<Verdict>,
     /// The last check.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) last_check: Option<LastCheck>,

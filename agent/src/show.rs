@@ -9,6 +9,7 @@ use std::fmt::Write as _;
 use tenure_proto::checkin::EnrolmentState;
 use tenure_proto::lifecycle::{self, State};
 use tenure_proto::notice::Notice;
+use tenure_proto::silence::{Obstacle, Verdict};
 use tenure_proto::support::{Declaration, Posture};
 use tenure_proto::time::{Day, Proof, Timestamp};
 
@@ -25,6 +26,9 @@ pub(crate) fn status(overview: &Overview) -> String {
     };
     line("Version", &format!("{}, slot {}", device.version, device.slot));
     line("Support", &support_line(device));
+    if let Some(verdict) = overview.maker {
+        line("Maker", &maker_line(verdict));
+    }
     line("Update", &update_line(device));
     for (label, words) in waits::lines(device) {
         line(label, &words);
@@ -75,6 +79,26 @@ fn support_line(device: &Status) -> String {
         format!("security updates ended on {day}")
     } else {
         format!("security updates until {day}")
+    }
+}
+
+fn maker_line(verdict: Verdict) -> String {
+    match verdict {
+        Verdict::Kept { until } => format!("heard of; the next sign of life is due by {}", until.day().in_words()),
+        Verdict::Late { since } => format!("late: nothing newer was signed since {}", since.day().in_words()),
+        Verdict::Silent { since } => {
+            format!("silent since {}, though its server answers", since.day().in_words())
+        }
+        Verdict::CannotTell { since, why } => {
+            let why = match why {
+                Obstacle::NoNetwork => "there is no network",
+                Obstacle::Unreachable => "its server is not reached from here",
+                Obstacle::NotAuthentic => "over plain HTTP anybody could answer in its place",
+                Obstacle::NotAsked => "it was not asked since",
+                Obstacle::Clock => "nothing proves the clock",
+            };
+            format!("not known since {}: {why}", since.day().in_words())
+        }
     }
 }
 
@@ -307,6 +331,7 @@ mod tests {
             device: serde_json::from_value(device).unwrap(),
             server: "https://updates.example.com".into(),
             enrolment: None,
+            maker: None,
             last_check: None,
             next_check_at: None,
             reports_waiting: 0,

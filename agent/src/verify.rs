@@ -223,6 +223,12 @@ impl Keeper {
         files.iter().filter_map(version).collect()
     }
 
+    /// Until when all that is trusted is fresh: the earliest day that a file of it names.
+    pub(crate) fn fresh_until(&self) -> Option<Timestamp> {
+        let read = |name| disk::read_bounded(&self.folder.join(name), limits::TARGETS_BYTES_MAX).ok().flatten();
+        CHAIN.into_iter().filter(|name| *name != "root.json").map(|name| expires(&read(name)?)).min().flatten()
+    }
+
     /// The files that vouch for a target now, as bytes: for evidence.
     pub(crate) fn chain(&self) -> Result<Vec<(&'static str, Vec<u8>)>, disk::Error> {
         let mut files = Vec::new();
@@ -236,6 +242,11 @@ impl Keeper {
         }
         Ok(files)
     }
+}
+
+fn expires(bytes: &[u8]) -> Option<Timestamp> {
+    let file: Value = serde_json::from_slice(bytes).ok()?;
+    file.get("signed")?.get("expires")?.as_str()?.parse().ok()
 }
 
 fn version_of(bytes: &[u8]) -> Option<u64> {

@@ -7,7 +7,7 @@
 //! Reading order: values first ([`time`], [`digest`], [`key`], [`canonical`], [`model`],
 //! [`version`]), then trust ([`metadata`], [`trust`]), what is signed ([`release`], [`payload`],
 //! [`support`]) and carried ([`bundle`]), what is decided ([`lifecycle`], [`policy`], [`restart`],
-//! [`window`], [`notice`]), and what is said ([`dsse`], [`checkin`], [`report`]). Every bound stands in [`limits`].
+//! [`window`], [`notice`], [`silence`]), and what is said ([`dsse`], [`checkin`], [`report`]). Every bound stands in [`limits`].
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -36,6 +36,7 @@ pub mod lifecycle;
 pub mod notice;
 pub mod policy;
 pub mod restart;
+pub mod silence;
 pub mod window;
 
 pub mod checkin;

@@ -3,6 +3,7 @@
 use tenure_proto::version::Version;
 
 use crate::channel::Retry;
+use crate::signs::Heard;
 use crate::{fetch, http, installer, poll};
 
 /// Why a check failed.
@@ -51,6 +52,16 @@ impl Failure {
     /// Whether the server is out of reach as a whole.
     pub(super) fn is_unreachable(&self) -> bool {
         matches!(self, Self::Poll(source) if source.is_unreachable())
+    }
+
+    /// What it says of the maker.
+    pub(super) fn heard(&self) -> Heard {
+        let is_unreachable = self.is_unreachable() || matches!(self, Self::Fetch(source) if source.is_unreachable());
+        match self.code() {
+            _ if is_unreachable => Heard::Not,
+            "expired" | "absent" => Heard::Stale,
+            _ => Heard::Nothing,
+        }
     }
 
     /// For how long the server asks to be left alone.

@@ -91,6 +91,8 @@ pub(super) struct Device {
     spare: String,
     version: Version,
     metadata: BTreeMap<String, u64>,
+    /// Until when all of it is fresh.
+    fresh_until: Option<Timestamp>,
     /// What was refused lately.
     refusals: Refusals,
     /// What confines us.
@@ -147,6 +149,7 @@ impl Device {
         let floor = keeper.built_at().map_or(floor_written, |built_at| built_at.max(floor_written));
         let mut device = Self {
             metadata: keeper.versions(),
+            fresh_until: keeper.fresh_until(),
             promise: Promise::open(&folder)?,
             journal: store.journal()?,
             events: store.events()?,

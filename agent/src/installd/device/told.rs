@@ -49,6 +49,7 @@ impl Device {
     /// past the expiry of what offline keys signed, nor past a synchronised clock.
     pub(in crate::installd) fn refreshed(&mut self, set: &TrustedSet) -> Result<(), disk::Error> {
         self.metadata = self.keeper.versions();
+        self.fresh_until = self.keeper.fresh_until();
         let reading = self.reading()?;
         let Some(issued) = set.timestamp().issued else { return Ok(()) };
         let bounds = [set.root().head.expires, set.targets().head.expires, set.timestamp().head.expires];
@@ -164,6 +165,7 @@ impl Device {
             floor: self.floor,
             clock: reading.proof,
             clock_trouble: self.clock_trouble(),
+            fresh_until: self.fresh_until,
             metadata: self.metadata.clone(),
             declaration: self.promise.declaration().cloned(),
             support_ends: self.promise.declaration().map(|declaration| declaration.ends_for(&self.config.unit)),
