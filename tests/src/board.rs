@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tenure_proto::digest::Digest;
+use tenure_proto::time::Timestamp;
 
 pub use self::judge::Fingerprint;
 use crate::clock::WorldClock;
@@ -475,6 +476,16 @@ impl Status {
     /// The last day of support that is held as promised.
     pub fn support_ends(&self) -> Option<&str> {
         self.0.get("support_ends")?.as_str()
+    }
+
+    /// What the device says of its maker's signs of life.
+    pub fn maker(&self) -> Option<&str> {
+        self.0.get("maker")?.get("verdict")?.as_str()
+    }
+
+    /// Until when all trusted metadata is fresh.
+    pub fn fresh_until(&self) -> Option<Timestamp> {
+        self.0.get("fresh_until")?.as_str()?.parse().ok()
     }
 
     /// The promises that were refused.

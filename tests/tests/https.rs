@@ -12,7 +12,7 @@ use tenure_tests::ensure;
 use tenure_tests::failure::{Context as _, Result};
 use tenure_tests::images::Health;
 use tenure_tests::scene::Scene;
-use tenure_tests::stage::{Stage, UPDATE_LIMIT};
+use tenure_tests::stage::{MODEL, Stage, UPDATE_LIMIT};
 use tenure_tests::tls_front::{Authority, Identity, TlsFront};
 
 const DAY_S: i64 = 86_400;
@@ -214,5 +214,71 @@ fn https_goes_through_a_proxy_which_alone_knows_where_the_server_is() -> Result<
     let asked: Vec<_> = asked.try_iter().collect();
     let all_the_same = asked.iter().all(|line| line == "CONNECT updates.invalid:443 HTTP/1.1");
     ensure!(!asked.is_empty() && all_the_same, "the proxy was asked {asked:?}");
+    Ok(())
+}
+
+/// Has the device check, and asserts what it then says of its maker.
+fn check_verdict(board: &mut Board, verdict: &str) -> Result<()> {
+    // The first one may have begun before the clock was set, or fall on a server that restarts.
+    for _ in 0..2 {
+        board.run(&["check"])?;
+    }
+    let status = board.status()?.context("no status")?;
+    ensure!(status.maker() == Some(verdict), "the maker is said to be {:?}, not {verdict}", status.maker());
+    Ok(())
+}
+
+#[test]
+fn a_maker_that_signs_no_more_is_late_then_silent_and_one_that_is_kept_away_is_neither() -> Result<()> {
+    let stage = Stage::set("silence")?;
+    let (files, authority) = (stage.serve_files()?, Authority::new("ACME")?);
+    let long = identity(&stage, &authority, HOST, (-1, 300))?;
+    let front = TlsFront::start(files.url(), &long)?;
+    let mut board = board(&stage, &front.url(), &authority, None)?;
+    let fresh_until = stage.settle(&mut board)?.fresh_until().context("nothing is fresh")?;
+    check_verdict(&mut board, "kept")?;
+    let day = |nth: u64| fresh_until.plus_s(nth * 86_400);
+    for (nth, verdict) in [(2, "late"), (29, "late"), (30, "silent"), (31, "silent")] {
+        set_clock(&mut board, day(nth), Proof::Synchronised)?;
+        check_verdict(&mut board, verdict)?;
+    }
+    let told = board.run(&["status"])?.stdout;
+    assert!(told.contains(&format!("silent since {}", fresh_until.day().in_words())), "{told}");
+
+    // It survives a restart; and a device that cannot ask accuses nobody.
+    board.restart()?;
+    board.run_until("the agent is up again", UPDATE_LIMIT, |board| board.status())?;
+    check_verdict(&mut board, "silent")?;
+    let stranger = Authority::new("somebody else")?;
+    front.show(&identity(&stage, &stranger, HOST, (-1, 300))?);
+    // What was agreed with the server before may be taken up once more.
+    let seen = front.refusals();
+    board.run_until("the stranger is refused", UPDATE_LIMIT, |board| {
+        board.run(&["check"])?;
+        Ok((front.refusals() > seen).then_some(()))
+    })?;
+    set_clock(&mut board, day(60), Proof::Synchronised)?;
+    check_verdict(&mut board, "cannot_tell")?;
+
+    // Heard of again, all is well.
+    front.show(&long);
+    stage.world.clock_mut().set(day(61))?;
+    stage.maker.run(&["model", "renew", MODEL])?;
+    set_clock(&mut board, day(61), Proof::Synchronised)?;
+    // One check to fetch what is new, one to see how long it is fresh.
+    check_verdict(&mut board, "kept")
+}
+
+#[test]
+fn a_server_that_does_not_prove_who_it_is_accuses_no_maker() -> Result<()> {
+    let stage = Stage::set("silence-http")?;
+    let files = stage.serve_files()?;
+    let mut board = stage.settled_board(files.url(), None)?;
+    check_verdict(&mut board, "kept")?;
+    let fresh_until = board.status()?.and_then(|status| status.fresh_until()).context("nothing is fresh")?;
+    for nth in [2, 31, 32, 33, 34] {
+        set_clock(&mut board, fresh_until.plus_s(nth * 86_400), Proof::Synchronised)?;
+        check_verdict(&mut board, "cannot_tell")?;
+    }
     Ok(())
 }
