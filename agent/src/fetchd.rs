@@ -145,7 +145,8 @@ impl<'a> Fetchd<'a> {
         self.look();
         // A street that has its power back does not check in all at once; a trial waits for our word.
         if !self.is_unsettled() {
-            self.rest(Clock::spread(Duration::from_secs((self.interval_s / 20).min(60))));
+            let has_heard = self.signs.has_heard();
+            self.rest(Duration::from_secs(policy::first_poll_s(self.interval_s, has_heard, Clock::jitter())));
         }
         loop {
             let outcome = self.check();

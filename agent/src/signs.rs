@@ -41,6 +41,11 @@ impl Keeper {
         Ok(Self { path, is_authentic: config.server.starts_with("https://"), signs })
     }
 
+    /// Whether the maker was ever heard of.
+    pub(crate) fn has_heard(&self) -> bool {
+        self.signs.is_some()
+    }
+
     /// Notes what a check came to.
     pub(crate) fn note(&mut self, heard: Heard, device: &Status, reading: Reading, has_network: bool) {
         let Some(fresh_until) = device.fresh_until else { return };

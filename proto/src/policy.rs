@@ -159,6 +159,17 @@ pub fn next_poll_s(interval_s: u64, failures: u32, jitter: u16) -> u64 {
     (doubled / 2 + share(doubled - doubled / 2)).max(1)
 }
 
+/// How long to wait after the start before the first check-in, in seconds.
+///
+/// A device that has never heard of its maker asks within a minute. One that has waits for up to a
+/// whole interval, wherever `jitter` (a random number) puts it: a street that has its power back is
+/// no different from a street that never lost it.
+pub fn first_poll_s(interval_s: u64, has_heard: bool, jitter: u16) -> u64 {
+    let interval_s = interval_s.clamp(limits::POLL_INTERVAL_S_MIN, limits::POLL_INTERVAL_S_MAX);
+    let most_s = if has_heard { interval_s } else { (interval_s / 20).min(60) };
+    most_s * u64::from(jitter) / u64::from(u16::MAX)
+}
+
 /// How long to wait before a restart that did not happen is ordered again, in seconds: a minute,
 /// twice as long after each further failure up to an hour, less up to half of it by `jitter`.
 pub fn next_restart_s(failures: u32, jitter: u16) -> u64 {
@@ -254,5 +265,71 @@ mod tests {
             let wait = next_poll_s(interval_s, failures, jitter);
             prop_assert!((1..=limits::POLL_INTERVAL_S_MAX + limits::POLL_INTERVAL_S_MAX / 10).contains(&wait));
         }
+    }
+
+    /// A fleet of ten thousand: when each asks next, and how often in vain so far.
+    struct Herd {
+        next_s: Vec<(u64, u32)>,
+        seed: u64,
+    }
+
+    const INTERVAL_S: u64 = 3600;
+
+    impl Herd {
+        fn jitter(&mut self) -> u16 {
+            self.seed = self.seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            u16::try_from(self.seed >> 48).unwrap()
+        }
+
+        /// All of them have their power back at 0.
+        fn starts() -> Self {
+            let mut herd = Self { next_s: Vec::new(), seed: 17 };
+            for _ in 0..10_000 {
+                let jitter = herd.jitter();
+                herd.next_s.push((first_poll_s(INTERVAL_S, true, jitter), 0));
+            }
+            herd
+        }
+
+        /// Requests in each minute of these, with a server that answers or does not.
+        fn minutes(&mut self, from: u64, to: u64, answers: bool) -> Vec<u64> {
+            let mut minutes = Vec::new();
+            for minute in from..to {
+                let mut requests = 0;
+                for nth in 0..self.next_s.len() {
+                    while self.next_s[nth].0 < (minute + 1) * 60 {
+                        requests += 1;
+                        let (at_s, failures) = self.next_s[nth];
+                        let failures = if answers { 0 } else { failures + 1 };
+                        let jitter = self.jitter();
+                        self.next_s[nth] = (at_s + next_poll_s(INTERVAL_S, failures, jitter), failures);
+                    }
+                }
+                minutes.push(requests);
+            }
+            minutes
+        }
+    }
+
+    /// The busiest minute beside the mean, in hundredths.
+    fn peak_percent(minutes: &[u64]) -> u64 {
+        minutes.iter().max().unwrap() * 100 * minutes.len() as u64 / minutes.iter().sum::<u64>()
+    }
+
+    #[test]
+    fn ten_thousand_devices_that_have_their_power_back_come_one_by_one() {
+        let minutes = Herd::starts().minutes(0, 6 * 60, true);
+        assert!(peak_percent(&minutes) <= 150, "{minutes:?}");
+    }
+
+    #[test]
+    fn ten_thousand_devices_leave_a_server_in_trouble_alone_and_come_back_one_by_one() {
+        let mut herd = Herd::starts();
+        herd.minutes(0, 120, true);
+        let storm = herd.minutes(120, 300, false);
+        let (first, last): (u64, u64) = (storm[..60].iter().sum(), storm[120..].iter().sum());
+        assert!(last * 3 < first, "the storm dies down: {first} requests in its first hour, {last} in its third");
+        let after = herd.minutes(300, 1200, true);
+        assert!(peak_percent(&after) <= 150, "{after:?}");
     }
 }
