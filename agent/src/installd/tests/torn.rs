@@ -58,6 +58,7 @@ impl Found {
         }
         (status.now, status.floor) = (self.status.now, self.status.floor);
         status.metadata.clone_from(&self.status.metadata);
+        status.fresh_until = self.status.fresh_until;
         assert_eq!(status, self.status, "{what}");
     }
 
