@@ -44,6 +44,7 @@ struct ModelPage<'a> {
     components: Vec<String>,
     contact: &'a str,
     contact_words: String,
+    person_words: String,
     declared_words: String,
     fingerprint: Fingerprint,
     history: Vec<(String, String)>,
@@ -84,6 +85,7 @@ pub(crate) async fn model(State(app): State<Handle>, Path(name): Path<String>) -
         components: promise.components.iter().map(|component| component_words(component)).collect(),
         contact: &promise.contact.url,
         contact_words: contact_words(&promise.contact.url),
+        person_words: promise.contact.person.as_deref().map(contact_words).unwrap_or_default(),
         declared_words: promise.declared_at.day().in_words(),
         fingerprint: *fingerprint,
         history: history(&declared),
@@ -109,7 +111,11 @@ fn component_words(component: &str) -> String {
 
 /// An address as people read it.
 fn contact_words(url: &str) -> String {
-    url.trim_start_matches("mailto:").trim_start_matches("https://").trim_end_matches('/').to_string()
+    url.trim_start_matches("mailto:")
+        .trim_start_matches("tel:")
+        .trim_start_matches("https://")
+        .trim_end_matches('/')
+        .to_string()
 }
 
 /// Caches may keep a public page for five minutes: an extension is seen soon.

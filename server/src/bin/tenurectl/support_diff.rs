@@ -88,6 +88,9 @@ fn said(value: &Value) -> String {
     match value {
         Value::String(text) => format!("{text:?}"),
         Value::Array(items) => items.iter().map(said).collect::<Vec<_>>().join(", "),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => value.to_string(),
+        Value::Object(fields) => {
+            fields.iter().map(|(key, value)| format!("{key} {}", said(value))).collect::<Vec<_>>().join(", ")
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => value.to_string(),
     }
 }
