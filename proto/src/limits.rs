@@ -186,6 +186,8 @@ pub const FLOOR_STEP_S: u64 = 3600;
 pub const POLL_INTERVAL_S_MIN: u64 = 1;
 /// See [`POLL_INTERVAL_S_MIN`].
 pub const POLL_INTERVAL_S_MAX: u64 = 7 * 86_400;
+/// The longest wait for the first check-in after a restart: a product may be switched on for an hour a day.
+pub const FIRST_POLL_S_MAX: u64 = 3600;
 /// The longest back-off after failures, and the longest that a server's `Retry-After` is heeded: a
 /// server may ask for rest, and may not send a device to sleep.
 pub const BACKOFF_S_MAX: u64 = 4 * 3600;

@@ -162,11 +162,11 @@ pub fn next_poll_s(interval_s: u64, failures: u32, jitter: u16) -> u64 {
 /// How long to wait after the start before the first check-in, in seconds.
 ///
 /// A device that has never heard of its maker asks within a minute. One that has waits for up to a
-/// whole interval, wherever `jitter` (a random number) puts it: a street that has its power back is
-/// no different from a street that never lost it.
+/// whole interval, but no more than an hour, wherever `jitter` (a random number) puts it: a street
+/// that has its power back is no different from a street that never lost it.
 pub fn first_poll_s(interval_s: u64, has_heard: bool, jitter: u16) -> u64 {
     let interval_s = interval_s.clamp(limits::POLL_INTERVAL_S_MIN, limits::POLL_INTERVAL_S_MAX);
-    let most_s = if has_heard { interval_s } else { (interval_s / 20).min(60) };
+    let most_s = if has_heard { interval_s.min(limits::FIRST_POLL_S_MAX) } else { (interval_s / 20).min(60) };
     most_s * u64::from(jitter) / u64::from(u16::MAX)
 }
 
