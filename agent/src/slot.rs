@@ -18,6 +18,7 @@ mod tar;
 mod ubi;
 mod whole_file;
 
+use std::ffi::c_long;
 use std::fmt::Debug;
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
@@ -229,15 +230,16 @@ pub(crate) fn writes(slot: &config::Slot) -> Vec<PathBuf> {
 #[expect(unsafe_code, reason = "no library has this call")]
 pub(crate) fn set_io_priority(priority: IoPriority) {
     // linux/ioprio.h: a class above bit 13, and for "best effort" 7 as the last of its levels.
-    const CLASS_SHIFT: i64 = 13;
-    const WHO_PROCESS: i64 = 1;
+    const CLASS_SHIFT: c_long = 13;
+    const WHO_PROCESS: c_long = 1;
+    const THIS_THREAD: c_long = 0;
     let value = match priority {
         IoPriority::Normal => return,
         IoPriority::Low => 2 << CLASS_SHIFT | 7,
         IoPriority::Idle => 3 << CLASS_SHIFT,
     };
-    // SAFETY: three numbers; 0 stands for the calling thread.
-    let set = unsafe { nix::libc::syscall(nix::libc::SYS_ioprio_set, WHO_PROCESS, 0_i64, value) };
+    // SAFETY: three numbers, each as long as a register.
+    let set = unsafe { nix::libc::syscall(nix::libc::SYS_ioprio_set, WHO_PROCESS, THIS_THREAD, value) };
     if set != 0 {
         let error = std::io::Error::last_os_error();
         tracing::warn!(%error, "the priority of writing cannot be set");

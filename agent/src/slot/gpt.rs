@@ -213,7 +213,7 @@ mod tests {
             disk[512 + 72..512 + 80].copy_from_slice(&2_u64.to_le_bytes());
             disk[512 + 80..512 + 84].copy_from_slice(&count.to_le_bytes());
             disk[512 + 84..512 + 88].copy_from_slice(&entry_bytes.to_le_bytes());
-            let length = usize::try_from(u64::from(count) * u64::from(entry_bytes)).unwrap().min(7168);
+            let length = usize::try_from((u64::from(count) * u64::from(entry_bytes)).min(7168)).unwrap();
             let crc = crc32fast::hash(&disk[1024..1024 + length]);
             disk[512 + 88..512 + 92].copy_from_slice(&crc.to_le_bytes());
             disk[528..532].fill(0);

@@ -214,7 +214,7 @@ fn sign(
     draft: &Declaration,
     now: Timestamp,
 ) -> Result<Digest, Error> {
-    let bytes = serde_json::to_vec_pretty(draft)?;
+    let bytes = serde_json::to_vec(draft)?;
     // What a device would not read is not signed.
     drop(Declaration::parse(&bytes)?);
     let keys = Needed::held("support", &repo.support_holders()?).load(&folder.key_dirs)?;
