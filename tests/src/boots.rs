@@ -83,7 +83,7 @@ impl Rig {
     }
 
     fn power_on(&mut self) -> Result<Guest> {
-        self.machine.power_on(&self.factory, Recording::Off)
+        self.machine.power_on(&self.factory, &Recording::Off)
     }
 
     /// The release that each slot holds, whole, with its kernel where that is beside.

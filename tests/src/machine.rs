@@ -32,6 +32,9 @@ pub struct Machine {
     ahead: Duration,
 }
 
+/// By when U-Boot says which machine it is on.
+const GOING_LIMIT: Duration = Duration::from_mins(1);
+
 impl Machine {
     /// Makes a device as it leaves the factory: the image in slot A, slot B empty, the power off.
     pub fn make(factory: &Factory, name: &str, bootloader: Bootloader) -> Result<Self> {
@@ -69,14 +72,24 @@ impl Machine {
     }
 
     /// Powers it on.
-    pub fn power_on(&mut self, factory: &Factory, recording: Recording) -> Result<Guest> {
+    pub fn power_on(&mut self, factory: &Factory, recording: &Recording) -> Result<Guest> {
         self.boots += 1;
         let serial = self.path(&format!("serial.{}", self.boots));
         let mut firmware = self.bootloader.firmware(self, factory.folder())?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(Duration::ZERO, |age| age) + self.ahead;
         let now = Timestamp::from_unix_s(i64::try_from(now.as_secs())?).context("no such time")?.to_string();
         firmware.extend(["-rtc".to_owned(), format!("base={}", now.trim_end_matches('Z'))]);
-        Guest::start(&self.disk(), &firmware, &serial, recording)
+        let start = || Guest::start(&self.disk(), &firmware, &serial, recording);
+        let mut guest = start()?;
+        // Once in some hundred starts Debian's U-Boot stands still in emulation, before it has looked at a disk.
+        for _ in 0..2 {
+            if self.bootloader != Bootloader::Uboot || guest.says("Model:", GOING_LIMIT)? {
+                break;
+            }
+            guest.cut_power();
+            guest = start()?;
+        }
+        Ok(guest)
     }
 
     /// What it said at its last boot.

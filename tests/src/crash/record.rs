@@ -51,7 +51,7 @@ impl Recorded {
         let base = std::fs::read(machine.disk()).context("cannot read the disk")?;
         keep_repository(&factory, "old")?;
         let log = |number: u32| machine_log(&factory, number);
-        let mut guest = machine.power_on(&factory, Recording::Into(log(1)))?;
+        let mut guest = machine.power_on(&factory, &Recording::Into(log(1)))?;
         guest.wait_for("board: slot A runs 1.0.0", PATIENCE)?;
         wait_for_version(&factory, "1.0.0")?;
         let second = factory.release("1.1.0", Fault::None)?;
@@ -63,7 +63,7 @@ impl Recorded {
             // The host plays the boot script: what it writes belongs into the log.
             let region = machine.layout().environment();
             let before = disk::read(&machine.disk(), region)?;
-            guest = machine.power_on(&factory, Recording::Into(log(2)))?;
+            guest = machine.power_on(&factory, &Recording::Into(log(2)))?;
             let after = disk::read(&machine.disk(), region)?;
             entries.extend(difference(region.start, &before, &after));
             entries.push(Entry::Flush);

@@ -27,7 +27,7 @@ pub struct Guest {
 
 impl Guest {
     /// Powers a machine on.
-    pub(super) fn start(disk: &Path, firmware: &[String], serial: &Path, recording: Recording) -> Result<Self> {
+    pub(super) fn start(disk: &Path, firmware: &[String], serial: &Path, recording: &Recording) -> Result<Self> {
         let mut command = Command::new("qemu-system-x86_64");
         command.args(["-accel", "tcg,thread=multi", "-cpu", "max", "-m", "512", "-smp", "1"]);
         command.args(["-display", "none", "-monitor", "none", "-no-user-config"]);
@@ -37,7 +37,7 @@ impl Guest {
         let drive = match recording {
             Recording::Off => "r0",
             Recording::Into(log) => {
-                std::fs::write(&log, b"").context("cannot make the log of writes")?;
+                std::fs::write(log, b"").context("cannot make the log of writes")?;
                 command.args(["-blockdev", &format!("driver=file,node-name=l0,filename={}", log.display())]);
                 command.args(["-blockdev", "driver=blklogwrites,node-name=b0,file=r0,log=l0,log-sector-size=512"]);
                 "b0"
@@ -56,6 +56,22 @@ impl Guest {
     /// How long the power is on.
     pub fn uptime(&self) -> Duration {
         self.started.elapsed()
+    }
+
+    /// Waits until these words were said, whether they were waited for before or not; `false` if they are
+    /// not by then.
+    pub(super) fn says(&mut self, words: &str, limit: Duration) -> Result<bool> {
+        let start = Instant::now();
+        loop {
+            crate::interrupt::check()?;
+            if String::from_utf8_lossy(&std::fs::read(&self.serial).unwrap_or_default()).contains(words) {
+                return Ok(true);
+            }
+            if start.elapsed() > limit || self.process.ended()?.is_some() {
+                return Ok(false);
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// Waits until a line with these words appears that was not yet waited for; the line.
