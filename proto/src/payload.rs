@@ -194,7 +194,7 @@ impl FrameIndex {
         let count = u32::from_le_bytes(take(&mut rest)?);
         let mut index = Self::new(frame_bytes)?;
         // The bytes are all here already, so a count cannot make us reserve more than they are.
-        if rest.len() != count as usize * ENTRY_BYTES {
+        if rest.len() as u64 != u64::from(count) * ENTRY_BYTES as u64 {
             return Err(Error::Length);
         }
         index.frames.reserve_exact(count as usize);
