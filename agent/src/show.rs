@@ -162,6 +162,12 @@ fn server_line(server: &str, enrolment: Option<EnrolmentState>) -> String {
 }
 
 fn refused_line(refused: &RefusedDeclaration) -> String {
+    if refused.offered_ends >= refused.held_ends {
+        let (day, evidence) = (refused.at.day().in_words(), &refused.evidence);
+        return format!(
+            "on {day} a declaration that breaks the promise otherwise; both signed texts are in {evidence}"
+        );
+    }
     format!(
         "on {} an attempt to shorten support from {} to {}; both signed texts are in {}",
         refused.at.day().in_words(),
