@@ -2,23 +2,27 @@
 
 mod from_bundle;
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
 use std::path::PathBuf;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use tenure_proto::choice::Settings;
 use tenure_proto::limits;
-use tenure_proto::notice::Notice;
+use tenure_proto::notice::{Notice, Stage, Subject};
 use tenure_proto::time::Timestamp;
 use tenure_proto::version::Version;
+use tenure_proto::words::Language;
+use tenure_proto::words::Updates;
 
 use crate::channel::{Reply, Request, Until};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::installer::{self, Installer};
+use crate::notice::{self, Notices};
 use crate::owner::{Outcome, Overview, Support};
-use crate::{bundle, cage, disk, fetch, history, json, receipt, show, varlink};
+use crate::{bundle, cage, disk, fetch, history, json, password, receipt, show, varlink};
 
 /// How an answer is to be printed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -98,6 +102,15 @@ pub(crate) enum Error {
         /// What it brings.
         release: Version,
     },
+    /// Neither yes nor no.
+    #[error("nothing was chosen: the answer is yes or no")]
+    NotAnswered,
+    /// Nobody said yes.
+    #[error("nothing was erased; type yes at the terminal, or add --yes")]
+    NotConfirmed,
+    /// The notices that were told.
+    #[error("cannot erase the notices")]
+    Notices(#[source] notice::Error),
     /// The answer cannot be printed.
     #[error("cannot print the answer")]
     Print(#[from] io::Error),
@@ -134,7 +147,8 @@ impl Ask<'_> {
             Err(error @ Error::NotRunning(_)) => self.last("support.json", error)?,
             Err(error) => return Err(error),
         };
-        self.print(&support, show::support)
+        let language = self.language();
+        self.print(&support, |support| show::support(support, language))
     }
 
     /// `tenure notices`: what the owner is to know.
@@ -144,13 +158,66 @@ impl Ask<'_> {
             Err(error @ Error::NotRunning(_)) => self.last("notices.json", error)?,
             Err(error) => return Err(error),
         };
-        self.print(&notices, |notices| show::notices(notices))
+        let language = self.language();
+        self.print(&notices, |notices| show::notices(notices, language))
+    }
+
+    /// The owner's language, as far as it is known.
+    fn language(&self) -> Language {
+        let last = disk::read_bounded(&self.config.run_dir.join("status.json"), limits::STATE_BYTES_MAX).ok().flatten();
+        let overview: Option<Overview> = last.and_then(|bytes| json::read(&bytes).ok());
+        overview.map_or(self.config.defaults.language, |overview| overview.device.settings.language)
     }
 
     /// `tenure notices --acknowledge`: a person has read a notice.
-    pub(crate) fn acknowledge(&self, id: &str) -> Result<(), Error> {
-        self.call("Acknowledge", json!({"id": id}))?;
+    pub(crate) fn acknowledge(&self, id: &str, support_has_ended: bool) -> Result<(), Error> {
+        self.call("Acknowledge", json!({"id": id, "support_has_ended": support_has_ended}))?;
         Ok(())
+    }
+
+    /// `tenure settings`: what the owner can choose, and what holds.
+    pub(crate) fn settings(&self) -> Result<(), Error> {
+        let settings: Settings = match self.call("Settings", json!({})) {
+            Ok(mut answer) => serde_json::from_value(part(&mut answer, "settings"))?,
+            Err(error @ Error::NotRunning(_)) => self.last::<Overview>("status.json", error)?.device.settings,
+            Err(error) => return Err(error),
+        };
+        self.print(&settings, show::settings)
+    }
+
+    /// `tenure settings --ask`: at set-up the owner is told until when there are updates and how they come, and
+    /// asked. Who has answered is not asked again.
+    pub(crate) fn ask_at_set_up(&self) -> Result<(), Error> {
+        let notices: Vec<Notice> = serde_json::from_value(part(&mut self.call("Notices", json!({}))?, "notices"))?;
+        let is_open =
+            |notice: &&Notice| notice.subject == Subject::Stage(Stage::SetUp) && notice.acknowledged_at.is_none();
+        let Some(notice) = notices.iter().find(is_open) else { return Ok(()) };
+        let settings: Settings = serde_json::from_value(part(&mut self.call("Settings", json!({}))?, "settings"))?;
+        write!(io::stdout(), "{}", notice.text())?;
+        if !settings.managed {
+            writeln!(io::stdout(), "{}", Updates::of(settings.language).asks)?;
+            let mut answer = String::new();
+            io::stdin().lock().take(64).read_line(&mut answer)?;
+            // Each language's no begins alike, and no yes does.
+            let value = match answer.trim().to_lowercase().chars().next() {
+                Some('n') => "off",
+                Some('y' | 'j' | 'o' | 's' | 'i') => "on",
+                _ => return Err(Error::NotAnswered),
+            };
+            self.set("automatic", value)?;
+        }
+        self.acknowledge(&notice.id, false)
+    }
+
+    /// `tenure set`: the owner chooses.
+    pub(crate) fn set(&self, name: &str, value: &str) -> Result<(), Error> {
+        self.order("change the setting", &Request::Set { name: name.into(), value: value.into() })?;
+        // What is shown follows at once, if there is somebody to show it.
+        let known = self.call("Settings", json!({}));
+        if known.is_err() {
+            return self.say(&format!("{name} is now {value}."));
+        }
+        self.settings()
     }
 
     /// `tenure check`: checks now, and tells what it leads to.
@@ -162,6 +229,8 @@ impl Ask<'_> {
     /// `tenure update`: checks now, and stays until the device restarts or nothing is to be done.
     pub(crate) fn update(&self) -> Result<(), Error> {
         let agent = self.connect()?;
+        // Where updates are not automatic it takes the word of who may give it; from others the agent asks the same.
+        drop(self.order("ask for updates", &Request::Resume));
         let mut told = Told::new(self.form);
         let answer = agent.call_more("Update", json!({}), true, &mut |mut answer: Value| {
             if let Ok(outcome) = serde_json::from_value(part(&mut answer, "result")) {
@@ -196,13 +265,47 @@ impl Ask<'_> {
     /// `tenure defer`: puts the restart off, or no longer.
     pub(crate) fn defer(&self, until: Option<Until>) -> Result<(), Error> {
         let reply = self.ask_installer("put the restart off", &Request::Defer { until })?;
-        let Reply::Deferred { until } = reply else {
+        let Reply::Deferred { until, capped } = reply else {
             return Err(Error::Installer { what: "put the restart off", source: installer::Error::Unexpected });
         };
         match until {
-            Some(until) => self.say(&format!("Updates wait with their restart until {}.", show::at(until))),
+            Some(until) => {
+                let most = if capped { ", the longest that the maker of this device allows" } else { "" };
+                self.say(&format!("Updates wait with their restart until {}{most}.", show::at(until)))
+            }
             None => self.say("Updates do not wait for you."),
         }
+    }
+
+    /// `tenure wipe --owner-data`: forgets what this device keeps about its owner.
+    pub(crate) fn wipe(&self, yes: bool) -> Result<(), Error> {
+        if !yes && !Self::is_confirmed()? {
+            return Err(Error::NotConfirmed);
+        }
+        self.order("erase what the owner chose", &Request::Wipe)?;
+        match self.call("Wipe", json!({})) {
+            Err(Error::NotRunning(_)) => {
+                let _nobody_else = disk::Lock::take(&self.config.fetch_dir().join("lock"))?;
+                let mut notices = Notices::load(self.config).map_err(Error::Notices)?;
+                notices.forget().and_then(|()| notices.show()).map_err(Error::Notices)?;
+            }
+            done => drop(done?),
+        }
+        password::forget(self.config)?;
+        self.say(ERASED)
+    }
+
+    fn is_confirmed() -> Result<bool, Error> {
+        if !io::stdin().is_terminal() {
+            return Ok(false);
+        }
+        write!(
+            io::stderr(),
+            "This erases what was chosen, put off and read on this device, and the local page's password. Type yes to go on: "
+        )?;
+        let mut answer = String::new();
+        io::stdin().lock().take(64).read_line(&mut answer)?;
+        Ok(answer.trim() == "yes")
     }
 
     fn ask_installer(&self, what: &'static str, request: &Request) -> Result<Reply, Error> {
@@ -226,6 +329,16 @@ impl Ask<'_> {
     pub(crate) fn receipt(&self, number: Option<usize>) -> Result<(), Error> {
         let receipt = receipt::read(&self.config.install_dir(), number)?;
         Ok(writeln!(io::stdout(), "{}", serde_json::to_string_pretty(&receipt)?)?)
+    }
+
+    /// `tenure integrity`: what runs was changed, or that is put right.
+    pub(crate) fn integrity(&self, reason: Option<String>) -> Result<(), Error> {
+        let said = if reason.is_some() { "The owner and the server are told." } else { "It counts as put right." };
+        self.order("take note of the software's integrity", &Request::Integrity { reason })?;
+        self.say(said)?;
+        // Both hear of it at once, if there is somebody to tell them.
+        drop(self.call("Check", json!({})));
+        Ok(())
     }
 
     /// `tenure cancel`: ends the update that is under way.
@@ -294,6 +407,12 @@ impl Ask<'_> {
         Ok(())
     }
 }
+
+const ERASED: &str = "\
+Erased: what was chosen, what was put off, which notices were told and read, and the local page's password.
+Kept: the maker's promise and the evidence about it, the software, the record of its updates and the device's own
+key. None of them says who owns the device. Whoever owns it next is told the facts again; for the local page, make a
+new password: tenure password";
 
 const NOT_RUNNING: &str = "fetchd does not run; start it with `systemctl start tenure-fetchd` or `tenure run`";
 

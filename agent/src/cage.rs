@@ -23,6 +23,7 @@ use nix::unistd::{Uid, User};
 
 use crate::channel::Layer;
 use crate::config::{Config, Kind, SingleKind};
+use crate::posture::Ways;
 use crate::{bootloader, disk, slot};
 use landlock::Rules;
 use privileges::Capability;
@@ -103,6 +104,22 @@ pub(crate) fn enter_fetchd(config: &Config) -> Result<Vec<Layer>, Error> {
     Ok(layers)
 }
 
+/// Closes the cage of the process that tells the neighbourhood: the user of `fetchd`, without its files.
+/// What listens is open already.
+pub(crate) fn enter_tell(config: &Config) -> Result<Vec<Layer>, Error> {
+    let mut layers = Vec::new();
+    let mut lay = |layer, laid: Result<(), String>| note(&mut layers, layer, laid);
+    if let Some(user) = fetch_user(config)?.filter(|_| Uid::effective().is_root()) {
+        privileges::gain_none();
+        let fail = |source| Error::User { user: user.name.clone(), source };
+        privileges::become_user(&user).map_err(fail)?;
+    }
+    let ports = config.tell.mqtt.iter().flat_map(|mqtt| [mqtt.port, 53]).collect();
+    let rules = Rules { writes: vec!["/dev/null".into()], ports: Some(ports) };
+    close(&mut lay, &rules, &[], For::Fetchd);
+    Ok(layers)
+}
+
 /// The layers that both have, each after what it would hinder.
 fn close(lay: &mut impl FnMut(Layer, Result<(), String>), rules: &Rules, capabilities: &[Capability], whose: For) {
     lay(Layer::Limits, said(privileges::limit()));
@@ -136,11 +153,12 @@ fn has_no_network() -> bool {
     text.lines().filter_map(|line| line.split_once(':')).all(|(name, _)| name.trim() == "lo")
 }
 
-/// The TCP ports that `fetchd` has reason to connect to: the server's, those of its scheme and of the
-/// proxies in the environment, where a redirect may lead, and that of name servers.
+/// The TCP ports that `fetchd` has reason to connect to: the server's and a witness's, those of the server's
+/// scheme and of the proxies in the environment, where a redirect may lead, and that of name servers.
 fn ports(config: &Config) -> Vec<u16> {
     let of_scheme = if config.server.starts_with("https:") { 443 } else { 80 };
     let mut ports = vec![53, of_scheme, port(&config.server).unwrap_or(of_scheme)];
+    ports.extend(config.witness.iter().map(|witness| port(&witness.url).unwrap_or(443)));
     ports.extend(&config.cage.also_ports);
     for name in ["https_proxy", "http_proxy", "all_proxy"] {
         for name in [name.to_owned(), name.to_uppercase()] {
@@ -157,6 +175,13 @@ fn ports(config: &Config) -> Vec<u16> {
 fn port(address: &str) -> Option<u16> {
     let host = address.split_once("://").map_or(address, |(_, rest)| rest).split('/').next()?;
     host.rsplit_once(':')?.1.parse().ok()
+}
+
+/// Who gets through when the support is over and the device shuts itself off.
+pub(crate) fn ways_of_owner(config: &Config) -> Result<Ways, Error> {
+    let user = fetch_user(config)?.map_or(0, |user| user.uid.as_raw());
+    let updates = config.posture.updates.then(|| (user, ports(config)));
+    Ok(Ways { ports: config.posture.ports.clone(), updates })
 }
 
 fn capabilities(config: &Config, writes: &[PathBuf]) -> Vec<Capability> {
@@ -202,6 +227,7 @@ fn writes_unless(config: &Config, running: Option<&str>) -> Vec<PathBuf> {
     let spare = config.slots.iter().filter(|slot| Some(slot.name.as_str()) != running);
     paths.extend(spare.flat_map(slot::writes));
     paths.extend(config.watchdog.device.clone());
+    paths.extend(config.notices.os_release.as_deref().and_then(Path::parent).map(Path::to_owned));
     paths.extend(config.rollback.tpm.as_ref().map(|tpm| tpm.device.clone()));
     paths.extend(config.cage.also_writes.iter().cloned());
     paths.extend(config.singles.iter().flat_map(slot::single::writes));

@@ -5,23 +5,22 @@
 //! send the next frame before it has read the answer to the one before. `installd` believes none
 //! of the bytes. Wire form: `docs/wire.md`, "install channel".
 
+mod status;
+
+use std::fmt;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use tenure_proto::digest::Digest;
-use tenure_proto::health::Finding;
-use tenure_proto::lifecycle::State;
 use tenure_proto::limits;
-use tenure_proto::model::{Model, Name};
+use tenure_proto::model::Name;
 use tenure_proto::report::ReportEvent;
-use tenure_proto::restart::Hold;
-use tenure_proto::support::Declaration;
-use tenure_proto::time::{Day, Proof, Timestamp};
+use tenure_proto::time::{Proof, Timestamp};
 use tenure_proto::version::Version;
 
 use crate::json;
+pub(crate) use status::{Alarm, ClockTrouble, LastUpdate, Layer, RefusedDeclaration, Rescue, Status, Step, Waits};
 
 /// A question. The comment says what the body is and which [`Reply`] comes back.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -48,8 +47,13 @@ pub(crate) enum Request {
     Declaration,
     /// Body: the declaration. [`Reply::Done`], or [`Reply::Refused`] if it breaks the promise.
     DeclarationBytes,
+    /// After the workflow: which advisories are signed? [`Reply::Target`]; `None` if they are held.
+    Advisories,
+    /// Body: the advisories. [`Reply::Done`].
+    AdvisoriesBytes,
     /// After the workflow: which release is to be installed? [`Reply::Target`]; `None` for none.
-    /// [`Reply::Waits`] if it may not be installed now, or is installed and waits for the restart.
+    /// [`Reply::Waits`] if it may not be installed now and its manifest was read before, or if it is
+    /// installed and waits for the restart.
     Choose {
         /// What the server said.
         offer: Offered,
@@ -57,7 +61,7 @@ pub(crate) enum Request {
         #[serde(default)]
         metered: bool,
     },
-    /// Body: the manifest last named. [`Reply::Plan`].
+    /// Body: the manifest last named. [`Reply::Plan`], or [`Reply::Waits`] if it may not be installed now.
     Manifest,
     /// Body: the frame index of the artifact of this number. [`Reply::Frames`].
     Index {
@@ -81,6 +85,15 @@ pub(crate) enum Request {
         /// Up to when; none: it is not put off any more.
         until: Option<Until>,
     },
+    /// The owner chooses a setting, as `tenure set` writes it. [`Reply::Done`].
+    Set {
+        /// Its name.
+        name: String,
+        /// Its value.
+        value: String,
+    },
+    /// A person has what they chose forgotten. [`Reply::Done`].
+    Wipe,
     /// Which events wait to be reported? [`Reply::Events`].
     Events,
     /// The events up to this number are spooled. [`Reply::Done`].
@@ -94,15 +107,43 @@ pub(crate) enum Request {
     RollBack,
     /// A person ends the update that is under way, before the bootloader is told. [`Reply::Done`].
     Cancel,
-    /// A person wants updates: what they cancelled rests no more. [`Reply::Done`].
+    /// A person wants updates: what they cancelled rests no more, and for a while what comes is installed
+    /// though updates are not automatic. [`Reply::Done`].
     Resume,
     /// A person lets a release that failed here be tried again. [`Reply::Done`].
     Retry {
         /// Which.
         version: Version,
     },
+    /// Whoever watches over the product says that what runs was changed, and not by an update; or, without a
+    /// reason, that this is put right. [`Reply::Done`].
+    Integrity {
+        /// Who found it, and what.
+        reason: Option<String>,
+    },
     /// How far `fetchd` has come, for the health checks. [`Reply::Done`].
     Reached(Reached),
+    /// What proves the promise that is held to anybody? [`Reply::Proof`].
+    Proof,
+    /// Somebody at the local page knows the product's password, and orders what is the owner's to order:
+    /// [`Request::Set`], [`Request::Defer`], [`Request::RestartNow`] or [`Request::Resume`]. Its reply.
+    WithPassword {
+        /// As it was typed.
+        password: Secret,
+        /// The order.
+        order: Box<Self>,
+    },
+}
+
+/// What no log shows.
+#[derive(Clone, Deserialize, PartialEq, Serialize)]
+#[serde(transparent)]
+pub(crate) struct Secret(pub(crate) String);
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret")
+    }
 }
 
 /// How far `fetchd` has come.
@@ -143,7 +184,7 @@ pub(crate) enum Offered {
 #[serde(tag = "reply", rename_all = "snake_case")]
 pub(crate) enum Reply {
     /// What is so.
-    Status(Box<Status>),
+    Status(#[serde(deserialize_with = "json::inside")] Box<Status>),
     /// The metadata file to bring next; none when the workflow is done.
     Want {
         /// Which.
@@ -177,11 +218,19 @@ pub(crate) enum Reply {
         events: Vec<NumberedEvent>,
     },
     /// An update waits.
-    Waits(Waits),
+    Waits(#[serde(deserialize_with = "json::inside")] Waits),
     /// The restart is put off.
     Deferred {
         /// Up to when; none: it is not.
         until: Option<Timestamp>,
+        /// Whether that is the most that is allowed for this update, and less than was asked for.
+        #[serde(default)]
+        capped: bool,
+    },
+    /// The proof: what `tenurectl proof verify` reads.
+    Proof {
+        /// Its text; none before there is a promise.
+        text: Option<String>,
     },
     /// It is done.
     Done,
@@ -246,186 +295,6 @@ pub(crate) struct NumberedEvent {
     pub(crate) event: ReportEvent,
 }
 
-/// What is so on this device, as the installer knows it.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-pub(crate) struct Status {
-    /// The model.
-    pub(crate) model: Model,
-    /// The slot that runs.
-    pub(crate) slot: String,
-    /// The version that runs.
-    pub(crate) version: Version,
-    /// Where an update is.
-    pub(crate) state: State,
-    /// The version that is being installed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) installing: Option<Version>,
-    /// Bytes of the image that are in the slot, of how many.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) progress_bytes: Option<(u64, u64)>,
-    /// The best knowledge of the time.
-    pub(crate) now: Timestamp,
-    /// The lower bound of the time, which only grows.
-    pub(crate) floor: Timestamp,
-    /// What `now` is worth.
-    pub(crate) clock: Proof,
-    /// What is wrong with the clock.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) clock_trouble: Option<ClockTrouble>,
-    /// Until when all of them are fresh: the earliest of the days that they name.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) fresh_until: Option<Timestamp>,
-    /// The version of each trusted metadata file, by name.
-    pub(crate) metadata: std::collections::BTreeMap<String, u64>,
-    /// The promise that is held.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) declaration: Option<Declaration>,
-    /// Its last day for this very unit.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) support_ends: Option<Day>,
-    /// Its short form.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) fingerprint: Option<String>,
-    /// The promises that were refused.
-    pub(crate) refused: Vec<RefusedDeclaration>,
-    /// Releases that failed here, by the digest of their manifest.
-    pub(crate) denied: Vec<Digest>,
-    /// For what an update waits.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) waits: Option<Waits>,
-    /// Up to when the owner has put updates off.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) deferred_until: Option<Timestamp>,
-    /// Why the restart that was ordered does not happen.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) restart_trouble: Option<String>,
-    /// The versions of these, and of releases that fell back without a verdict, as far as known.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(crate) failed: Vec<Version>,
-    /// Set if no slot is healthy.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) rescue: Option<Rescue>,
-    /// How the last update ended.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) last_update: Option<LastUpdate>,
-    /// What each side holds, and each slot that stands once; as the installer's records have it.
-    #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
-    pub(crate) slots: serde_json::Value,
-    /// What confines the installer.
-    #[serde(default)]
-    pub(crate) cage: Vec<Layer>,
-}
-
-/// A layer of a process's cage, which holds. What each one means: `docs/operate/cage.md`.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Layer {
-    /// Another user than root.
-    User,
-    /// A network without a way out.
-    Network,
-    /// Bounds of memory and files, and no dump of either.
-    Limits,
-    /// Nothing that is started has more rights.
-    NoNewPrivileges,
-    /// Which files may be changed, and which ports called.
-    Landlock,
-    /// No privilege of root's but those that are needed.
-    Capabilities,
-    /// Which questions the kernel is asked.
-    Seccomp,
-}
-
-impl Status {
-    /// Whether an update is in a state that ends by itself before another can begin.
-    pub(crate) fn is_unsettled(&self) -> bool {
-        match self.state {
-            State::Idle | State::Writing | State::Staged | State::Ended { .. } => false,
-            State::Armed | State::Trying | State::Confirming | State::FallingBack => true,
-        }
-    }
-}
-
-/// An update that waits, and for what.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-pub(crate) struct Waits {
-    /// Its version.
-    pub(crate) version: Version,
-    /// What it waits with.
-    pub(crate) step: Step,
-    /// For what it waits.
-    pub(crate) holds: Vec<Hold>,
-    /// When the device restarts at the latest, by the deadline that was signed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) latest: Option<Timestamp>,
-}
-
-/// What an update waits with.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Step {
-    /// It is not fetched yet.
-    Installation,
-    /// It is installed.
-    Restart,
-}
-
-/// What is wrong with the clock. Neither keeps updates back.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum ClockTrouble {
-    /// It is behind the floor, which counts instead.
-    ClockBehind,
-    /// It says that metadata has expired, and nothing proves it right.
-    ClockUnproven,
-}
-
-/// A declaration that was refused, and where both texts are.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-pub(crate) struct RefusedDeclaration {
-    /// When it came.
-    pub(crate) at: Timestamp,
-    /// The last day that is held.
-    pub(crate) held_ends: Day,
-    /// The last day that was offered.
-    pub(crate) offered_ends: Day,
-    /// The folder with both texts and the metadata that vouches for them.
-    pub(crate) evidence: String,
-}
-
-/// How the last update ended.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-pub(crate) struct LastUpdate {
-    /// The version that was installed.
-    pub(crate) version: Version,
-    /// How it ended.
-    pub(crate) outcome: tenure_proto::lifecycle::Outcome,
-    /// When.
-    pub(crate) at: Timestamp,
-    /// Why, if it did not end well.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) reason: Option<String>,
-    /// The health checks that it made worse.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(crate) checks: Vec<Finding>,
-}
-
-/// No slot is healthy: the device stays where it is, and waits for a new decision.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-pub(crate) struct Rescue {
-    /// Since when.
-    pub(crate) at: Timestamp,
-    /// The slot that runs.
-    pub(crate) slot: String,
-    /// What it holds.
-    pub(crate) version: Version,
-    /// Why.
-    pub(crate) reason: String,
-    /// The health checks that failed.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(crate) checks: Vec<Finding>,
-}
-
 /// Why a message could not be passed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
@@ -476,18 +345,14 @@ pub(crate) fn receive_header<T: DeserializeOwned>(
         Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(None),
         other => other?,
     }
-    let (header_bytes, body_bytes) = split_lengths(lengths);
+    let both = u64::from_be_bytes(lengths);
+    let (header_bytes, body_bytes) = (both >> 32, both & u64::from(u32::MAX));
     if header_bytes > max || body_bytes > limits::INSTALL_BODY_BYTES_MAX {
         return Err(Error::TooLong { bytes: header_bytes.max(body_bytes) });
     }
     let mut header = Vec::new();
     read_exactly(stream, header_bytes, &mut header)?;
     Ok(Some((json::read(&header)?, body_bytes)))
-}
-
-fn split_lengths(lengths: [u8; 8]) -> (u64, u64) {
-    let both = u64::from_be_bytes(lengths);
-    (both >> 32, both & u64::from(u32::MAX))
 }
 
 fn read_exactly(stream: &UnixStream, bytes: u64, into: &mut Vec<u8>) -> Result<(), Error> {

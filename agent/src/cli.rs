@@ -5,13 +5,16 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use tenure_proto::support::Posture;
 use tenure_proto::time::{Day, length_s};
 use tenure_proto::version::Version;
 
 use crate::ask::{self, Ask, Form};
 use crate::channel::Until;
+use crate::clock::Clock;
 use crate::config::{self, Config};
-use crate::{cage, doctor, fetchd, installd, log, memory, programs, run};
+use crate::program;
+use crate::{cage, doctor, fetchd, installd, log, memory, password, posture, programs, run, tell};
 
 /// It went as it should.
 pub(crate) const EXIT_OK: u8 = 0;
@@ -25,7 +28,7 @@ Examples:
   tenure notices                    what you should know about the end of support
   tenure run --config agent.toml    run the agent where there is no systemd
 
-Exit status: 0 when it went as it should, 1 when it was refused or failed, 2 when the command is
+Exit status: 0 when it went as it should, 1 when it was refused or failed, 2 when the command is \
 not understood.";
 
 const DOCTOR_EXAMPLES: &str = "\
@@ -40,8 +43,19 @@ Examples:
   tenure install /media/stick/acme-gw1-1.2.0.tar             without a network
   tenure install https://bench.example/acme-gw1-1.2.0.tar    from any web server
 
-Exit status: 0 when it is installed, runs already or waits for its restart, 1 when it was refused or
+Exit status: 0 when it is installed, runs already or waits for its restart, 1 when it was refused or \
 failed.";
+
+const SET_EXAMPLES: &str = "\
+Examples:
+  tenure set automatic off             updates are told of, and wait for `tenure update`
+  tenure set notifications off         of updates; the end of support is told of all the same
+  tenure set reports off               the maker's server is told nothing of this device
+  tenure set quiet-hours 22:00-07:00   nothing is told, installed or restarted then
+  tenure set language de               what is told is told in German
+  tenure set automatic default         as the maker of the device has set it
+
+Exit status: 0 when it holds, 1 when it was refused or failed.";
 
 /// The update agent of this device.
 #[derive(Debug, Parser)]
@@ -71,6 +85,29 @@ enum Receipt {
         number: Option<usize>,
     },
 }
+
+const SETTINGS_EXAMPLES: &str = "\
+Examples:
+  tenure settings                    what holds now
+  tenure settings --ask              at the first start, at a terminal; once it is answered it asks no more
+  echo no | tenure settings --ask    from the product's own set-up
+
+Exit status: 0 when it went as it should, 1 when nothing was chosen.";
+
+const INTEGRITY_EXAMPLES: &str = "\
+Examples:
+  tenure integrity 'dm-verity: a block of rootfs'    the owner and the server are told
+  tenure integrity --restored                        you have looked, and it is well
+
+Exit status: 0 when it is noted, 1 when it was refused or failed.";
+
+const POSTURE_EXAMPLES: &str = "\
+Examples:
+  tenure posture isolate            what it would be
+  tenure posture isolate --enact    try it
+  tenure posture keep --enact       and lift it again
+
+Exit status: 0 when it went as it should, 1 when it was refused or failed.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -161,7 +198,7 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Show what you should know about the end of support
+    /// Show what you should know: the end of support, updates, and whether the maker is heard of
     #[command(after_help = "Example:\n  tenure notices --acknowledge 90-days-2033-12-31    you have read it")]
     Notices {
         /// Print JSON, as in notices.json
@@ -170,6 +207,52 @@ enum Command {
         /// Say that you have read a notice
         #[arg(long, value_name = "ID", conflicts_with = "json")]
         acknowledge: Option<String>,
+        /// Needed for a notice that says that support has ended
+        #[arg(long, requires = "acknowledge")]
+        i_know_that_support_has_ended: bool,
+    },
+    /// Show what you can choose, and what holds now
+    #[command(after_help = SETTINGS_EXAMPLES)]
+    Settings {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+        /// At set-up: tell how updates come, and ask for a yes or a no; needs root
+        #[arg(long, conflicts_with = "json")]
+        ask: bool,
+    },
+    /// Erase what this device keeps about its owner, before it gets another one; needs root
+    #[command(after_help = "Example:\n  tenure wipe --owner-data    says what was erased and what stays")]
+    Wipe {
+        /// What was chosen, what was put off, which notices were read, and the local page's password
+        #[arg(long, required = true)]
+        owner_data: bool,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Choose: automatic updates, notices of updates, reports to the maker, quiet hours, the language; needs root
+    #[command(after_help = SET_EXAMPLES)]
+    Set {
+        /// `automatic`, `notifications`, `reports`, `quiet-hours` or `language`
+        #[arg(value_name = "SETTING")]
+        name: String,
+        /// `on` or `off`; hours such as `22:00-07:00`, or `none`; `en`, `de`, `fr`, `es` or `cy`; or `default`
+        #[arg(value_name = "VALUE")]
+        value: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Say that what runs was changed, and not by an update, or that this is put right; needs root
+    #[command(after_help = INTEGRITY_EXAMPLES)]
+    Integrity {
+        /// Who found it, and what
+        #[arg(value_name = "REASON", required_unless_present = "restored")]
+        reason: Option<String>,
+        /// It is put right
+        #[arg(long, conflicts_with = "reason")]
+        restored: bool,
     },
     /// Look at this board before it is shipped: would it take an update, and come back from a bad one?
     ///
@@ -181,6 +264,18 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Show what the network lets through after the end of support, by what the maker declared for then
+    ///
+    /// The rules are for nft, in a table of their own. The agent puts the declared ones in force when the end is
+    /// proven; `--enact` is for a trial beforehand, and needs root.
+    #[command(after_help = POSTURE_EXAMPLES)]
+    Posture {
+        /// `keep`, `local_only` or `isolate`
+        posture: Posture,
+        /// Put them in force instead of printing them
+        #[arg(long)]
+        enact: bool,
+    },
     /// Print what confines the installer on this device: a drop-in for tenure-installd.service
     Cage,
     /// Run both processes of the agent, where there is no systemd
@@ -189,6 +284,13 @@ enum Command {
     Installd,
     /// Run the maker's programs for the other two, which are caged
     Programs,
+    /// Make a new password for the local page, and show it this once; needs root
+    ///
+    /// It takes the place of the one before. Until one is made, the page shows facts and takes no orders.
+    #[command(after_help = "Example:\n  tenure password    at the factory, for the label, or at the first start")]
+    Password,
+    /// Run the process that tells the neighbourhood: the local page, a smart home, the bus, mDNS (no power)
+    Tell,
     /// Run the process that polls, fetches and reports (no power)
     Fetchd,
 }
@@ -211,6 +313,18 @@ pub(crate) enum Error {
     /// The process that runs programs.
     #[error("cannot take orders to run programs")]
     Programs(#[source] io::Error),
+    /// No rules for the kernel.
+    #[error("cannot put the posture in force")]
+    Posture(#[from] program::Failed),
+    /// No user to let through.
+    #[error("cannot tell who asks for updates")]
+    Cage(#[from] cage::Error),
+    /// The process that tells the neighbourhood.
+    #[error(transparent)]
+    Tell(#[from] tell::Error),
+    /// No password.
+    #[error(transparent)]
+    Password(#[from] password::Error),
     /// Both.
     #[error(transparent)]
     Run(#[from] run::Error),
@@ -246,13 +360,21 @@ pub(crate) fn run(cli: &Cli) -> Result<ExitCode, Error> {
         Command::Receipt(Receipt::Export { number }) => ask(true).receipt(*number)?,
         Command::Retry { version } => ask(false).retry(version)?,
         Command::Support { json } => ask(*json).support()?,
-        Command::Notices { acknowledge: Some(id), .. } => ask(false).acknowledge(id)?,
-        Command::Notices { json, acknowledge: None } => ask(*json).notices()?,
+        Command::Notices { acknowledge: Some(id), i_know_that_support_has_ended, .. } => {
+            ask(false).acknowledge(id, *i_know_that_support_has_ended)?;
+        }
+        Command::Notices { json, acknowledge: None, .. } => ask(*json).notices()?,
+        Command::Wipe { yes, .. } => ask(false).wipe(*yes)?,
+        Command::Integrity { reason, .. } => ask(false).integrity(reason.clone())?,
+        Command::Settings { ask: true, .. } => ask(false).ask_at_set_up()?,
+        Command::Settings { json, ask: false } => ask(*json).settings()?,
+        Command::Set { name, value, json } => ask(*json).set(name, value)?,
         // It was seen to above, since it goes on without a configuration.
         Command::Doctor { .. } => {}
         Command::Cage => {
             io::stdout().write_all(cage::drop_in(&config).as_bytes()).map_err(ask::Error::from)?;
         }
+        Command::Posture { posture, enact } => take_posture(&config, *posture, *enact)?,
         Command::Run => {
             log::start();
             run::run(&cli.config)?;
@@ -267,6 +389,15 @@ pub(crate) fn run(cli: &Cli) -> Result<ExitCode, Error> {
             run::follow_parent();
             programs::serve(&config).map_err(Error::Programs)?;
         }
+        Command::Password => {
+            let password = password::make(&config)?;
+            writeln!(io::stdout(), "{password}").map_err(ask::Error::from)?;
+        }
+        Command::Tell => {
+            log::start();
+            run::follow_parent();
+            tell::run(&config)?;
+        }
         Command::Fetchd => {
             log::start();
             run::follow_parent();
@@ -274,6 +405,15 @@ pub(crate) fn run(cli: &Cli) -> Result<ExitCode, Error> {
         }
     }
     Ok(ExitCode::from(EXIT_OK))
+}
+
+/// Shows the rules of a posture, or puts them in force.
+fn take_posture(config: &Config, posture: Posture, enact: bool) -> Result<(), Error> {
+    let ruleset = posture::ruleset(posture, &cage::ways_of_owner(config)?);
+    if enact {
+        return Ok(posture::enact(&ruleset, &Clock::new(config))?);
+    }
+    Ok(io::stdout().write_all(ruleset.as_bytes()).map_err(ask::Error::from)?)
 }
 
 /// What the doctor says is good only if the board may be shipped.

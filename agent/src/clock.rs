@@ -128,6 +128,12 @@ impl Clock {
         (age.as_secs() <= uptime_s).then_some(age)
     }
 
+    /// The kernel's name for this start of the system.
+    pub(crate) fn boot() -> String {
+        let id = disk::read_bounded(Path::new("/proc/sys/kernel/random/boot_id"), limits::CONFIG_BYTES_MAX);
+        String::from_utf8(id.ok().flatten().unwrap_or_default()).unwrap_or_default()
+    }
+
     /// Waits.
     #[expect(
         clippy::disallowed_methods,

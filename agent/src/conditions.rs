@@ -9,6 +9,7 @@ use std::time::Duration;
 use nix::unistd::Uid;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use tenure_proto::choice::{Quiet, Settings};
 use tenure_proto::limits;
 use tenure_proto::restart::{Inhibitor, Lock, Metered, Power, Rules, When};
 use tenure_proto::time::{Timestamp, length_s};
@@ -29,16 +30,21 @@ const LOGIND: [&str; 3] = ["org.freedesktop.login1", "/org/freedesktop/login1", 
 /// How long a question to another service may take.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
-/// Puts the configuration into the rules that decide.
-pub(crate) fn rules(config: &Config) -> Rules {
+/// Puts the configuration, and what the owner has chosen, into the rules that decide.
+pub(crate) fn rules(config: &Config, settings: &Settings) -> Rules {
     let (restart, conditions) = (&config.restart, &config.conditions);
+    let by_the_clock = restart.when == When::Window || settings.quiet_hours != Quiet::Never;
     Rules {
         when: restart.when,
         windows: restart.windows.clone(),
-        zone: if restart.when == When::Window { zone(restart.time_zone.as_deref()) } else { None },
+        zone: if by_the_clock { zone(restart.time_zone.as_deref()) } else { None },
         any_clock: restart.believe_clock,
         defer_s_max: restart.defer_max_s,
         security_defer_s_max: restart.security_defer_max_s,
+        defer_times_max: restart.defer_times_max,
+        security_defer_times_max: restart.security_defer_times_max,
+        quiet: settings.quiet_hours,
+        automatic: settings.automatic,
         overdue_s_max: restart.overdue_max_s,
         battery_percent_min: conditions.battery_percent_min,
         mains_only: conditions.mains_only,

@@ -10,16 +10,20 @@ mod cage;
 mod conditions;
 mod health;
 mod hooks;
+mod integrity;
+mod posture;
 mod raw;
 mod restart;
 mod rollback;
 mod slots;
+mod tell;
 mod watchdog;
 
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize as _;
 use serde_json::{Map, Value};
+use tenure_proto::choice::Defaults;
 use tenure_proto::limits;
 use tenure_proto::model::Model;
 use tenure_proto::support::{Unit, unit_digest};
@@ -32,9 +36,12 @@ pub(crate) use cage::Cage;
 pub(crate) use conditions::{Conditions, Download};
 pub(crate) use health::Health;
 pub(crate) use hooks::Hooks;
+pub(crate) use integrity::Integrity;
+pub(crate) use posture::Posture;
 pub(crate) use restart::Restart;
 pub(crate) use rollback::{Rollback, Tpm};
 pub(crate) use slots::{BootRaw, IoPriority, Kind, PartitionId, Single, SingleKind, Slot, Write};
+pub(crate) use tell::{Mqtt, Page, Tell};
 pub(crate) use watchdog::Watchdog;
 
 /// The file that is read when no other is named.
@@ -89,6 +96,16 @@ pub(crate) struct Config {
     pub(crate) download: Download,
     /// How owners are told.
     pub(crate) notices: Notices,
+    /// Who is told what this device says of its maker, if anybody.
+    pub(crate) witness: Option<Witness>,
+    /// The ways out for what an owner should know.
+    pub(crate) tell: Tell,
+    /// What is done about software that was changed by other means than an update.
+    pub(crate) integrity: Integrity,
+    /// How the device does what was declared for after the end of support.
+    pub(crate) posture: Posture,
+    /// What holds where the owner has chosen nothing.
+    pub(crate) defaults: Defaults,
     /// The file of a simulated clock.
     pub(crate) clock_file: Option<PathBuf>,
     /// What the processes may do beyond that.
@@ -102,6 +119,17 @@ pub(crate) struct Notices {
     pub(crate) motd: PathBuf,
     /// Each program in it gets each notice as JSON.
     pub(crate) hook_dir: Option<PathBuf>,
+    /// A copy of `os_release` that says when support ends.
+    pub(crate) os_release: Option<PathBuf>,
+}
+
+/// A server that is not the maker's.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Witness {
+    /// Its address, which begins with `https://`; without a slash at its end.
+    pub(crate) url: String,
+    /// Its token, which admits the device.
+    pub(crate) enrolment_token_file: Option<PathBuf>,
 }
 
 /// What a file says, key by key.
@@ -277,6 +305,25 @@ fn or(given: Option<raw::FullPath>, default: &str) -> PathBuf {
     given.map_or_else(|| default.into(), PathBuf::from)
 }
 
+fn copy_of_os_release(path: &Path, of: &Path, copy: Option<raw::FullPath>) -> Result<Option<PathBuf>, Error> {
+    let copy = copy.map(PathBuf::from);
+    if copy.as_deref() == Some(of) {
+        let reason = "names the file that is copied; leave os_release at /usr/lib/os-release".into();
+        return Err(Error::Unfit { path: path.into(), key: "notices.os_release", reason });
+    }
+    Ok(copy)
+}
+
+/// Over plain HTTP anybody could answer in its place.
+fn check_witness(path: &Path, raw: raw::Witness) -> Result<Option<Witness>, Error> {
+    let Some(url) = raw.url.map(String::from) else { return Ok(None) };
+    if !url.starts_with("https://") {
+        let reason = "does not start with https://".into();
+        return Err(Error::Unfit { path: path.into(), key: "witness.url", reason });
+    }
+    Ok(Some(Witness { url, enrolment_token_file: raw.enrolment_token_file.map(PathBuf::from) }))
+}
+
 fn check(path: &Path, raw: Raw) -> Result<Config, Error> {
     let unset = |key| Error::Unset { path: path.into(), key };
     let bootloader = bootloader::check(path, raw.bootloader)?;
@@ -285,7 +332,16 @@ fn check(path: &Path, raw: Raw) -> Result<Config, Error> {
     let write = slots::check_write(path, &raw.write)?;
     let run_dir = raw.run_dir.map_or_else(|| "/run/tenure".into(), PathBuf::from);
     let factory_root = or(raw.factory_root, "/usr/lib/tenure/root.json");
+    // Where a copy is made of it, `/etc/os-release` is a link to that copy.
+    let whole = if raw.notices.os_release.is_some() { "/usr/lib/os-release" } else { "/etc/os-release" };
+    let os_release = or(raw.os_release, whole);
     let model = raw.model.ok_or_else(|| unset("model"))?;
+    let posture = posture::check(path, raw.posture);
+    let integrity = integrity::check(&raw.integrity, posture.updates).map_err(|reason| Error::Unfit {
+        path: path.into(),
+        key: "integrity.posture",
+        reason: reason.into(),
+    })?;
     let digest = raw.serial.map(|serial| unit_digest(&model, &serial));
     Ok(Config {
         unit: Unit { batch: raw.batch, digest },
@@ -294,7 +350,6 @@ fn check(path: &Path, raw: Raw) -> Result<Config, Error> {
         state_dir: or(raw.state_dir, "/var/lib/tenure"),
         backstop: raw.backstop.map_or_else(|| factory_root.with_file_name("backstop.json"), PathBuf::from),
         factory_root,
-        os_release: or(raw.os_release, "/etc/os-release"),
         enrolment_token_file: raw.enrolment_token_file.map(PathBuf::from),
         check_in_interval_s: raw.check_in_interval_s.map_or(3600, u64::from),
         fetch_user: raw.fetch_user.map(String::from),
@@ -312,8 +367,20 @@ fn check(path: &Path, raw: Raw) -> Result<Config, Error> {
         notices: Notices {
             motd: raw.notices.motd.map_or_else(|| run_dir.join("motd"), PathBuf::from),
             hook_dir: raw.notices.hook_dir.map(PathBuf::from),
+            os_release: copy_of_os_release(path, &os_release, raw.notices.os_release)?,
+        },
+        witness: check_witness(path, raw.witness)?,
+        tell: tell::check(&raw.page, raw.mqtt, raw.dbus, &raw.mdns),
+        integrity,
+        posture,
+        defaults: Defaults {
+            automatic: raw.updates.automatic,
+            silent: raw.updates.reports == Some(false),
+            quiet_hours: raw.updates.quiet_hours,
+            language: raw.language,
         },
         clock_file: raw.clock.file.map(PathBuf::from),
+        os_release,
         cage: cage::check(raw.cage),
         run_dir,
     })
@@ -404,6 +471,12 @@ mod tests {
             ("[conditions]\nbattery_percent_min = 101", "10.toml", "between 0 and 100 percent"),
             ("[conditions]\nfree_bytes_min = 5", "10.toml", "at least 1048576 bytes"),
             ("[download]\nrate_bytes_per_s = 100", "10.toml", "at least 4096 bytes"),
+            (
+                "integrity.posture = \"isolate\"\nposture.updates = false",
+                "agent.toml",
+                "integrity.posture needs posture.updates",
+            ),
+            ("[integrity]\ncheck_every_s = 60", "10.toml", "between 3600 and 2678400"),
             ("[health]\nunits = [\"acme\"]", "10.toml", "has its kind at the end"),
             ("[health]\nserver = \"maybe\"", "10.toml", "unknown variant `maybe`"),
             ("[health]\nmin_uptime_s = 300", "agent.toml", "health.min_uptime_s must be less"),
@@ -446,6 +519,16 @@ mod tests {
     }
 
     #[test]
+    fn nobody_is_told_of_the_maker_unless_a_witness_is_named_and_proves_who_it_is() {
+        assert_eq!(load(GOOD, &[]).unwrap().witness, None);
+        let named = |url: &str| load(GOOD, &[("10.toml", &format!("[witness]\nurl = \"{url}\""))]);
+        let witness = named("https://witness.example/").unwrap().witness.unwrap();
+        assert_eq!((witness.url.as_str(), witness.enrolment_token_file), ("https://witness.example", None));
+        let error = named("http://witness.example").unwrap_err();
+        assert!(error.ends_with("witness.url does not start with https://"), "{error}");
+    }
+
+    #[test]
     fn the_shipped_example_loads_and_its_comments_are_the_defaults() {
         for kind in ["uboot", "grub", "systemd-boot", "efi", "rpi", "barebox"] {
             let example = include_str!("../../systemd/agent.toml").replace("\"uboot\"\n", &format!("\"{kind}\"\n"));
@@ -478,9 +561,14 @@ mod tests {
             rollback: Rollback::default(),
             health: Health { command: None, ..long.health.clone() },
             watchdog: Watchdog { device: None, ..long.watchdog.clone() },
-            notices: Notices { hook_dir: None, ..long.notices.clone() },
+            notices: Notices { hook_dir: None, os_release: None, ..long.notices.clone() },
+            os_release: "/etc/os-release".into(),
             restart: Restart { windows: Vec::new(), time_zone: None, ..long.restart.clone() },
             clock_file: None,
+            integrity: short.integrity,
+            posture: short.posture.clone(),
+            witness: None,
+            tell: Tell::default(),
             cage: Cage::default(),
             ..long.clone()
         };
@@ -489,6 +577,11 @@ mod tests {
         assert!(long.unit.batch.is_some() && long.unit.digest.is_some());
         assert!(long.enrolment_token_file.is_some() && long.health.command.is_some());
         assert!(long.notices.hook_dir.is_some() && long.clock_file.is_some());
+        assert_eq!(long.notices.os_release, Some("/run/tenure-os/os-release".into()));
+        assert!(long.witness.as_ref().is_some_and(|witness| witness.enrolment_token_file.is_some()));
+        assert!(long.tell.page.is_some() && long.tell.mqtt.is_some() && long.tell.bus.is_some());
+        assert!(!short.tell.is_open());
+        assert!(!long.posture.ports.is_empty() && short.posture.updates && long.posture.updates);
         assert!(!long.cage.also_writes.is_empty() && !long.cage.also_ports.is_empty());
     }
 

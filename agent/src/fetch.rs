@@ -193,6 +193,16 @@ impl Fetch<'_> {
         Ok(true)
     }
 
+    /// Brings the maker's advisories if those that are signed are not held yet; says whether there were any.
+    pub(crate) fn advisories(&mut self) -> Result<bool, Error> {
+        const WHAT: &str = "renew the advisories";
+        let reply = self.ask(WHAT, &Request::Advisories, &[])?;
+        let Some(bytes) = self.target(WHAT, reply)? else { return Ok(false) };
+        let done = self.installer.done(&Request::AdvisoriesBytes, &bytes);
+        done.map_err(|source| Error::Installer { what: WHAT, source })?;
+        Ok(true)
+    }
+
     /// Asks which release is to be installed, and brings its manifest.
     pub(crate) fn choose(&mut self, offer: Offered, metered: bool) -> Result<Choice, Error> {
         const WHAT: &str = "choose a release";

@@ -5,6 +5,7 @@
 //! time; the end on SIGTERM is no more than that, done politely.
 
 mod failure;
+mod life;
 mod signals;
 
 use std::path::Path;
@@ -13,7 +14,6 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
 use tenure_proto::lifecycle::State;
-use tenure_proto::time::Reading;
 use tenure_proto::version::Version;
 use tenure_proto::{limits, policy};
 
@@ -26,10 +26,11 @@ use crate::http::{Client, Timeouts};
 use crate::identity::{self, Identity};
 use crate::installer::{self, Installer};
 use crate::notice::{self, Notices};
-use crate::owner::{LastCheck, Outcome, Overview, Shared, Support};
+use crate::owner::{LastCheck, Outcome, Overview, Shared};
 use crate::poll::{self, Poll};
 use crate::report::{self, Spool};
 use crate::signs::{self, Heard};
+use crate::witness::Witness;
 use crate::{cage, conditions, disk, link, memory, outside, run as supervisor, show, systemd, varlink};
 use failure::Failure;
 
@@ -82,6 +83,7 @@ struct Fetchd<'a> {
     poll: Poll,
     spool: Spool,
     signs: signs::Keeper,
+    witness: Option<Witness>,
     shared: Arc<Shared>,
     woken: Receiver<()>,
     interval_s: u64,
@@ -108,10 +110,10 @@ pub(crate) fn run(config: &Config, path: &Path) -> Result<(), Error> {
     let identity = Identity::load_or_make(&identity::path(config))?;
     let notices = Notices::load(config)?;
     notices.show()?;
-    let (shared, woken) = Shared::new(notices, config.install_socket());
+    let (shared, woken) = Shared::new(notices, config);
     let socket = config.run_dir.join("agent.sock");
     let answers = Arc::clone(&shared);
-    varlink::serve(&socket, Arc::new(move |call, more| answers.answer(call, more)))?;
+    varlink::serve(&socket, Arc::new(move |call, listener| answers.answer(call, listener)))?;
     signals::listen(ends, socket, Arc::clone(&shared))?;
     let mut fetchd = Fetchd::new(config, identity, shared, woken)?;
     fetchd.layers = layers;
@@ -130,6 +132,7 @@ impl<'a> Fetchd<'a> {
             poll: Poll::load(config, &identity)?,
             spool: Spool::open(&config.fetch_dir().join("spool"))?,
             signs: signs::Keeper::load(config)?,
+            witness: life::witness(config)?,
             identity,
             shared,
             woken,
@@ -143,6 +146,7 @@ impl<'a> Fetchd<'a> {
 
     fn run(&mut self) -> ! {
         self.look();
+        self.shared.change(|overview| self.add_own(overview));
         // A street that has its power back does not check in all at once; a trial waits for our word.
         if !self.is_unsettled() {
             let has_heard = self.signs.has_heard();
@@ -187,14 +191,6 @@ impl<'a> Fetchd<'a> {
         wait
     }
 
-    fn note_life(&mut self, heard: Heard) {
-        if let Some(overview) = &mut *self.shared.overview() {
-            let reading = self.clock.reading(overview.device.floor);
-            self.signs.note(heard, &overview.device, reading, link::is_up());
-            overview.maker = self.signs.verdict(&overview.device, reading);
-        }
-    }
-
     fn conclude(&self, outcome: &Outcome, wait: Duration) {
         match outcome {
             Outcome::UpToDate { .. } => systemd::status("up to date"),
@@ -203,16 +199,21 @@ impl<'a> Fetchd<'a> {
             Outcome::Held(_) => systemd::status(&show::outcome(outcome)),
             Outcome::Waiting { .. } | Outcome::Installing { .. } => {}
         }
-        if let Some(overview) = &mut *self.shared.overview() {
+        self.shared.change(|overview| {
+            self.add_own(overview);
             let now = self.clock.reading(overview.device.floor).now;
             overview.at = now;
             overview.last_check = Some(LastCheck { at: now, outcome: outcome.clone() });
             overview.next_check_at = Some(now.plus_s(wait.as_secs()));
-            overview.enrolment = self.poll.enrolment();
-            overview.reports_waiting = self.spool.waiting().unwrap_or_default();
-        }
-        self.write_status();
+        });
         self.shared.publish(outcome);
+    }
+
+    /// What this process knows by itself.
+    fn add_own(&self, overview: &mut Overview) {
+        overview.enrolment = self.poll.enrolment();
+        overview.reports_waiting = self.spool.waiting().unwrap_or_default();
+        overview.fetchd_cage.clone_from(&self.layers);
     }
 
     /// Rests, but not while somebody asks, or an update is about to end.
@@ -226,7 +227,8 @@ impl<'a> Fetchd<'a> {
                 (false, true) => LOOK_WHILE_WAITING,
                 (false, false) => Duration::MAX,
             };
-            match self.woken.recv_timeout(left.min(watchdog).min(look)) {
+            let told = self.shared.tells_in();
+            match self.woken.recv_timeout(left.min(watchdog).min(look).min(told.unwrap_or(Duration::MAX))) {
                 Ok(()) => return,
                 Err(RecvTimeoutError::Disconnected) => self.clock.sleep(left.min(watchdog)),
                 Err(RecvTimeoutError::Timeout) => {}
@@ -235,6 +237,9 @@ impl<'a> Fetchd<'a> {
                 return;
             }
             systemd::alive();
+            if self.shared.tells_in().is_some_and(|left| left.is_zero()) {
+                self.shared.tell();
+            }
             if (self.is_unsettled() || self.waits()) && self.look() {
                 // It has ended: the server is to know, and there may be more to install.
                 return;
@@ -252,11 +257,9 @@ impl<'a> Fetchd<'a> {
 
     /// Asks the installer what is so; says whether an update has come to its end since.
     fn look(&mut self) -> bool {
-        let status = Installer::connect(&self.config.install_socket()).and_then(|mut installer| installer.status());
-        let Ok(status) = status else { return false };
-        let ended = self.is_unsettled() && !status.is_unsettled();
-        self.learn(status);
-        ended
+        let was = self.is_unsettled();
+        let Ok(status) = self.shared.look() else { return false };
+        was && !status.is_unsettled()
     }
 
     /// One check: what is so, what is wanted, and the way there.
@@ -267,9 +270,12 @@ impl<'a> Fetchd<'a> {
         if self.keep_events(&mut installer, &status)? {
             status = installer.status()?;
         }
-        self.learn(status.clone());
+        self.shared.learn(status.clone());
         let http = Client::new(&self.config.server, self.timeouts, &self.clock, status.floor)?;
         let http = http.limited(self.config.download.rate_bytes_per_s);
+        if !status.settings.reports {
+            return self.check_unseen(&http, &mut installer, &status);
+        }
         let answered = self.poll.check_in(&http, &self.identity, &status);
         let server = !answered.as_ref().is_err_and(poll::Error::is_unreachable);
         installer.done(&Request::Reached(Reached { network: server || link::is_up(), server }), &[])?;
@@ -296,6 +302,15 @@ impl<'a> Fetchd<'a> {
         }
     }
 
+    /// The same for a device that tells its server nothing: it is a file server like any other.
+    fn check_unseen(&mut self, http: &Client, installer: &mut Installer, status: &Status) -> Result<Outcome, Failure> {
+        self.spool.clear();
+        let outcome = self.update(http, installer, status, Offered::NoServer);
+        let server = !outcome.as_ref().is_err_and(Failure::is_unreachable);
+        installer.done(&Request::Reached(Reached { network: server || link::is_up(), server }), &[])?;
+        outcome
+    }
+
     /// Refreshes the metadata and the promise, and installs what is wanted.
     fn update(
         &mut self,
@@ -311,12 +326,19 @@ impl<'a> Fetchd<'a> {
         fetch.refresh(&offered)?;
         match fetch.declaration() {
             Ok(false) => {}
-            Ok(true) => self.learn(fetch.installer.status()?),
+            Ok(true) => self.shared.learn(fetch.installer.status()?),
             // A promise that is not kept is evidence, and no reason to go without updates.
             Err(error) if error.is_refusal() => {
                 tracing::warn!(error = %Chain(&error), "a support declaration was refused");
-                self.learn(fetch.installer.status()?);
+                self.shared.learn(fetch.installer.status()?);
             }
+            Err(error) => return Err(error.into()),
+        }
+        match fetch.advisories() {
+            Ok(false) => {}
+            Ok(true) => self.shared.learn(fetch.installer.status()?),
+            // What nobody signed says nothing, and is no reason to go without updates either.
+            Err(error) if error.is_refusal() => tracing::warn!(error = %Chain(&error), "advisories were refused"),
             Err(error) => return Err(error.into()),
         }
         if status.is_unsettled() {
@@ -335,16 +357,18 @@ impl<'a> Fetchd<'a> {
     /// An update waits; its owner is to see for what.
     fn hold(&mut self, installer: &mut Installer, waits: Waits) -> Result<Outcome, Failure> {
         self.vain = None;
-        self.learn(installer.status()?);
+        self.shared.learn(installer.status()?);
         Ok(Outcome::Held(waits))
     }
 
     fn install(&mut self, fetch: &mut Fetch<'_>, plan: &Plan) -> Result<Outcome, Failure> {
         let version = plan.version.clone();
         tracing::info!(%version, "installing");
+        // What it fixes and whether it disrupts is told before anything is written.
+        self.shared.learn(fetch.installer.status()?);
         let said = |bytes, of_bytes| Outcome::Installing { version: version.clone(), bytes, of_bytes };
         self.progress(&said(0, 0));
-        self.write_status();
+        self.shared.write_status();
         let (mut first, mut last, mut next, mut next_file) = (None, 0, Duration::ZERO, Duration::ZERO);
         let written = fetch.write(plan, &mut |bytes, of_bytes| {
             first.get_or_insert(bytes);
@@ -356,7 +380,7 @@ impl<'a> Fetchd<'a> {
             }
             if now >= next_file {
                 next_file = now + PROGRESS_FILE_STEP;
-                self.write_status();
+                self.shared.write_status();
             }
         });
         let restarted = written.and_then(|()| fetch.restart());
@@ -368,7 +392,7 @@ impl<'a> Fetchd<'a> {
             Ok(None) => {
                 tracing::info!(%version, "installed; the device restarts");
                 self.vain = None;
-                self.learn(fetch.installer.status()?);
+                self.shared.learn(fetch.installer.status()?);
                 Ok(Outcome::Restarting { version })
             }
             Err(source) => {
@@ -402,6 +426,10 @@ impl<'a> Fetchd<'a> {
             return Err(installer::Error::Unexpected.into());
         };
         let Some(up_to) = events.last().map(|event| event.number) else { return Ok(false) };
+        if !status.settings.reports {
+            installer.done(&Request::EventsKept { up_to }, &[])?;
+            return Ok(true);
+        }
         match self.spool.keep(&events, &status.model, &self.identity) {
             Ok(()) => installer.done(&Request::EventsKept { up_to }, &[])?,
             Err(error) => {
@@ -429,65 +457,8 @@ impl<'a> Fetchd<'a> {
             overview.at = self.clock.reading(overview.device.floor).now;
             systemd::status(&format!("installing {version}: {bytes} of {of_bytes} bytes"));
         }
+        self.shared.changed();
         self.shared.publish(outcome);
-    }
-
-    /// Takes in what is so, tells the owner, and shows it.
-    fn learn(&mut self, status: Status) {
-        let reading = Reading { now: status.now, floor: status.floor, proof: status.clock };
-        let mut due = None;
-        if let (Some(declaration), Some(ends)) = (&status.declaration, status.support_ends) {
-            let mut notices = self.shared.notices();
-            log(notices.update(declaration, ends, reading), "cannot tell the owner");
-            due = notices.due();
-        }
-        if let Some(due) = due {
-            let called = due.call(&self.clock).and_then(|()| self.shared.notices().hooked(&due));
-            log(called, "cannot give notices to programs");
-        }
-        let waits = status.waits.as_ref().map(show::waits);
-        log(self.shared.notices().tell_of_waits(waits), "cannot tell the owner");
-        let open = self.shared.notices().open();
-        let mut overview = self.shared.overview();
-        let known = overview.take().map(|known| (known.maker, known.last_check, known.next_check_at));
-        let (maker, last_check, next_check_at) = known.unwrap_or_default();
-        *overview = Some(Overview {
-            at: status.now,
-            device: status,
-            server: self.config.server.clone(),
-            enrolment: self.poll.enrolment(),
-            maker,
-            last_check,
-            next_check_at,
-            reports_waiting: self.spool.waiting().unwrap_or_default(),
-            notices_open: open,
-            fetchd_cage: self.layers.clone(),
-        });
-        drop(overview);
-        self.write_status();
-    }
-
-    /// Writes the files for the simplest readers.
-    fn write_status(&self) {
-        let Some(overview) = self.shared.overview().clone() else { return };
-        self.write_file("status.json", serde_json::to_vec_pretty(&overview));
-        let support = Support::of(overview.device);
-        self.write_file("support.json", serde_json::to_vec_pretty(&support));
-    }
-
-    fn write_file(&self, name: &str, text: serde_json::Result<Vec<u8>>) {
-        let path = self.config.run_dir.join(name);
-        match text {
-            Ok(text) if disk::read_bounded(&path, text.len() as u64).ok().flatten().as_ref() == Some(&text) => {}
-            Ok(text) => log(disk::replace(&path, &text), "cannot show the status"),
-            Err(error) => tracing::warn!(%error, name, "cannot write the status down"),
-        }
-    }
-}
-
-fn log<E: std::error::Error + 'static>(result: Result<(), E>, what: &'static str) {
-    if let Err(error) = result {
-        tracing::error!(error = %Chain(&error), "{what}");
     }
 }
 

@@ -48,12 +48,16 @@ pub(crate) enum Code {
     RolledBack,
     /// Something was refused.
     Refused,
+    /// What runs was changed, and not by an update.
+    IntegrityFailed,
+    /// That is put right.
+    IntegrityRestored,
 }
 
 impl Code {
     /// Every code, in the order of an update.
     #[cfg(test)]
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 15] = [
         Self::Begun,
         Self::Written,
         Self::Armed,
@@ -67,6 +71,8 @@ impl Code {
         Self::RollbackOrdered,
         Self::RolledBack,
         Self::Refused,
+        Self::IntegrityFailed,
+        Self::IntegrityRestored,
     ];
 
     /// The word.
@@ -85,6 +91,8 @@ impl Code {
             Self::RollbackOrdered => "rollback_ordered",
             Self::RolledBack => "rolled_back",
             Self::Refused => "refused",
+            Self::IntegrityFailed => "integrity_failed",
+            Self::IntegrityRestored => "integrity_restored",
         }
     }
 }
@@ -103,7 +111,7 @@ pub(crate) struct Entry {
     /// A word of [`Code`]; an agent of a later version may have more of them.
     pub(crate) code: String,
     /// Which update it is about.
-    #[serde(flatten)]
+    #[serde(flatten, deserialize_with = "json::inside")]
     pub(crate) about: About,
     /// Why.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -82,7 +82,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     #[test]
-    fn a_key_is_made_once_and_is_nobody_elses() {
+    fn row_28_a_devices_key_is_made_once_and_is_nobody_elses() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("device.key");
         let made = Identity::load_or_make(&path).unwrap();

@@ -12,6 +12,7 @@ mod destination;
 mod device;
 mod hear;
 mod patience;
+mod permission;
 mod refusal;
 mod rest;
 mod session;
@@ -156,6 +157,9 @@ pub(crate) fn run(config: &Config, path: &Path) -> Result<(), Error> {
 impl Opened {
     fn open(config: &Config) -> Result<Self, Error> {
         disk::make_folder(&config.install_dir(), 0o700)?;
+        if let Some(folder) = config.notices.os_release.as_deref().and_then(Path::parent) {
+            disk::make_folder(folder, 0o755)?;
+        }
         let lock = Lock::take(&config.install_dir().join("lock"))?;
         let fetch_user = cage::fetch_user(config)?;
         let handed = install_socket::handed_over();
@@ -378,18 +382,7 @@ impl Core {
         request: Request,
         body: &[u8],
     ) -> Result<(Reply, Option<Task>), refusal::Error> {
-        let owner_only = matches!(
-            request,
-            Request::Confirm
-                | Request::RollBack
-                | Request::Retry { .. }
-                | Request::RestartNow
-                | Request::Defer { .. }
-                | Request::Refresh { bundle: true, .. }
-        );
-        if owner_only && caller != Caller::Owner {
-            return Err(refusal::Error::NotAllowed);
-        }
+        let (caller, request) = self.let_in(caller, request)?;
         let done = |task| Ok((Reply::Done, task));
         if let Request::Refresh { bundle, .. } = request {
             if self.bundle_leads && !bundle && self.leader != number {
@@ -409,9 +402,22 @@ impl Core {
             return Ok((self.device.waits().map_or(Reply::Done, Reply::Waits), task));
         }
         if let Request::Defer { until } = request {
-            return Ok((Reply::Deferred { until: self.defer(until)? }, None));
+            let (until, capped) = self.defer(until)?;
+            return Ok((Reply::Deferred { until, capped }, None));
+        }
+        if let Request::Set { name, value } = &request {
+            return done(self.device.set(name, value).map(|()| None)?);
+        }
+        if let Request::Integrity { reason } = &request {
+            return done(self.device.integrity(reason.as_deref())?);
+        }
+        if let Request::Wipe = request {
+            return done(self.device.forget_owner().map(|()| None)?);
         }
         if let Request::Resume = request {
+            if caller == Caller::Owner || self.home_may_install() {
+                self.device.ask_now();
+            }
             return done(self.device.resume().map(|()| None)?);
         }
         if let Request::Cancel = request {
@@ -424,6 +430,9 @@ impl Core {
         }
         if let Request::Retry { version } = &request {
             return done(self.device.retry(version).map(|()| None)?);
+        }
+        if let Request::Proof = request {
+            return Ok((Reply::Proof { text: self.device.proof()? }, None));
         }
         if let Request::Events = request {
             return Ok((Reply::Events { events: self.device.waiting_events() }, None));
@@ -439,7 +448,7 @@ impl Core {
 }
 
 impl Core {
-    fn defer(&mut self, until: Option<Until>) -> Result<Option<Timestamp>, refusal::Error> {
+    fn defer(&mut self, until: Option<Until>) -> Result<(Option<Timestamp>, bool), refusal::Error> {
         let now = self.device.reading()?.now;
         let until = until.map(|until| match until {
             Until::At(at) => at,

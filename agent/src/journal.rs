@@ -9,17 +9,18 @@ use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use tenure_proto::choice::Choices;
 use tenure_proto::digest::Digest;
 use tenure_proto::health::{Baseline, Finding};
 use tenure_proto::lifecycle::State;
 use tenure_proto::limits;
 use tenure_proto::model::Name;
-use tenure_proto::release::Kind;
+use tenure_proto::release::{Kind, News};
 use tenure_proto::report::ReportEvent;
 use tenure_proto::time::{Proof, Reading, Timestamp};
 use tenure_proto::version::Version;
 
-use crate::channel::{LastUpdate, NumberedEvent, Rescue};
+use crate::channel::{Alarm, LastUpdate, NumberedEvent, Rescue};
 use crate::{disk, twin};
 pub(crate) use held::{Content, Held, Position, SingleRecord, SlotRecord};
 
@@ -105,6 +106,9 @@ pub(crate) struct Staged {
     /// Whether the owner has said: now.
     #[serde(default)]
     pub(crate) released: bool,
+    /// How often the owner has put it off.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) deferred: u32,
     /// What its slots hold.
     pub(crate) images: Vec<Image>,
 }
@@ -220,6 +224,33 @@ pub(crate) struct History {
     /// No slot is healthy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) rescue: Option<Rescue>,
+    /// The release whose manifest was last read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) read: Option<Read>,
+    /// What runs was changed, and not by an update.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) alarm: Option<Alarm>,
+    /// When what runs was last compared with what was installed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) checked: Option<Checked>,
+}
+
+/// A comparison of what runs with what was installed.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub(crate) struct Checked {
+    /// When it began.
+    pub(crate) at: Timestamp,
+    /// The kernel's name for the start of the system in which that was.
+    pub(crate) boot: String,
+}
+
+/// A release whose manifest was read.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub(crate) struct Read {
+    /// Its manifest.
+    pub(crate) manifest_sha256: Digest,
+    /// What its owner should know.
+    pub(crate) news: News,
 }
 
 /// A release whose installation a person cancelled.
@@ -329,6 +360,21 @@ impl Store {
     /// Writes the owner's deferral.
     pub(crate) fn keep_deferral(&self, deferral: &Deferral) -> Result<(), disk::Error> {
         twin::store_state(&self.path("deferral.json"), deferral)
+    }
+
+    /// Reads what the owner has chosen. A choice that is lost is no reason to stop.
+    pub(crate) fn choices(&self) -> Choices {
+        twin::load_state(&self.path("choices.json")).ok().flatten().unwrap_or_default()
+    }
+
+    /// Writes what the owner has chosen.
+    pub(crate) fn keep_choices(&self, choices: &Choices) -> Result<(), disk::Error> {
+        twin::store_state(&self.path("choices.json"), choices)
+    }
+
+    /// Forgets what the owner has chosen and wished.
+    pub(crate) fn forget_owner(&self) -> Result<(), disk::Error> {
+        ["choices.json", "deferral.json"].iter().try_for_each(|name| twin::remove(&self.path(name)))
     }
 
     /// Reads the floor of the time; 1970 if there is none.
@@ -509,6 +555,7 @@ mod tests {
             clock: Proof::Synchronised,
             waited_s: 3600,
             released: true,
+            deferred: 0,
             images: vec![image],
         });
         store.keep_journal(&journal).unwrap();

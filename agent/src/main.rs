@@ -17,8 +17,10 @@ mod json;
 mod left_out;
 mod log;
 mod memory;
+mod os_release;
 
 mod outside;
+mod password;
 mod program;
 mod systemd;
 
@@ -37,9 +39,11 @@ mod fetchd;
 mod notice;
 mod owner;
 mod poll;
+mod posture;
 mod report;
 mod show;
 mod signs;
+mod witness;
 
 mod bootloader;
 mod cage;
@@ -56,9 +60,11 @@ mod journal;
 mod promise;
 mod reboot;
 mod receipt;
+mod risks;
 mod rollback;
 mod slot;
 mod stop;
+mod tell;
 mod twin;
 mod verify;
 mod watchdog;

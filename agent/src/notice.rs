@@ -10,15 +10,15 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use tenure_proto::choice::Settings;
 use tenure_proto::limits;
-use tenure_proto::notice::{Ledger, Notice, Unknown};
-use tenure_proto::support::Declaration;
-use tenure_proto::time::{Day, Reading, Timestamp};
+use tenure_proto::notice::{Act, Ledger, Notice, Refusal, Situation};
+use tenure_proto::time::Timestamp;
 
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::outside::{self, Order, Running};
-use crate::{disk, program};
+use crate::{disk, program, twin};
 
 /// What was told on this device, and where it is shown.
 #[derive(Debug)]
@@ -28,6 +28,8 @@ pub(crate) struct Notices {
     motd: PathBuf,
     hook_dir: Option<PathBuf>,
     book: Book,
+    /// Whether nothing new is shown to anybody who has not asked.
+    quiet: bool,
     /// An update that waits, in a sentence: told at login for as long as it does.
     waits: Option<String>,
 }
@@ -38,6 +40,12 @@ struct Book {
     ledger: Ledger,
     /// The notices that the hooks have had.
     hooked: Vec<String>,
+    /// Those that were shown to people who had not asked.
+    #[serde(default)]
+    shown: Vec<String>,
+    /// What the owner has chosen, as it was last known.
+    #[serde(default)]
+    settings: Settings,
 }
 
 /// Why owners are not told.
@@ -49,9 +57,9 @@ pub(crate) enum Error {
     /// The notices cannot be written down.
     #[error("cannot write the notices down")]
     Encode(#[from] serde_json::Error),
-    /// There is no such notice.
+    /// There is no such notice, or it takes another act.
     #[error(transparent)]
-    Unknown(#[from] Unknown),
+    Refused(#[from] Refusal),
 }
 
 impl Notices {
@@ -60,32 +68,51 @@ impl Notices {
         let path = config.fetch_dir().join("notices.json");
         let book = disk::load_state(&path)?.found().unwrap_or_default();
         let (motd, hook_dir) = (config.notices.motd.clone(), config.notices.hook_dir.clone());
-        Ok(Self { path, run_dir: config.run_dir.clone(), motd, hook_dir, book, waits: None })
+        Ok(Self { path, run_dir: config.run_dir.clone(), motd, hook_dir, book, quiet: true, waits: None })
     }
 
-    /// Every notice that stands, the oldest first.
-    pub(crate) fn all(&self) -> &[Notice] {
-        &self.book.ledger.notices
+    /// Every notice that stands, the oldest first; without those that the owner does not want.
+    pub(crate) fn all(&self) -> Vec<&Notice> {
+        let wanted = |notice: &&Notice| self.book.settings.notifications || !notice.speaks_of_update();
+        self.book.ledger.notices.iter().filter(wanted).collect()
+    }
+
+    /// Those of them that nobody has acknowledged.
+    fn open(&self) -> impl Iterator<Item = &Notice> {
+        self.all().into_iter().filter(|notice| notice.acknowledged_at.is_none())
     }
 
     /// How many of them nobody has acknowledged.
-    pub(crate) fn open(&self) -> usize {
-        self.book.ledger.open().count()
+    pub(crate) fn count_open(&self) -> usize {
+        self.open().count()
     }
 
-    /// Brings the notices up to the declaration, this unit's last day and the time, and shows them.
-    pub(crate) fn update(&mut self, declaration: &Declaration, ends: Day, reading: Reading) -> Result<(), Error> {
+    /// Whether something waits for the end of the quiet hours.
+    pub(crate) fn holds_back(&self) -> bool {
+        self.quiet && self.open().any(|notice| !self.book.shown.contains(&notice.id))
+    }
+
+    /// Brings the notices up to what is so, and shows them; in quiet hours to those alone who ask.
+    pub(crate) fn follow(&mut self, situation: &Situation<'_>, quiet: bool) -> Result<(), Error> {
         let mut book = self.book.clone();
-        for notice in book.ledger.update(declaration, ends, reading) {
+        for notice in book.ledger.follow(situation) {
             tracing::info!(id = %notice.id, fact = %notice.fact, "the owner is told");
         }
+        book.settings.clone_from(situation.settings);
+        let stands = |id: &String| book.ledger.notices.iter().any(|notice| notice.id == *id);
+        if quiet {
+            book.shown.retain(stands);
+        } else {
+            book.shown = book.ledger.notices.iter().map(|notice| notice.id.clone()).collect();
+        }
+        self.quiet = quiet;
         self.keep(book)?;
         self.show()
     }
 
     /// Tells of an update that waits, or no longer does.
     pub(crate) fn tell_of_waits(&mut self, waits: Option<String>) -> Result<(), Error> {
-        if waits == self.waits {
+        if waits == self.waits || self.quiet && waits.is_some() {
             return Ok(());
         }
         self.waits = waits;
@@ -93,18 +120,25 @@ impl Notices {
     }
 
     /// Marks a notice as acknowledged by a person.
-    pub(crate) fn acknowledge(&mut self, id: &str, at: Timestamp) -> Result<(), Error> {
+    pub(crate) fn acknowledge(&mut self, id: &str, act: Act, at: Timestamp) -> Result<(), Error> {
         let mut book = self.book.clone();
-        book.ledger.acknowledge(id, at)?;
+        book.ledger.acknowledge(id, act, at)?;
         self.keep(book)?;
         self.show()
     }
 
+    /// Forgets what was told and acknowledged on this device; the next owner is told anew.
+    pub(crate) fn forget(&mut self) -> Result<(), Error> {
+        self.book = Book::default();
+        Ok(twin::remove(&self.path)?)
+    }
+
     /// Writes the files for the simplest readers. They are written again after each start.
     pub(crate) fn show(&self) -> Result<(), Error> {
-        show(&self.run_dir.join("notices.json"), &serde_json::to_vec_pretty(self.all())?)?;
+        show(&self.run_dir.join("notices.json"), &serde_json::to_vec_pretty(&self.all())?)?;
         let waits = self.waits.iter().map(|waits| format!("An update is there: {waits}\n"));
-        let open: Vec<_> = self.book.ledger.open().map(Notice::text).chain(waits).collect();
+        let known = self.open().filter(|notice| self.book.shown.contains(&notice.id));
+        let open: Vec<_> = known.map(Notice::text).chain(waits).collect();
         if open.is_empty() { Ok(disk::remove(&self.motd)?) } else { show(&self.motd, open.join("\n").as_bytes()) }
     }
 
@@ -119,8 +153,8 @@ impl Notices {
     /// What the programs of the hook folder have not had yet, and that folder.
     pub(crate) fn due(&self) -> Option<Due> {
         let is_due = |notice: &&Notice| !self.book.hooked.contains(&notice.id);
-        let notices: Vec<_> = self.all().iter().filter(is_due).cloned().collect();
-        let folder = self.hook_dir.clone().filter(|_| !notices.is_empty())?;
+        let notices: Vec<_> = self.all().into_iter().filter(is_due).cloned().collect();
+        let folder = self.hook_dir.clone().filter(|_| !notices.is_empty() && !self.quiet)?;
         Some(Due { folder, notices, time: Duration::from_secs(limits::HOOK_TIMEOUT_S) })
     }
 
@@ -204,7 +238,8 @@ fn wait(program: &mut Running, path: &Path, time: Duration, clock: &Clock) {
 mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt as _;
-    use tenure_proto::time::Proof;
+    use tenure_proto::support::Declaration;
+    use tenure_proto::time::{Proof, Reading};
 
     fn declaration(ends: &str) -> Declaration {
         serde_json::from_value(serde_json::json!({
@@ -227,7 +262,32 @@ mod tests {
         disk::make_folder(&dir.join("hooks"), 0o755).unwrap();
         let (path, motd) = (dir.join("notices-state.json"), dir.join("motd"));
         let book = disk::load_state(&path).unwrap().found().unwrap_or_default();
-        Notices { path, run_dir: dir.into(), motd, hook_dir, book, waits: None }
+        Notices { path, run_dir: dir.into(), motd, hook_dir, book, quiet: false, waits: None }
+    }
+
+    /// Tells what is due at a time, outside of the quiet hours.
+    fn tell(told: &mut Notices, ends: &str, at: &str) {
+        tell_while(told, ends, at, false);
+    }
+
+    fn tell_while(told: &mut Notices, ends: &str, at: &str, quiet: bool) {
+        let (declaration, settings) = (declaration(ends), Settings::default());
+        let running = "1.0.0".parse().unwrap();
+        let situation = Situation {
+            product: "Acme Gateway 1",
+            promise: Some((&declaration, declaration.ends)),
+            settings: &settings,
+            reading: reading(at),
+            running: &running,
+            news: None,
+            last: None,
+            failed: &[],
+            settled: true,
+            advisories: &[],
+            change: None,
+            maker: None,
+        };
+        told.follow(&situation, quiet).unwrap();
     }
 
     fn clock() -> Clock {
@@ -244,8 +304,7 @@ mod tests {
     fn a_notice_is_shown_until_a_person_acknowledges_it_also_after_a_restart() {
         let dir = tempfile::tempdir().unwrap();
         let mut told = notices(dir.path());
-        told.update(&declaration("2027-01-31"), "2027-01-31".parse().unwrap(), reading("2027-01-10T00:00:00Z"))
-            .unwrap();
+        tell(&mut told, "2027-01-31", "2027-01-10T00:00:00Z");
         let mut told = notices(dir.path());
         told.show().unwrap();
         assert_eq!(
@@ -256,8 +315,11 @@ mod tests {
             You can keep using it.\n\
             Questions: https://acme.example/security\n"
         );
-        assert!(matches!(told.acknowledge("x", reading("2027-01-11T00:00:00Z").now), Err(Error::Unknown(_))));
-        told.acknowledge("30-days-2027-01-31", reading("2027-01-11T00:00:00Z").now).unwrap();
+        assert!(matches!(
+            told.acknowledge("x", Act::Simple, reading("2027-01-11T00:00:00Z").now),
+            Err(Error::Refused(_))
+        ));
+        told.acknowledge("30-days-2027-01-31", Act::Simple, reading("2027-01-11T00:00:00Z").now).unwrap();
         assert!(!dir.path().join("motd").exists());
         let shown: Vec<Notice> =
             serde_json::from_slice(&std::fs::read(dir.path().join("notices.json")).unwrap()).unwrap();
@@ -272,10 +334,9 @@ mod tests {
         told.tell_of_waits(Some("version 1.2.0 is installed and waits for the restart: the owner".into())).unwrap();
         let said = "An update is there: version 1.2.0 is installed and waits for the restart: the owner\n";
         assert_eq!(motd().as_deref(), Some(said));
-        told.update(&declaration("2027-01-31"), "2027-01-31".parse().unwrap(), reading("2027-01-10T00:00:00Z"))
-            .unwrap();
+        tell(&mut told, "2027-01-31", "2027-01-10T00:00:00Z");
         assert!(motd().unwrap().starts_with("Security updates for") && motd().unwrap().ends_with(said));
-        told.acknowledge("30-days-2027-01-31", reading("2027-01-11T00:00:00Z").now).unwrap();
+        told.acknowledge("30-days-2027-01-31", Act::Simple, reading("2027-01-11T00:00:00Z").now).unwrap();
         assert_eq!(motd().as_deref(), Some(said));
         told.tell_of_waits(None).unwrap();
         assert_eq!(motd(), None);
@@ -291,7 +352,7 @@ mod tests {
         hook(dir.path(), "30-writes", &format!("cat >> {}; echo >> {0}", out.display()));
         std::fs::write(dir.path().join("hooks/README"), "no program").unwrap();
         for at in ["2027-01-10T00:00:00Z", "2027-01-12T00:00:00Z", "2027-02-02T00:00:00Z"] {
-            told.update(&declaration("2027-01-31"), "2027-01-31".parse().unwrap(), reading(at)).unwrap();
+            tell(&mut told, "2027-01-31", at);
             if let Some(mut due) = told.due() {
                 due.time = Duration::from_millis(300);
                 due.call(&clock()).unwrap();
@@ -304,12 +365,33 @@ mod tests {
     }
 
     #[test]
+    fn in_quiet_hours_only_who_asks_is_told_and_the_others_afterwards() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut told = notices(dir.path());
+        let motd = || std::fs::read_to_string(dir.path().join("motd")).unwrap_or_default();
+        tell(&mut told, "2027-01-31", "2026-12-01T00:00:00Z");
+        told.hooked(&told.due().unwrap()).unwrap();
+        let before = motd();
+        tell_while(&mut told, "2027-01-31", "2027-01-10T00:00:00Z", true);
+        told.tell_of_waits(Some("version 1.2.0".into())).unwrap();
+        assert_eq!((motd(), told.due().is_none(), told.holds_back()), (before.clone(), true, true));
+        let asked = std::fs::read_to_string(dir.path().join("notices.json")).unwrap();
+        assert!(asked.contains("30-days-2027-01-31"), "{asked}");
+        // A restart in the night tells nobody either.
+        let mut told = Notices { quiet: true, ..notices(dir.path()) };
+        told.show().unwrap();
+        assert_eq!(motd(), before);
+        tell(&mut told, "2027-01-31", "2027-01-10T07:00:00Z");
+        assert!(motd().len() > before.len() && !told.holds_back());
+        assert_eq!(told.due().unwrap().notices.len(), 1);
+    }
+
+    #[test]
     fn a_damaged_file_is_moved_aside_and_the_notice_is_shown_anew() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("notices-state.json"), "{").unwrap();
         let mut told = notices(dir.path());
-        told.update(&declaration("2033-12-31"), "2033-12-31".parse().unwrap(), reading("2027-01-10T00:00:00Z"))
-            .unwrap();
+        tell(&mut told, "2033-12-31", "2027-01-10T00:00:00Z");
         assert_eq!(told.all().len(), 1);
         assert!(dir.path().join("notices-state.json.broken").exists());
     }

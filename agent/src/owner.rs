@@ -3,10 +3,11 @@
 //! The loop in `fetchd.rs` works; here is what it and its listeners share. Everybody on the
 //! device may ask. Orders are for root and for our own user.
 
-use std::io;
-use std::path::PathBuf;
+mod monitor;
+mod telling;
+
 use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -14,17 +15,22 @@ use serde_json::{Value, json};
 use tenure_proto::checkin::EnrolmentState;
 use tenure_proto::lifecycle::State;
 use tenure_proto::limits;
+use tenure_proto::notice::Act;
 use tenure_proto::silence::Verdict;
+use tenure_proto::silence::witness::Says;
 use tenure_proto::support::Declaration;
 use tenure_proto::time::{Day, Timestamp};
 use tenure_proto::version::Version;
 
 use crate::chain::Chain;
 use crate::channel::{Layer, RefusedDeclaration, Request, Status, Waits};
+use crate::clock::Clock;
+use crate::config::Config;
 use crate::installer::{self, Installer};
+use crate::json;
 use crate::notice::Notices;
 use crate::stop::Stop;
-use crate::varlink::{Call, Fault, More};
+use crate::varlink::{Call, Fault, Listener};
 
 /// What is so on this device: the content of `status.json`.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -32,7 +38,7 @@ pub(crate) struct Overview {
     /// When this was put together.
     pub(crate) at: Timestamp,
     /// What the installer says.
-    #[serde(flatten)]
+    #[serde(flatten, deserialize_with = "json::inside")]
     pub(crate) device: Status,
     /// The server.
     pub(crate) server: String,
@@ -42,6 +48,9 @@ pub(crate) struct Overview {
     /// Whether the maker still gives signs of life.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) maker: Option<Verdict>,
+    /// What a witness says of that, if one is named and was heard of late.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) witness: Option<Says>,
     /// The last check.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) last_check: Option<LastCheck>,
@@ -55,6 +64,25 @@ pub(crate) struct Overview {
     /// What confines `fetchd`; what confines the installer is `cage`.
     #[serde(default)]
     pub(crate) fetchd_cage: Vec<Layer>,
+}
+
+impl Overview {
+    /// What is known when the installer has answered for the first time.
+    fn new(device: Status, server: String) -> Self {
+        Self {
+            at: device.now,
+            device,
+            server,
+            enrolment: None,
+            maker: None,
+            witness: None,
+            last_check: None,
+            next_check_at: None,
+            reports_waiting: 0,
+            notices_open: 0,
+            fetchd_cage: Vec::new(),
+        }
+    }
 }
 
 /// How the last check went.
@@ -146,7 +174,14 @@ pub(crate) struct Shared {
     notices: Mutex<Notices>,
     watchers: Mutex<Vec<Sender<Outcome>>>,
     wake: SyncSender<()>,
-    install_socket: PathBuf,
+    config: Config,
+    clock: Clock,
+    /// Whoever tells the owner holds it.
+    telling: Mutex<()>,
+    /// When the owner is told of what came in quiet hours.
+    tell_again_at: Mutex<Option<Timestamp>>,
+    /// Counts changes, for those who listen.
+    changes: (Mutex<u64>, Condvar),
     /// Ends a download.
     stop: Stop,
 }
@@ -161,12 +196,22 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Shared {
     /// Makes it, and the end at which the loop hears that it is to wake up.
-    pub(crate) fn new(notices: Notices, install_socket: PathBuf) -> (Arc<Self>, Receiver<()>) {
+    pub(crate) fn new(notices: Notices, config: &Config) -> (Arc<Self>, Receiver<()>) {
         // One wake-up that waits is as good as many.
         let (wake, woken) = mpsc::sync_channel(1);
-        let (overview, watchers) = (Mutex::default(), Mutex::default());
-        let (notices, stop) = (Mutex::new(notices), Stop::default());
-        (Arc::new(Self { overview, notices, watchers, wake, install_socket, stop }), woken)
+        let shared = Self {
+            overview: Mutex::default(),
+            notices: Mutex::new(notices),
+            watchers: Mutex::default(),
+            wake,
+            config: config.clone(),
+            clock: Clock::new(config),
+            telling: Mutex::default(),
+            tell_again_at: Mutex::default(),
+            changes: <_>::default(),
+            stop: Stop::default(),
+        };
+        (Arc::new(shared), woken)
     }
 
     /// The notices.
@@ -202,12 +247,16 @@ impl Shared {
     }
 
     /// Answers a call of `io.tenure.Agent`.
-    pub(crate) fn answer(&self, call: &Call, more: More<'_>) -> Result<Value, Fault> {
+    pub(crate) fn answer(&self, call: &Call, listener: &Listener<'_>) -> Result<Value, Fault> {
         match call.method.strip_prefix("io.tenure.Agent.") {
             Some("Status") => self.status(),
             Some("Check") => may_order(call).and_then(|()| self.check()),
-            Some("Update") => may_order(call).and_then(|()| self.update(more)),
+            Some("Update") => may_order(call).and_then(|()| self.update(listener)),
             Some("Cancel") => may_order(call).and_then(|()| self.cancel()),
+            Some("Monitor") => self.monitor(call, listener),
+            Some("Settings") => self.settings(),
+            Some("Set") => may_order(call).and_then(|()| self.set(call)),
+            Some("Wipe") => may_order(call).and_then(|()| self.forget_owner()),
             Some("Support") => Ok(json!(self.support()?)),
             Some("Notices") => Ok(json!({"notices": self.notices().all()})),
             Some("Acknowledge") => may_order(call).and_then(|()| self.acknowledge(call)),
@@ -216,10 +265,7 @@ impl Shared {
     }
 
     fn status(&self) -> Result<Value, Fault> {
-        let open = self.notices().open();
-        let mut overview = self.known()?;
-        overview.notices_open = open;
-        Ok(json!({"status": overview}))
+        Ok(json!({"status": self.known()?}))
     }
 
     fn support(&self) -> Result<Support, Fault> {
@@ -237,7 +283,7 @@ impl Shared {
     }
 
     /// Waits until the check has led to all that it leads to.
-    fn update(&self, more: More<'_>) -> Result<Value, Fault> {
+    fn update(&self, listener: &Listener<'_>) -> Result<Value, Fault> {
         // What a person cancelled rests no more; if the installer is not there, the check says so.
         drop(self.order(&Request::Resume));
         let watcher = self.watch();
@@ -246,7 +292,7 @@ impl Shared {
             if outcome.is_last() {
                 return Ok(json!({"result": outcome}));
             }
-            more(json!({"result": outcome})).map_err(|error: io::Error| failed(&error.to_string()))?;
+            listener.tell(json!({"result": outcome})).map_err(|error| failed(&error.to_string()))?;
         }
     }
 
@@ -258,16 +304,43 @@ impl Shared {
     }
 
     fn order(&self, request: &Request) -> Result<(), installer::Error> {
-        Installer::connect(&self.install_socket)?.done(request, &[])
+        Installer::connect(&self.config.install_socket())?.done(request, &[])
+    }
+
+    /// What the owner can choose, as the installer has it now.
+    fn settings(&self) -> Result<Value, Fault> {
+        let status = self.look().map_err(|error| failed(&Chain(&error).to_string()))?;
+        Ok(json!({"settings": status.settings}))
+    }
+
+    fn set(&self, call: &Call) -> Result<Value, Fault> {
+        let [name, value] = [text(call, "name")?, text(call, "value")?].map(String::from);
+        self.order(&Request::Set { name, value }).map_err(|error| failed(&Chain(&error).to_string()))?;
+        self.settings()
+    }
+
+    /// Forgets what was told and acknowledged; the facts are told anew.
+    fn forget_owner(&self) -> Result<Value, Fault> {
+        self.notices().forget().map_err(|error| failed(&Chain(&error).to_string()))?;
+        // What the owner chose has gone before; whoever shows something follows.
+        drop(self.look());
+        Ok(json!({}))
     }
 
     fn acknowledge(&self, call: &Call) -> Result<Value, Fault> {
-        let invalid = || Fault::standard("InvalidParameter", json!({"parameter": "id"}));
-        let id = call.parameters.get("id").and_then(Value::as_str).ok_or_else(invalid)?;
-        let at = self.known()?.at;
-        self.notices().acknowledge(id, at).map_err(|error| failed(&Chain(&error).to_string()))?;
+        let (id, at) = (text(call, "id")?, self.known()?.at);
+        let is_deliberate = call.parameters.get("support_has_ended") == Some(&Value::Bool(true));
+        let act = if is_deliberate { Act::Deliberate } else { Act::Simple };
+        self.notices().acknowledge(id, act, at).map_err(|error| failed(&Chain(&error).to_string()))?;
+        self.tell();
         Ok(json!({}))
     }
+}
+
+/// A parameter that is a text.
+fn text<'a>(call: &'a Call, name: &str) -> Result<&'a str, Fault> {
+    let invalid = || Fault::standard("InvalidParameter", json!({"parameter": name}));
+    call.parameters.get(name).and_then(Value::as_str).ok_or_else(invalid)
 }
 
 fn failed(reason: &str) -> Fault {

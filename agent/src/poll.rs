@@ -3,14 +3,16 @@
 //! The server's word is only a choice among what was signed; `installd` sees to that. A plain
 //! file server without a device API is as good: then the newest signed release is taken.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use tenure_proto::checkin::{CheckIn, CheckInAnswer, Enrolment, EnrolmentAnswer, EnrolmentState};
 use tenure_proto::dsse::{Envelope, Message};
 use tenure_proto::key::KeyId;
 use tenure_proto::limits;
+use tenure_proto::silence::witness::Testimony;
 
 use crate::channel::{Offered, Retry, Status};
 use crate::config::Config;
@@ -89,12 +91,23 @@ impl Error {
 }
 
 impl Poll {
-    /// Reads what is known of the enrolment. Another server, or another key, starts anew.
+    /// Reads what is known of the enrolment with the maker's server.
     pub(crate) fn load(config: &Config, identity: &Identity) -> Result<Self, Error> {
         let path = config.fetch_dir().join("enrolment.json");
+        Self::with(&config.server, config.enrolment_token_file.as_deref(), path, identity)
+    }
+
+    /// Reads from `path` what is known of the enrolment with a server. Another server, or another key,
+    /// starts anew.
+    pub(crate) fn with(
+        server: &str,
+        token_file: Option<&Path>,
+        path: PathBuf,
+        identity: &Identity,
+    ) -> Result<Self, Error> {
         let known: Option<Enrolled> = disk::load_state(&path)?.found();
-        let same = |known: &Enrolled| known.server == config.server && known.device == identity.device;
-        let (token_file, server) = (config.enrolment_token_file.clone(), config.server.clone());
+        let same = |known: &Enrolled| known.server == server && known.device == identity.device;
+        let (server, token_file) = (server.to_owned(), token_file.map(Path::to_owned));
         Ok(Self { path, token_file, server, enrolled: known.filter(same) })
     }
 
@@ -125,6 +138,25 @@ impl Poll {
                 Ok(Answer { offered, interval_s: Some(answer.interval_s) })
             }
         }
+    }
+
+    /// Tells a witness what this device says of its maker, after it has enrolled there if need be.
+    pub(crate) fn testify(
+        &mut self,
+        http: &Client,
+        identity: &Identity,
+        status: &Status,
+        testimony: &Testimony,
+    ) -> Result<Value, Error> {
+        // A witness admits at once or not at all.
+        if self.enrolment() != Some(EnrolmentState::Accepted) {
+            self.enrol(http, identity, status)?;
+        }
+        let answered = post(http, "tell the witness", "/device/v1/testimonies", testimony, identity);
+        answered.or_else(|error| {
+            self.note_standing(&error)?;
+            Err(error)
+        })
     }
 
     fn enrol(&mut self, http: &Client, identity: &Identity, status: &Status) -> Result<EnrolmentState, Error> {

@@ -7,7 +7,8 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::fs::File;
-use std::io::{PipeReader, PipeWriter, Read as _};
+use std::io::{PipeReader, PipeWriter, Read as _, Write as _};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::ExitStatus;
@@ -135,7 +136,7 @@ pub(crate) fn answer(words: &[String], limit: Duration, clock: &Clock) -> Result
     let (reader, writer) = pipe?;
     let (send, receive) = mpsc::channel();
     std::thread::spawn(move || send.send(read_head(reader)));
-    plain(words, limit).carry_out(Some(writer), clock)?;
+    plain(words, limit).carry_out(nothing(&name())?, Some(writer), clock)?;
     let answer = receive.recv_timeout(LAST_OUTPUT).unwrap_or_default();
     let max = limits::PROGRAM_ANSWER_BYTES_MAX;
     if answer.len() as u64 > max {
@@ -145,6 +146,16 @@ pub(crate) fn answer(words: &[String], limit: Duration, clock: &Clock) -> Result
     }
 }
 
+/// Runs the program likewise, with `input`, a few kilobytes at most, on its standard input.
+pub(crate) fn feed(words: &[String], input: &[u8], limit: Duration, clock: &Clock) -> Result<(), Failed> {
+    let not_run = |error: std::io::Error| Failed::NotRun { name: words.join(" "), reason: error.to_string() };
+    let (reader, mut writer) = std::io::pipe().map_err(not_run)?;
+    // It fits into the pipe, so that nobody waits for the program to read it.
+    writer.write_all(input).map_err(not_run)?;
+    drop(writer);
+    plain(words, limit).carry_out(reader.into(), None, clock)
+}
+
 fn plain(words: &[String], limit: Duration) -> Program<'_> {
     Program { words, environment: &[], limit, stop: &|| false }
 }
@@ -152,13 +163,13 @@ fn plain(words: &[String], limit: Duration) -> Program<'_> {
 impl Program<'_> {
     /// Runs it; it must end with 0.
     pub(crate) fn run(&self, clock: &Clock) -> Result<(), Failed> {
-        self.carry_out(None, clock)
+        self.carry_out(nothing(&self.words.join(" "))?, None, clock)
     }
 
-    fn carry_out(&self, answer: Option<PipeWriter>, clock: &Clock) -> Result<(), Failed> {
+    fn carry_out(&self, input: OwnedFd, answer: Option<PipeWriter>, clock: &Clock) -> Result<(), Failed> {
         let name = self.words.join(" ");
         let not_run = |error: std::io::Error| Failed::NotRun { name: name.clone(), reason: error.to_string() };
-        let (mut child, output) = self.start(answer).map_err(not_run)?;
+        let (mut child, output) = self.start(input, answer).map_err(not_run)?;
         let waited = self.wait(&mut child, clock);
         // Also after a good end: what it left behind is not part of the system.
         child.kill_group();
@@ -173,12 +184,12 @@ impl Program<'_> {
     }
 
     /// Starts it in a process group of its own; what goes nowhere else goes into the tail.
-    fn start(&self, answer: Option<PipeWriter>) -> std::io::Result<(Running, Receiver<String>)> {
+    fn start(&self, input: OwnedFd, answer: Option<PipeWriter>) -> std::io::Result<(Running, Receiver<String>)> {
         let (reader, writer) = std::io::pipe()?;
         let stdout = answer.map_or_else(|| writer.try_clone(), Ok)?;
         let environment = self.environment.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
         let order = Order { words: self.words.to_vec(), environment };
-        let child = outside::start(&order, [File::open("/dev/null")?.into(), stdout.into(), writer.into()])?;
+        let child = outside::start(&order, [input, stdout.into(), writer.into()])?;
         let (send, receive) = mpsc::channel();
         std::thread::spawn(move || send.send(read_tail(reader)));
         Ok((child, receive))
@@ -198,6 +209,11 @@ impl Program<'_> {
         }
         Waited::Ended
     }
+}
+
+fn nothing(name: &str) -> Result<OwnedFd, Failed> {
+    let nothing = File::open("/dev/null");
+    nothing.map(OwnedFd::from).map_err(|error| Failed::NotRun { name: name.into(), reason: error.to_string() })
 }
 
 /// What is too much is read too, so that the program does not wait for us.

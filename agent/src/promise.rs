@@ -16,6 +16,7 @@ use tenure_proto::trust::{TargetFile as _, Verified};
 
 use crate::channel::RefusedDeclaration;
 use crate::disk;
+use crate::json;
 
 /// The names of a declaration's two texts.
 pub(crate) const TEXTS: [&str; 2] = ["declaration.copy.json", "declaration.json"];
@@ -43,7 +44,7 @@ struct Held {
 /// `evidence/<n>/refusal.json`.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 struct Record {
-    #[serde(flatten)]
+    #[serde(flatten, deserialize_with = "json::inside")]
     refused: RefusedDeclaration,
     reason: String,
     held_sha256: Digest,
@@ -93,6 +94,11 @@ impl Promise {
     /// What is held.
     pub(crate) fn declaration(&self) -> Option<&Declaration> {
         self.held.as_ref().map(|held| &held.declaration)
+    }
+
+    /// The folder with its text and all that vouches for it.
+    pub(crate) fn folder(&self) -> Option<&Path> {
+        self.held.as_ref().map(|held| held.folder.as_path())
     }
 
     /// Its short form.

@@ -1,4 +1,5 @@
-//! `tenure receipt`: the evidence of a refused shortening as one file that anybody can check.
+//! `tenure receipt`: the evidence of a refused shortening as one file that anybody can check; and the pocket
+//! proof of the promise that is held.
 //!
 //! Read from the state folder, so that it can be had when nothing runs any more.
 
@@ -9,6 +10,7 @@ use tenure_proto::limits;
 use tenure_proto::metadata::{Root, Signed};
 use tenure_proto::support::Declaration;
 use tenure_proto::trust::TargetFile as _;
+use tenure_proto::trust::proof::{PROOF_TYPE, Proof};
 use tenure_proto::trust::receipt::{RECEIPT_TYPE, Receipt, Vouched};
 
 use crate::disk;
@@ -67,6 +69,14 @@ pub(crate) fn read(install_dir: &Path, number: Option<usize>) -> Result<Receipt,
         held,
         offered,
     })
+}
+
+/// The pocket proof of the declaration that is held in `folder`, by the maker's `roots`, the oldest first.
+pub(crate) fn proof(folder: &Path, roots: Vec<Vec<u8>>) -> Result<Option<Proof>, disk::Error> {
+    let Some(declared) = vouched(folder)? else { return Ok(None) };
+    let Ok(declaration) = Declaration::parse(declared.declaration.as_bytes()) else { return Ok(None) };
+    let roots = roots.into_iter().filter_map(|root| String::from_utf8(root).ok()).collect();
+    Ok(Some(Proof { kind_of_file: PROOF_TYPE.into(), model: declaration.model, roots, declared }))
 }
 
 /// A declaration and what vouches for it, as [`promise`] keeps both.

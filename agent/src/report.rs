@@ -88,6 +88,14 @@ impl Spool {
         Ok(self.files()?.len())
     }
 
+    /// Drops what waits: nobody is to be told.
+    pub(crate) fn clear(&self) {
+        let files = self.files().unwrap_or_default();
+        if let Some(error) = files.iter().find_map(|path| disk::remove(path).err()) {
+            tracing::warn!(%error, "a report that nobody is to have cannot be dropped");
+        }
+    }
+
     /// Sends what waits, the oldest first, and forgets what the server has. Says how many it has.
     pub(crate) fn send(&self, http: &Client) -> Result<usize, Error> {
         let mut sent = 0;
@@ -150,7 +158,11 @@ fn is_routine(event: &ReportEvent) -> bool {
     match event {
         ReportEvent::UpdateEnded { outcome, .. } => *outcome == Outcome::Confirmed,
         ReportEvent::Refused { .. } => true,
-        ReportEvent::ShorteningRefused { .. } | ReportEvent::Rescue { .. } | ReportEvent::Retry { .. } => false,
+        ReportEvent::ShorteningRefused { .. }
+        | ReportEvent::Rescue { .. }
+        | ReportEvent::IntegrityFailed { .. }
+        | ReportEvent::IntegrityRestored { .. }
+        | ReportEvent::Retry { .. } => false,
     }
 }
 

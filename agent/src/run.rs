@@ -1,4 +1,4 @@
-//! `tenure run`: both processes of the agent, where there is no systemd to start them.
+//! `tenure run`: the processes of the agent, where there is no systemd to start them.
 //!
 //! One that dies is started again, ever more slowly if it dies at once. The end of one is no end
 //! of the other; the end of `tenure run` is the end of both.
@@ -77,7 +77,10 @@ pub(crate) fn run(path: &Path) -> Result<(), Error> {
     let program = env::current_exe().map_err(Error::Program)?;
     let signals = signals()?;
     let (socket, _lock) = prepare(&config)?;
-    let mut processes = [Process::new("installd", path, Some(&socket)), Process::new("fetchd", path, None)];
+    let mut processes = vec![Process::new("installd", path, Some(&socket)), Process::new("fetchd", path, None)];
+    if config.tell.is_open() {
+        processes.push(Process::new("tell", path, None));
+    }
     loop {
         let now = clock.monotonic();
         for process in &mut processes {

@@ -1,40 +1,53 @@
-//! The words that an owner reads: of the status, the promise and the notices.
+//! What the commands print: of the status, the promise and the notices.
 //!
-//! Facts in short lines, no jargon, dates in words. Tested as exact text.
+//! Facts in short lines, no jargon, dates in words. What an owner reads is said in the owner's language; what
+//! is for whoever operates the device, in English. Tested as exact text.
 
+mod owner;
 mod waits;
 
 use std::fmt::Write as _;
 
 use tenure_proto::checkin::EnrolmentState;
+use tenure_proto::choice::Settings;
 use tenure_proto::lifecycle::{self, State};
-use tenure_proto::notice::Notice;
-use tenure_proto::silence::{Obstacle, Verdict};
-use tenure_proto::support::{Declaration, Posture};
-use tenure_proto::time::{Day, Proof, Timestamp};
+use tenure_proto::time::{Proof, Timestamp};
+use tenure_proto::words::{Terminal, fill};
 
 use crate::channel::{ClockTrouble, LastUpdate, RefusedDeclaration, Rescue, Status};
-use crate::owner::{Outcome, Overview, Support};
+use crate::owner::{Outcome, Overview};
+pub(crate) use owner::{notices, support, waits_in};
 pub(crate) use waits::words as waits;
 
 /// The answer to `tenure status`.
 pub(crate) fn status(overview: &Overview) -> String {
     let device = &overview.device;
+    let language = device.settings.language;
+    let words = Terminal::of(language);
     let mut text = format!("{}\n", name(device));
     let mut line = |label: &str, words: &str| {
         let _ = writeln!(text, "  {label:<13} {words}");
     };
-    line("Version", &format!("{}, slot {}", device.version, device.slot));
-    line("Support", &support_line(device));
-    if let Some(verdict) = overview.maker {
-        line("Maker", &maker_line(verdict));
+    line(words.version, &format!("{}, slot {}", device.version, device.slot));
+    line(words.support, &owner::support_line(device, language));
+    if let Some(said) = owner::posture_line(device, words) {
+        line(words.network, &said);
     }
-    line("Update", &update_line(device));
-    for (label, words) in waits::lines(device) {
-        line(label, &words);
+    if let Some(verdict) = overview.maker {
+        line(words.maker, &owner::maker_line(verdict, overview.witness, language));
+    }
+    line(words.update, &owner::update_line(device, words));
+    if let Some(news) = device.news.as_ref().filter(|news| news.version > device.version) {
+        line(words.available, &owner::news_line(news, words));
+    }
+    for (label, said) in waits::lines(device) {
+        line(label, &said);
     }
     if let Some(last) = &device.last_update {
         line("Last update", &last_update_line(last));
+    }
+    if let Some(alarm) = &device.alarm {
+        line(words.changed, &fill(words.changed_since, &[("at", &at(alarm.at)), ("reason", &alarm.reason)]));
     }
     if let Some(rescue) = &device.rescue {
         line("Rescue", &rescue_line(rescue));
@@ -54,10 +67,10 @@ pub(crate) fn status(overview: &Overview) -> String {
         line("Reports", &format!("{} to be sent", overview.reports_waiting));
     }
     if overview.notices_open > 0 {
-        line("Notices", &format!("{} to be read: `tenure notices`", overview.notices_open));
+        line(words.notices, &fill(words.to_read, &[("count", &overview.notices_open.to_string())]));
     }
     for refused in &device.refused {
-        line("Refused", &refused_line(refused));
+        line(words.refused, &refused_line(refused));
     }
     text
 }
@@ -67,56 +80,6 @@ fn name(device: &Status) -> String {
     match &device.declaration {
         Some(declaration) => format!("{} ({})", declaration.designation, device.model),
         None => device.model.to_string(),
-    }
-}
-
-fn support_line(device: &Status) -> String {
-    let Some(ends) = device.support_ends else { return "no declaration yet".into() };
-    let day = ends.in_words();
-    // Support is not said to have ended on the word of a clock that proves nothing.
-    let proven = if device.clock == Proof::Synchronised { device.now } else { device.floor };
-    if proven >= ends.over_everywhere() {
-        format!("security updates ended on {day}")
-    } else {
-        format!("security updates until {day}")
-    }
-}
-
-fn maker_line(verdict: Verdict) -> String {
-    match verdict {
-        Verdict::Kept { until } => format!("heard of; the next sign of life is due by {}", until.day().in_words()),
-        Verdict::Late { since } => format!("late: nothing newer was signed since {}", since.day().in_words()),
-        Verdict::Silent { since } => {
-            format!("silent since {}, though its server answers", since.day().in_words())
-        }
-        Verdict::CannotTell { since, why } => {
-            let why = match why {
-                Obstacle::NoNetwork => "there is no network",
-                Obstacle::Unreachable => "its server is not reached from here",
-                Obstacle::NotAuthentic => "over plain HTTP anybody could answer in its place",
-                Obstacle::NotAsked => "it was not asked since",
-                Obstacle::Clock => "nothing proves the clock",
-            };
-            format!("not known since {}: {why}", since.day().in_words())
-        }
-    }
-}
-
-fn update_line(device: &Status) -> String {
-    let version = device.installing.as_ref().map_or_else(|| "an update".into(), |version| format!("version {version}"));
-    match device.state {
-        State::Idle if device.waits.is_some() => "one is there and waits".into(),
-        State::Idle => "none under way".into(),
-        State::Writing => match device.progress_bytes {
-            Some((bytes, of_bytes)) => format!("installing {version}: {}", progress(bytes, of_bytes)),
-            None => format!("installing {version}"),
-        },
-        State::Staged => format!("{version} is installed and waits for the restart"),
-        State::Armed => format!("{version} is installed; the device is about to restart"),
-        State::Trying => format!("{version} runs, and its health is being checked"),
-        State::Confirming => format!("{version} is healthy and is being kept"),
-        State::FallingBack => format!("{version} is not healthy; the device goes back to the one before"),
-        State::Ended { ended } => format!("{version} {}", ended_word(ended)),
     }
 }
 
@@ -218,83 +181,18 @@ pub(crate) fn at(at: Timestamp) -> String {
     format!("{}, {} UTC", at.day().in_words(), time.get(11..16).unwrap_or_default())
 }
 
-/// The answer to `tenure support`.
-pub(crate) fn support(support: &Support) -> String {
-    let mut text = match (&support.declaration, support.ends) {
-        (Some(declaration), Some(ends)) => promise(declaration, ends),
-        _ => "This device has no support declaration yet.\n".into(),
-    };
-    if let Some(fingerprint) = &support.fingerprint {
-        let _ = writeln!(text, "Fingerprint, as on the label and the maker's page: {fingerprint}");
-    }
-    for refused in &support.refused {
-        let _ = writeln!(text, "\nRefused: {}", refused_line(refused));
-    }
-    text
-}
-
-fn promise(declaration: &Declaration, ends: Day) -> String {
-    let Declaration { designation, model, manufacturer, components, after_end, advice, contact, .. } = declaration;
-    let (declared, day) = (declaration.declared_at.day().in_words(), ends.in_words());
-    let longer = if ends > declaration.ends {
-        format!(" Other units of this model: until {}.", declaration.ends.in_words())
-    } else {
-        String::new()
-    };
-    let risks = declaration.risks.as_ref().map(|risks| format!("Risks then: {risks}\n")).unwrap_or_default();
-    let mut text = format!(
-        "{designation} ({model}), by {manufacturer}\n\
-         Security updates until {day}, as declared on {declared}.{longer}\n\
-         Covered: {}\n\
-         After that: {after_end}\n\
-         {risks}Advice: {advice}\n\
-         The product then {}\n\
-         To report a security problem: {} (answer within {} days, news every {} days)\n",
-        components.join(", "),
-        posture(declaration.posture),
-        contact.url,
-        contact.acknowledge_within_days,
-        contact.status_every_days
-    );
-    if let Some(person) = &contact.person {
-        let _ = writeln!(text, "A person answers: {person}");
-    }
-    if let Some(cessation) = &declaration.cessation {
-        let _ = writeln!(
-            text,
-            "{} stops operating on {}: {}",
-            declaration.manufacturer,
-            cessation.on.in_words(),
-            cessation.notice
-        );
-    }
-    text
-}
-
-fn posture(posture: Posture) -> &'static str {
-    match posture {
-        Posture::Keep => "goes on as it is.",
-        Posture::LocalOnly => "talks to your own network only.",
-        Posture::Isolate => "shuts itself off from networks; you keep a way in.",
-    }
-}
-
-/// The answer to `tenure notices`.
-pub(crate) fn notices(notices: &[Notice]) -> String {
+/// The answer to `tenure settings`.
+pub(crate) fn settings(settings: &Settings) -> String {
     let mut text = String::new();
-    for notice in notices.iter().filter(|notice| notice.acknowledged_at.is_none()) {
-        let (shown, words) = (notice.shown_at.day().in_words(), notice.text());
-        let _ = write!(
-            text,
-            "{words}Told on {shown}. When you have read it: tenure notices --acknowledge {}\n\n",
-            notice.id
-        );
+    for (name, value) in settings.values() {
+        let by = match name {
+            "automatic" if settings.managed => "decided by the operator of this device",
+            _ if settings.chosen.iter().any(|chosen| chosen == name) => "chosen here",
+            _ => "as the maker has set it",
+        };
+        let _ = writeln!(text, "{name:<14} {value:<12} {by}");
     }
-    if text.is_empty() {
-        return "There is nothing new to tell.\n".into();
-    }
-    text.truncate(text.trim_end().len());
-    text + "\n"
+    text + "To change one: tenure set SETTING VALUE\n"
 }
 
 /// How old something is: `3 minutes`.
@@ -310,10 +208,15 @@ pub(crate) fn age(seconds: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::owner::{maker_line, support_line};
     use super::*;
-    use crate::owner::LastCheck;
+    use crate::owner::{LastCheck, Support};
     use serde_json::json;
-    use tenure_proto::support::{Cessation, Contact};
+    use tenure_proto::notice::Notice;
+    use tenure_proto::silence::witness::Says;
+    use tenure_proto::silence::{Obstacle, Verdict};
+    use tenure_proto::support::{Cessation, Contact, Declaration, Posture};
+    use tenure_proto::words::Language;
 
     fn declaration() -> Declaration {
         serde_json::from_value(json!({
@@ -338,11 +241,43 @@ mod tests {
             server: "https://updates.example.com".into(),
             enrolment: None,
             maker: None,
+            witness: None,
             last_check: None,
             next_check_at: None,
             reports_waiting: 0,
             notices_open: 0,
             fetchd_cage: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_witness_is_heard_beside_what_the_device_knows_itself() {
+        let since = "2026-11-01T09:00:00Z".parse().unwrap();
+        let away = |why| Verdict::CannotTell { since, why };
+        for (verdict, witness, words) in [
+            (Verdict::Silent { since }, None, "silent since 1 November 2026, though its server answers"),
+            (
+                Verdict::Silent { since },
+                Some(Says::NothingNewer),
+                "silent since 1 November 2026, though its server answers; a witness sees nothing newer either",
+            ),
+            (
+                away(Obstacle::Unreachable),
+                Some(Says::NotReached),
+                "not known since 1 November 2026: its server is not reached from here; a witness does not reach its server either",
+            ),
+            (
+                away(Obstacle::KeptAway),
+                Some(Says::Newer),
+                "not known since 1 November 2026: a witness has seen newer signs, which do not come through to here",
+            ),
+            (
+                Verdict::Kept { until: since },
+                Some(Says::NotReached),
+                "heard of; the next sign of life is due by 1 November 2026",
+            ),
+        ] {
+            assert_eq!(maker_line(verdict, witness, Language::English), words);
         }
     }
 
@@ -416,9 +351,9 @@ both signed texts are in /var/lib/tenure/install/evidence/1
         let mut device = overview().device;
         device.support_ends = Some(declaration().ends);
         device.now = "2034-01-01T12:00:00Z".parse().unwrap();
-        assert_eq!(support_line(&device), "security updates ended on 31 December 2033");
+        assert_eq!(support_line(&device, Language::English), "security updates ended on 31 December 2033");
         device.clock = Proof::Unproven;
-        assert_eq!(support_line(&device), "security updates until 31 December 2033");
+        assert_eq!(support_line(&device, Language::English), "security updates until 31 December 2033");
     }
 
     #[test]
@@ -441,10 +376,10 @@ both signed texts are in /var/lib/tenure/install/evidence/1
             refused: Vec::new(),
         };
         assert_eq!(
-            support(&all),
+            support(&all, Language::English),
             "\
 Acme Gateway 1 (acme-gw1), by Acme Ltd
-Security updates until 31 December 2033, as declared on 1 January 2026.
+You get security updates until 31 December 2033. The maker said so on 1 January 2026.
 Covered: device, app
 After that: The product goes on without its cloud.
 Advice: You can keep using it.
@@ -468,10 +403,10 @@ Fingerprint, as on the label and the maker's page: vohuh-tibol-taluf X4TD-89YH-Y
             ..all
         };
         assert_eq!(
-            support(&late),
+            support(&late, Language::English),
             "\
 Acme Gateway 1 (acme-gw1), by Acme Ltd
-Security updates until 30 June 2034, as declared on 1 January 2026. Other units of this model: until 31 December 2033.
+You get security updates until 30 June 2034. The maker said so on 1 January 2026. Other units of this model: until 31 December 2033.
 Covered: device, app
 After that: The product goes on without its cloud.
 Risks then: Strangers may read your data.
@@ -484,7 +419,7 @@ Fingerprint, as on the label and the maker's page: vohuh-tibol-taluf X4TD-89YH-Y
 "
         );
         let none = Support { declaration: None, ends: None, fingerprint: None, refused: Vec::new() };
-        assert_eq!(support(&none), "This device has no support declaration yet.\n");
+        assert_eq!(support(&none, Language::English), "This device has no support declaration yet.\n");
     }
 
     #[test]
@@ -492,7 +427,8 @@ Fingerprint, as on the label and the maker's page: vohuh-tibol-taluf X4TD-89YH-Y
         let notice = |id: &str, acknowledged: Option<&str>| Notice {
             id: id.into(),
             subject: tenure_proto::notice::Subject::Stage(tenure_proto::notice::Stage::Days90),
-            ends: "2033-12-31".parse().unwrap(),
+            ends: Some("2033-12-31".parse().unwrap()),
+            update: None,
             fact: "Security updates for Acme Gateway 1 end on 31 December 2033.".into(),
             consequence: "After that, newly found security holes will not be fixed.".into(),
             action: "You can keep using it.".into(),
@@ -502,7 +438,7 @@ Fingerprint, as on the label and the maker's page: vohuh-tibol-taluf X4TD-89YH-Y
         };
         let told = [notice("180-days-2033-12-31", Some("2033-07-05T00:00:00Z")), notice("90-days-2033-12-31", None)];
         assert_eq!(
-            notices(&told),
+            notices(&told, Language::English),
             "\
 Security updates for Acme Gateway 1 end on 31 December 2033.
 After that, newly found security holes will not be fixed.
@@ -511,7 +447,30 @@ Questions: https://acme.example/security
 Told on 2 October 2033. When you have read it: tenure notices --acknowledge 90-days-2033-12-31
 "
         );
-        assert_eq!(notices(&told[..1]), "There is nothing new to tell.\n");
+        assert_eq!(notices(&told[..1], Language::English), "There is nothing new to tell.\n");
+    }
+
+    #[test]
+    fn an_owner_reads_their_own_language_and_an_operator_english() {
+        let mut overview = overview();
+        overview.device.settings.language = Language::German;
+        overview.device.support_ends = Some(declaration().ends);
+        overview.notices_open = 2;
+        assert_eq!(
+            status(&overview),
+            "\
+acme-gw1
+  Version       1.0.0, slot A
+  Support       Sicherheits-Updates bis zum 31. Dezember 2033
+  Update        keines im Gange
+  Clock         synchronised
+  Server        https://updates.example.com
+  Hinweise      2 zu lesen: `tenure notices`
+"
+        );
+        assert_eq!(notices(&[], Language::Welsh), "Nid oes dim newydd i’w ddweud.\n");
+        let none = Support { declaration: None, ends: None, fingerprint: None, refused: Vec::new() };
+        assert_eq!(support(&none, Language::French), "Cet appareil n’a pas encore de déclaration.\n");
     }
 
     #[test]

@@ -5,8 +5,8 @@
 
 use std::path::PathBuf;
 
-use tenure_proto::silence::{Obstacle, Signs, Verdict};
-use tenure_proto::time::Reading;
+use tenure_proto::silence::{Obstacle, Signs, security_txt};
+use tenure_proto::time::{Reading, Timestamp};
 
 use crate::channel::Status;
 use crate::config::Config;
@@ -46,10 +46,12 @@ impl Keeper {
         self.signs.is_some()
     }
 
-    /// Notes what a check came to.
-    pub(crate) fn note(&mut self, heard: Heard, device: &Status, reading: Reading, has_network: bool) {
-        let Some(fresh_until) = device.fresh_until else { return };
+    /// Notes what a check came to. Says whether this is the day's first answer with nothing fresher, so
+    /// that the maker's server is worth another question.
+    pub(crate) fn note(&mut self, heard: Heard, device: &Status, reading: Reading, has_network: bool) -> bool {
+        let Some(fresh_until) = device.fresh_until else { return false };
         let mut signs = self.signs.unwrap_or_else(|| Signs::new(reading.floor, fresh_until));
+        let before = signs.stale;
         signs.heard(reading.floor, fresh_until);
         match heard {
             Heard::Stale if self.is_authentic => signs.answered_with_nothing_fresher(reading),
@@ -58,17 +60,38 @@ impl Keeper {
             Heard::Not => signs.not_heard(Obstacle::NoNetwork),
             Heard::Well | Heard::Nothing => {}
         }
-        if self.signs != Some(signs) {
-            self.signs = Some(signs);
-            if let Err(error) = disk::store_state(&self.path, &signs) {
-                tracing::error!(%error, "the maker's signs of life cannot be kept");
-            }
+        self.keep(signs);
+        signs.stale.is_some() && signs.stale != before
+    }
+
+    /// Notes what the maker's server has as its `security.txt`; none if it has none.
+    pub(crate) fn note_contact(&mut self, file: Option<&[u8]>, device: &Status) {
+        let Some(mut signs) = self.signs else { return };
+        let declared = device.declaration.as_ref().map(|declaration| declaration.contact.url.as_str());
+        signs.contact_seen(file.zip(declared).and_then(|(file, contact)| security_txt::expires(file, contact)));
+        self.keep(signs);
+    }
+
+    /// Notes what a witness says it sees: see [`Signs::witnessed`].
+    pub(crate) fn note_witness(&mut self, word: Option<(Option<Timestamp>, bool)>, reading: Reading) {
+        let Some(mut signs) = self.signs else { return };
+        signs.witnessed(word, reading);
+        self.keep(signs);
+    }
+
+    fn keep(&mut self, signs: Signs) {
+        if self.signs == Some(signs) {
+            return;
+        }
+        self.signs = Some(signs);
+        if let Err(error) = disk::store_state(&self.path, &signs) {
+            tracing::error!(%error, "the maker's signs of life cannot be kept");
         }
     }
 
-    /// What can be said of the maker; nothing before it was first heard of, and once its promise is over.
-    pub(crate) fn verdict(&self, device: &Status, reading: Reading) -> Option<Verdict> {
+    /// What counts of them: nothing before the maker was first heard of, and once its promise is over.
+    pub(crate) fn owed(&self, device: &Status, reading: Reading) -> Option<Signs> {
         let is_over = device.support_ends.is_some_and(|ends| reading.floor >= ends.over_everywhere());
-        self.signs.filter(|_| !is_over).map(|signs| signs.verdict(reading))
+        self.signs.filter(|_| !is_over)
     }
 }

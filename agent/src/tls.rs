@@ -10,6 +10,7 @@
 use std::env;
 use std::fmt;
 use std::io::{self, Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -73,7 +74,12 @@ impl Tls {
     /// Takes the root certificates. Other certificates are judged by `clock` while it is proven,
     /// and else by `floor`.
     pub(crate) fn new(clock: Clock, floor: Timestamp) -> Result<Self, Error> {
-        let roots = match env::var_os("SSL_CERT_FILE").map(PathBuf::from) {
+        Self::trusting(None, clock, floor)
+    }
+
+    /// The same with the root certificates of a file, if one is named.
+    pub(crate) fn trusting(roots: Option<PathBuf>, clock: Clock, floor: Timestamp) -> Result<Self, Error> {
+        let roots = match roots.or_else(|| env::var_os("SSL_CERT_FILE").map(PathBuf::from)) {
             None => RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() },
             Some(path) => read_roots(&path).map_err(|source| Error::Roots { path, source })?,
         };
@@ -85,6 +91,15 @@ impl Tls {
             Ok(config.dangerous().with_custom_certificate_verifier(judge).with_no_client_auth())
         };
         set_up().map(|config| Self(Arc::new(config))).map_err(Error::SetUp)
+    }
+}
+
+impl Tls {
+    /// Speaks TLS over a connection to `host`; the handshake comes with the first bytes.
+    pub(crate) fn open(&self, host: &str, sock: TcpStream) -> io::Result<StreamOwned<ClientConnection, TcpStream>> {
+        let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
+        let conn = ClientConnection::new(Arc::clone(&self.0), name).map_err(io::Error::other)?;
+        Ok(StreamOwned { conn, sock })
     }
 }
 

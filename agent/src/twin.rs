@@ -62,6 +62,16 @@ pub(crate) fn store_state<T: Serialize>(path: &Path, content: &T) -> Result<(), 
     write(&copy_of(path), &text)
 }
 
+/// Removes a state file, its copy, and what was moved aside because it could not be read.
+pub(crate) fn remove(path: &Path) -> Result<(), disk::Error> {
+    let aside = copies(path).map(|copy| {
+        let mut name = copy.into_os_string();
+        name.push(".broken");
+        PathBuf::from(name)
+    });
+    copies(path).iter().chain(&aside).try_for_each(|file| disk::remove(file))
+}
+
 fn copies(path: &Path) -> [PathBuf; 2] {
     [path.to_owned(), copy_of(path)]
 }

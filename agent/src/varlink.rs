@@ -4,12 +4,14 @@
 //! can neither send much nor wait long. What the methods do stands in `owner.rs`.
 
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::os::fd::AsFd as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{getsockopt, sockopt};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -79,10 +81,32 @@ impl Fault {
     }
 }
 
-/// Where a method puts the answers before its last one.
-pub(crate) type More<'a> = &'a mut dyn FnMut(Value) -> io::Result<()>;
+/// The client of a call, to a method that answers several times.
+#[derive(Debug)]
+pub(crate) struct Listener<'a> {
+    stream: &'a UnixStream,
+    listens: bool,
+}
+
+impl Listener<'_> {
+    /// Gives it an answer before the last one, if it takes several.
+    pub(crate) fn tell(&self, parameters: Value) -> io::Result<()> {
+        if !self.listens {
+            return Ok(());
+        }
+        write_message(self.stream, &Answer { parameters, continues: true, error: None })
+    }
+
+    /// Whether it has hung up.
+    pub(crate) fn is_gone(&self) -> bool {
+        let mut asked = [PollFd::new(self.stream.as_fd(), PollFlags::empty())];
+        // A hang-up is told without being asked for.
+        poll(&mut asked, PollTimeout::ZERO).is_err() || asked.iter().any(|fd| fd.any().unwrap_or(true))
+    }
+}
+
 /// What answers calls.
-pub(crate) type Service = dyn Fn(&Call, More<'_>) -> Result<Value, Fault> + Send + Sync;
+pub(crate) type Service = dyn Fn(&Call, &Listener<'_>) -> Result<Value, Fault> + Send + Sync;
 
 /// Listens at `path` and serves clients, each in a thread of its own, for as long as we live.
 pub(crate) fn serve(path: &Path, service: Arc<Service>) -> Result<(), Error> {
@@ -154,13 +178,10 @@ fn converse(stream: &UnixStream, uid: u32, service: &Arc<Service>) -> io::Result
     while let Some(bytes) = read_message(&mut reader)? {
         let Ok(call) = json::read::<Call>(&bytes) else { return Err(io::ErrorKind::InvalidData.into()) };
         let call = Call { uid, ..call };
-        let mut more = |parameters| match (call.more, call.oneway) {
-            (true, false) => write_message(stream, &Answer { parameters, continues: true, error: None }),
-            _ => Ok(()),
-        };
+        let listener = Listener { stream, listens: call.more && !call.oneway };
         let answer = match answer_standard(&call) {
             Some(answer) => answer,
-            None => service(&call, &mut more),
+            None => service(&call, &listener),
         };
         if call.oneway {
             continue;
@@ -307,9 +328,9 @@ mod tests {
     fn start(dir: &Path) -> PathBuf {
         let path = dir.join("agent.sock");
         std::fs::write(&path, "a dead one's").unwrap();
-        let service = |call: &Call, more: More<'_>| match call.method.as_str() {
+        let service = |call: &Call, listener: &Listener<'_>| match call.method.as_str() {
             "io.tenure.Agent.Count" => {
-                (1..3).for_each(|number| more(json!({"number": number})).unwrap());
+                (1..3).for_each(|number| listener.tell(json!({"number": number})).unwrap());
                 Ok(json!({"number": 3}))
             }
             "io.tenure.Agent.Who" => Ok(json!({"uid": call.uid})),
@@ -345,7 +366,9 @@ mod tests {
         let info: Value = serde_json::from_slice(&info).unwrap();
         assert_eq!(info["parameters"]["interfaces"][0], "io.tenure.Agent");
         let description = include_str!("io.tenure.Agent.varlink");
-        for method in ["Status", "Check", "Update", "Support", "Notices", "Acknowledge"] {
+        for method in
+            ["Status", "Check", "Update", "Support", "Notices", "Acknowledge", "Settings", "Set", "Monitor", "Wipe"]
+        {
             assert!(description.contains(&format!("\nmethod {method}(")), "{method}");
         }
     }

@@ -1,6 +1,6 @@
 //! Whatever comes over the install socket is a message, an error or the end, within bounds.
 #![no_main]
-#![expect(dead_code, reason = "the agent uses all of it, this target a part")]
+#![expect(dead_code, unused_imports, reason = "the agent uses all of it, this target a part")]
 
 use std::io::Write as _;
 use std::net::Shutdown;
@@ -8,10 +8,13 @@ use std::os::unix::net::UnixStream;
 
 use libfuzzer_sys::fuzz_target;
 
-#[path = "../../agent/src/channel.rs"]
-mod channel;
-#[path = "../../agent/src/json.rs"]
-mod json;
+// The agent's own sources: a program has no other door for us.
+#[path = "../../agent/src"]
+mod agent {
+    pub(crate) mod channel;
+    pub(crate) mod json;
+}
+use agent::{channel, json};
 
 /// What the buffer of a socket holds in any case.
 const BYTES_MAX: usize = 64 * 1024;

@@ -12,6 +12,8 @@ use tenure_proto::dsse::{Envelope, Message};
 use tenure_proto::key::SigningKey;
 use tenure_proto::notice::Ledger;
 use tenure_proto::report::Report;
+use tenure_proto::silence::security_txt;
+use tenure_proto::silence::witness::{Testimony, TestimonyAnswer};
 
 fn reads_back<T: DeserializeOwned + Serialize + PartialEq + Debug>(bytes: &[u8]) -> Option<T> {
     let message: T = serde_json::from_slice(bytes).ok()?;
@@ -31,8 +33,11 @@ fuzz_target!(|bytes: &[u8]| {
     opens_again::<CheckIn>(bytes, &key);
     opens_again::<Enrolment>(bytes, &key);
     opens_again::<Report>(bytes, &key);
+    opens_again::<Testimony>(bytes, &key);
     reads_back::<CheckInAnswer>(bytes);
     reads_back::<EnrolmentAnswer>(bytes);
+    reads_back::<TestimonyAnswer>(bytes);
+    assert_eq!(security_txt::expires(bytes, "no line has\nthis contact"), None);
     reads_back::<Problem>(bytes);
     reads_back::<Ledger>(bytes);
 

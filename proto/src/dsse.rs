@@ -3,9 +3,9 @@
 //! Check-ins and reports travel so, and survive proxies, gateways and store-and-forward.
 //! Format: DSSE v1 (`PAE(type, body) = "DSSEv1" SP LEN(type) SP type SP LEN(body) SP body`).
 
+use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString as _};
-use alloc::vec;
 use alloc::vec::Vec;
 
 use base64::Engine as _;
@@ -13,7 +13,8 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::key::{KeyId, PublicKey, SigningKey};
+use crate::digest::to_hex;
+use crate::key::{self, KeyId, PublicKey, RoleKeys, Signature, Signer, SigningKey};
 use crate::limits;
 
 /// A signed payload.
@@ -54,6 +55,22 @@ pub enum Error {
     /// No valid signature of the key.
     #[error("the message has no valid signature of key {0}")]
     Signature(KeyId),
+    /// Too few valid signatures of a role.
+    #[error("the message has {have} of {need} valid signatures")]
+    Threshold {
+        /// Distinct keys that signed.
+        have: usize,
+        /// The threshold.
+        need: u32,
+    },
+    /// A key that did not sign.
+    #[error("key {key} did not sign: {reason}")]
+    Unsigned {
+        /// Which key.
+        key: KeyId,
+        /// What it says.
+        reason: String,
+    },
 }
 
 /// A message with a type of its own.
@@ -65,9 +82,21 @@ pub trait Message: DeserializeOwned + Serialize {
 impl Envelope {
     /// Signs a message.
     pub fn seal<T: Message>(message: &T, key: &SigningKey) -> Result<Self, Error> {
+        Self::seal_by(message, core::slice::from_ref(key))
+    }
+
+    /// Signs a message with each of `keys`.
+    pub fn seal_by<T: Message>(message: &T, keys: &[impl Signer]) -> Result<Self, Error> {
         let body = serde_json::to_vec(message).map_err(|error| Error::Shape(error.to_string()))?;
-        let sig = BASE64.encode(key.sign(&pae(T::TYPE, &body)));
-        let signatures = vec![EnvelopeSignature { keyid: key.public().id(), sig }];
+        let bytes = pae(T::TYPE, &body);
+        let sign = |key: &_| {
+            let keyid = Signer::public(key).id();
+            match Signer::sign(key, &bytes) {
+                Ok(sig) => Ok(EnvelopeSignature { keyid, sig: BASE64.encode(sig) }),
+                Err(reason) => Err(Error::Unsigned { key: keyid, reason }),
+            }
+        };
+        let signatures = keys.iter().map(sign).collect::<Result<_, _>>()?;
         Ok(Self { payload_type: T::TYPE.to_string(), payload: BASE64.encode(body), signatures })
     }
 
@@ -93,6 +122,21 @@ impl Envelope {
         };
         if !self.signatures.iter().take(limits::SIGNATURES_MAX).any(valid) {
             return Err(Error::Signature(id));
+        }
+        serde_json::from_slice(&body).map_err(|error| Error::Shape(error.to_string()))
+    }
+
+    /// Opens the message if enough keys of `role`, found in `keys`, signed it.
+    pub fn open_by<T: Message>(&self, role: &RoleKeys, keys: &BTreeMap<KeyId, PublicKey>) -> Result<T, Error> {
+        let body = self.body::<T>()?;
+        let listed = |made: &EnvelopeSignature| {
+            let sig = to_hex(&BASE64.decode(&made.sig).ok()?);
+            Some(Signature { keyid: made.keyid.clone(), sig, extra: BTreeMap::new() })
+        };
+        let signatures: Vec<_> = self.signatures.iter().take(limits::SIGNATURES_MAX).filter_map(listed).collect();
+        let have = key::signers(role, keys, &signatures, &pae(T::TYPE, &body));
+        if have < role.threshold as usize {
+            return Err(Error::Threshold { have, need: role.threshold });
         }
         serde_json::from_slice(&body).map_err(|error| Error::Shape(error.to_string()))
     }

@@ -6,8 +6,8 @@
 //!
 //! Reading order: values first ([`time`], [`digest`], [`key`], [`canonical`], [`model`],
 //! [`version`]), then trust ([`metadata`], [`trust`]), what is signed ([`release`], [`payload`],
-//! [`support`]) and carried ([`bundle`]), what is decided ([`lifecycle`], [`policy`], [`restart`],
-//! [`window`], [`notice`], [`silence`]), and what is said ([`dsse`], [`checkin`], [`report`]). Every bound stands in [`limits`].
+//! [`support`], [`statement`]) and carried ([`bundle`]), what is decided ([`lifecycle`], [`policy`], [`restart`],
+//! [`window`], [`choice`], [`notice`], [`silence`]), and what is said ([`words`], [`dsse`], [`checkin`], [`report`], [`record`]). Every bound stands in [`limits`].
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -26,11 +26,14 @@ pub mod version;
 pub mod metadata;
 pub mod trust;
 
+pub mod advisory;
 pub mod bundle;
 pub mod payload;
 pub mod release;
+pub mod statement;
 pub mod support;
 
+pub mod choice;
 pub mod health;
 pub mod lifecycle;
 pub mod notice;
@@ -38,7 +41,9 @@ pub mod policy;
 pub mod restart;
 pub mod silence;
 pub mod window;
+pub mod words;
 
 pub mod checkin;
 pub mod dsse;
+pub mod record;
 pub mod report;

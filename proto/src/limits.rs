@@ -28,8 +28,24 @@ pub const JSON_DEPTH_MAX: usize = 64;
 pub const RELEASE_BYTES_MAX: u64 = 256 * 1024;
 /// The largest support declaration.
 pub const DECLARATION_BYTES_MAX: u64 = 64 * 1024;
+/// The most GTINs of one model.
+pub const GTINS_MAX: usize = 64;
+/// The longest package URL or CPE name, in bytes.
+pub const IDENTIFIER_BYTES_MAX: usize = 512;
+/// The largest list of advisories, how many it may have, and the longest of an advisory's texts.
+pub const ADVISORIES_BYTES_MAX: u64 = 64 * 1024;
+/// See above.
+pub const ADVISORIES_MAX: usize = 64;
+/// See above, in characters.
+pub const ADVISORY_TEXT_CHARS_MAX: usize = 600;
 /// The largest receipt of a broken promise: two declarations, what vouches for each, and the roots.
 pub const RECEIPT_BYTES_MAX: u64 = 16 * 1024 * 1024;
+/// The largest statement of compliance: the statement, the declarations, and what vouches for them.
+pub const STATEMENT_BYTES_MAX: u64 = 16 * 1024 * 1024;
+/// The largest pocket proof: one declaration, what vouches for it, and the roots.
+pub const PROOF_BYTES_MAX: u64 = 4 * 1024 * 1024;
+/// The largest file of compliance records.
+pub const RECORDS_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// The largest frame index of a payload.
 pub const FRAME_INDEX_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// The most bytes that one frame may decode to; it bounds the decoder's window too.
@@ -68,6 +84,8 @@ pub const NAME_BYTES_MAX: usize = 128;
 pub const MESSAGE_BYTES_MAX: u64 = 64 * 1024;
 /// The largest answer to them that a device reads.
 pub const ANSWER_BYTES_MAX: u64 = 64 * 1024;
+/// A maker's `security.txt`.
+pub const SECURITY_TXT_BYTES_MAX: u64 = 16 * 1024;
 /// The largest state file (journal, trusted state, spool entry) that an agent reads.
 pub const STATE_BYTES_MAX: u64 = 1024 * 1024;
 /// The largest configuration file.
@@ -161,6 +179,10 @@ pub const UNKNOWN_WINDOW_S_MAX: u64 = 86_400;
 pub const RATE_BYTES_PER_S_MIN: u64 = 4096;
 /// The longest that a configuration lets an owner defer an update.
 pub const DEFER_S_MAX: u64 = 90 * 86_400;
+/// For how long after a person asked for updates one that is found is installed for them.
+pub const ASKED_S_MAX: u64 = 900;
+/// The longest quiet hours of a day: updates need some time, too.
+pub const QUIET_S_MAX: u32 = 16 * 3600;
 /// The longest that a configuration lets a security update wait past its deadline.
 pub const OVERDUE_S_MAX: u64 = 7 * 86_400;
 /// How old a lock file may get at most, by any configuration, before it no longer counts.
@@ -273,6 +295,44 @@ pub const RESPAWN_WAIT_S_MAX: u64 = 60;
 pub const ORDER_BYTES_MAX: usize = 32 * 1024;
 /// How long the installer stays when it has nothing to do; the next question starts it again.
 pub const INSTALL_IDLE_S_MAX: u64 = 30;
+/// How long putting a posture in force may take.
+pub const POSTURE_S_MAX: u64 = 60;
+/// How often what runs is compared with what was installed: every hour, to every month.
+pub const INTEGRITY_CHECK_S_MIN: u64 = 3600;
+/// See [`INTEGRITY_CHECK_S_MIN`].
+pub const INTEGRITY_CHECK_S_MAX: u64 = 31 * 86_400;
+/// How often the process that tells the neighbourhood looks for what has changed.
+pub const TELL_LOOK_S: u64 = 2;
+/// The most readers of the local page at a time, and how long each may take.
+pub const PAGE_READERS_MAX: usize = 8;
+/// See [`PAGE_READERS_MAX`].
+pub const PAGE_READER_S_MAX: u64 = 10;
+/// The most of a request to the local page that is read: its head, and its form.
+pub const PAGE_HEAD_BYTES_MAX: usize = 8 * 1024;
+/// See [`PAGE_HEAD_BYTES_MAX`].
+pub const PAGE_BODY_BYTES_MAX: usize = 2 * 1024;
+/// How often the local page's password may be tried at once, and after how long there is one more try.
+pub const PAGE_TRIES_MAX: u32 = 5;
+/// See [`PAGE_TRIES_MAX`].
+pub const PAGE_TRY_S: u64 = 30;
+/// How long after a broken connection a broker is called again, at first and at most.
+pub const BROKER_WAIT_S_MIN: u64 = 2;
+/// See [`BROKER_WAIT_S_MIN`].
+pub const BROKER_WAIT_S_MAX: u64 = 300;
+/// The longest packet of a broker that is read: nobody has reason to send more than a word.
+pub const MQTT_PACKET_BYTES_MAX: usize = 8 * 1024;
+/// The longest message of a bus that is read.
+pub const BUS_MESSAGE_BYTES_MAX: usize = 16 * 1024;
+/// The longest packet of multicast DNS, and the most of its questions and records that are looked at.
+pub const MDNS_PACKET_BYTES_MAX: usize = 9000;
+/// See [`MDNS_PACKET_BYTES_MAX`].
+pub const MDNS_QUESTIONS_MAX: usize = 16;
+/// See [`MDNS_PACKET_BYTES_MAX`].
+pub const MDNS_RECORDS_MAX: usize = 64;
+/// How many names may be another's before the next one is asked for more slowly.
+pub const MDNS_LOSSES_MAX: u32 = 15;
+/// How long the summary of a release may be in Home Assistant.
+pub const HOME_SUMMARY_CHARS_MAX: usize = 255;
 /// The most refusals that the installer writes down in an hour, each of which is a write to the medium.
 pub const REFUSALS_PER_HOUR_MAX: usize = 16;
 /// The most files that a process of the agent holds open.

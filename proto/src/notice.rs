@@ -1,8 +1,14 @@
-//! What the owner of a device is told about the end of support, as data.
+//! What the owner of a device is told about the end of support, updates and a maker that is silent,
+//! as data.
 //!
-//! Computed on the device from the verified declaration, so that no server learns who read it.
+//! Computed on the device from what was verified, so that no server learns who read it.
 //! One fact, one consequence, one action, one contact; the data has no room for an advert
 //! (LAW §4.1; CRA, Article 13(19)).
+
+mod change;
+mod risk;
+mod situation;
+mod stage;
 
 use alloc::format;
 use alloc::string::{String, ToString as _};
@@ -10,59 +16,30 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
+use crate::advisory::Id;
+use crate::release::News;
 use crate::support::Declaration;
 use crate::time::{Day, Proof, Reading, Timestamp};
+use crate::version::Version;
+use crate::words::{Language, Notices, fill};
+pub use change::Change;
+pub use situation::Situation;
+pub use stage::Stage;
 
-/// When a notice is due, in the order of life.
+/// Where an update is, for its owner.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Stage {
-    /// At set-up: until when.
-    SetUp,
-    /// 365 days before the end.
-    Days365,
-    /// 180 days before the end.
-    Days180,
-    /// 90 days before the end.
-    Days90,
-    /// 30 days before the end.
-    Days30,
-    /// The end.
-    Ended,
-    /// 30 days after the end.
-    After30,
-    /// So many times 90 days after that: a reminder, at most as often.
-    Reminder(u32),
-}
-
-/// How often an owner is reminded of an end that is past, in days.
-const REMINDER_DAYS: i64 = 90;
-
-impl Stage {
-    /// The last stage that is reached.
-    fn reached(ends: Day, now: Timestamp) -> Self {
-        let is_past = |days| now >= ends.plus_days(days).over_everywhere();
-        if is_past(30) {
-            let days = now.day().days_since(ends.plus_days(30));
-            let reminders = (0..=days / REMINDER_DAYS).rev().find(|nth| is_past(30 + nth * REMINDER_DAYS));
-            return match reminders.and_then(|nth| u32::try_from(nth).ok()) {
-                None | Some(0) => Self::After30,
-                Some(nth) => Self::Reminder(nth),
-            };
-        }
-        match ends.days_since(now.day()) {
-            _ if is_past(0) => Self::Ended,
-            ..=30 => Self::Days30,
-            31..=90 => Self::Days90,
-            91..=180 => Self::Days180,
-            181..=365 => Self::Days365,
-            366.. => Self::SetUp,
-        }
-    }
+pub enum Step {
+    /// It is there.
+    Available,
+    /// It is installed and kept.
+    Installed,
+    /// It did not work, and the version before runs.
+    Failed,
 }
 
 /// Why there is a notice.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Subject {
     /// A stage was reached.
@@ -77,6 +54,40 @@ pub enum Subject {
         /// The last day of operations.
         on: Day,
     },
+    /// An update (EN 303 645, 5.3-11 and 5.3-12).
+    Update {
+        /// Its version.
+        version: Version,
+        /// Where it is.
+        step: Step,
+    },
+    /// The maker warns of a hole in the version that runs (CRA, Article 14(8)).
+    Risk {
+        /// The advisory.
+        id: Id,
+    },
+    /// The software that runs was changed, and not by an update (EN 303 645, 5.7-2).
+    Changed {
+        /// When that was found.
+        on: Day,
+    },
+    /// The manufacturer gives no sign of life.
+    Silent {
+        /// Since when.
+        since: Day,
+    },
+    /// It does again: good news.
+    Heard {
+        /// Since when it had given none.
+        since: Day,
+    },
+}
+
+impl Subject {
+    /// Whether it is that support has ended.
+    pub fn says_ended(&self) -> bool {
+        matches!(self, Self::Stage(Stage::Ended | Stage::After30 | Stage::Reminder(_)))
+    }
 }
 
 /// One notice.
@@ -87,7 +98,11 @@ pub struct Notice {
     /// Why.
     pub subject: Subject,
     /// The last day of support that it speaks of.
-    pub ends: Day,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ends: Option<Day>,
+    /// The update that it speaks of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub update: Option<News>,
     /// What is so.
     pub fact: String,
     /// What that means.
@@ -112,12 +127,30 @@ pub struct Ledger {
     pub notices: Vec<Notice>,
 }
 
-/// No notice has this name.
+/// How a person acknowledges a notice.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Act {
+    /// They have read it.
+    Simple,
+    /// They say in so many words that they know that support has ended.
+    Deliberate,
+}
+
+/// Why a notice is not acknowledged.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("there is no notice {id}")]
-pub struct Unknown {
-    /// The name that was asked for.
-    pub id: String,
+pub enum Refusal {
+    /// No notice has this name.
+    #[error("there is no notice {id}")]
+    Unknown {
+        /// The name that was asked for.
+        id: String,
+    },
+    /// It says that support has ended.
+    #[error("{id} says that security updates have ended; to acknowledge that, add --i-know-that-support-has-ended")]
+    Ended {
+        /// The notice.
+        id: String,
+    },
 }
 
 impl Ledger {
@@ -127,7 +160,13 @@ impl Ledger {
     /// Stages follow proven time only: the synchronised clock, or else the floor, which grows by
     /// proof alone. So an unproven clock neither ends support nor keeps it alive. A device that
     /// slept through stages shows the last one reached, not all of them.
-    pub fn update(&mut self, declaration: &Declaration, ends: Day, reading: Reading) -> Vec<Notice> {
+    pub fn update(
+        &mut self,
+        declaration: &Declaration,
+        ends: Day,
+        language: Language,
+        reading: Reading,
+    ) -> Vec<Notice> {
         let now = match reading.proof {
             Proof::Synchronised => reading.now,
             Proof::Unproven => reading.floor,
@@ -136,40 +175,49 @@ impl Ledger {
         match self.ends.replace(ends) {
             Some(from) if from < ends => {
                 // What spoke of the earlier end is withdrawn with one piece of good news.
-                self.notices.retain(|notice| matches!(notice.subject, Subject::Ceases { .. }));
+                self.notices.retain(|notice| !matches!(notice.subject, Subject::Stage(_) | Subject::Extended { .. }));
                 due.push(Subject::Extended { from });
             }
             _ => {}
         }
         let ceases = declaration.cessation.as_ref().map(|cessation| Subject::Ceases { on: cessation.on });
-        let is_of_old =
-            |notice: &Notice| matches!(notice.subject, Subject::Ceases { .. }) && Some(notice.subject) != ceases;
+        let is_of_old = |notice: &Notice| {
+            matches!(notice.subject, Subject::Ceases { .. }) && Some(&notice.subject) != ceases.as_ref()
+        };
         self.notices.retain(|notice| !is_of_old(notice));
         due.extend(ceases.filter(|ceases| !self.notices.iter().any(|notice| notice.subject == *ceases)));
         let reached = Stage::reached(ends, now);
         let said = |notice: &Notice| matches!(notice.subject, Subject::Stage(stage) if stage >= reached);
-        // Good news says until when; the set-up notice would say it twice.
-        let covered = reached == Stage::SetUp && self.extension_is_told(&due);
+        let covered = reached < Stage::Ended && self.extension_covers(reached, ends, now, &due);
         if !covered && !self.notices.iter().any(said) {
             // A reminder takes the place of the one before.
             let is_reminder = |notice: &Notice| matches!(notice.subject, Subject::Stage(Stage::Reminder(_)));
             self.notices.retain(|notice| !is_reminder(notice));
             due.push(Subject::Stage(reached));
         }
-        let fresh: Vec<_> = due.into_iter().map(|subject| Notice::new(subject, declaration, ends, now)).collect();
+        let fresh: Vec<_> =
+            due.into_iter().map(|subject| Notice::new(subject, declaration, ends, language, now)).collect();
         self.notices.extend(fresh.iter().cloned());
         fresh
     }
 
-    fn extension_is_told(&self, due: &[Subject]) -> bool {
-        let subjects = self.notices.iter().map(|notice| &notice.subject);
-        subjects.chain(due).any(|subject| matches!(subject, Subject::Extended { .. }))
+    /// Whether good news was told, or is about to be, when this stage was reached already: it says until
+    /// when, and one more notice would say it twice.
+    fn extension_covers(&self, reached: Stage, ends: Day, now: Timestamp, due: &[Subject]) -> bool {
+        let is_news = |subject: &Subject| matches!(subject, Subject::Extended { .. });
+        let told = self.notices.iter().filter(|notice| is_news(&notice.subject)).map(|notice| notice.shown_at);
+        told.chain(due.iter().any(is_news).then_some(now)).any(|at| Stage::reached(ends, at) >= reached)
     }
 
-    /// Marks a notice as acknowledged.
-    pub fn acknowledge(&mut self, id: &str, at: Timestamp) -> Result<(), Unknown> {
+    /// Marks a notice as acknowledged. That support has ended is acknowledged by a deliberate act only;
+    /// nothing waits for it.
+    pub fn acknowledge(&mut self, id: &str, act: Act, at: Timestamp) -> Result<(), Refusal> {
         let notice = self.notices.iter_mut().find(|notice| notice.id == id);
-        notice.ok_or_else(|| Unknown { id: id.to_string() })?.acknowledged_at.get_or_insert(at);
+        let notice = notice.ok_or_else(|| Refusal::Unknown { id: id.to_string() })?;
+        if notice.says_ended() && act == Act::Simple {
+            return Err(Refusal::Ended { id: id.to_string() });
+        }
+        notice.acknowledged_at.get_or_insert(at);
         Ok(())
     }
 
@@ -180,227 +228,91 @@ impl Ledger {
 }
 
 impl Notice {
-    fn new(subject: Subject, declaration: &Declaration, ends: Day, shown_at: Timestamp) -> Self {
-        let id = match subject {
-            Subject::Stage(Stage::Reminder(nth)) => format!("reminder-{nth}-{ends}"),
-            Subject::Stage(stage) => format!("{}-{ends}", stage.word()),
-            Subject::Extended { .. } => format!("extended-{ends}"),
+    fn new(subject: Subject, declaration: &Declaration, ends: Day, language: Language, shown_at: Timestamp) -> Self {
+        let mut notice = Self::of(subject, Some(ends), shown_at);
+        [notice.fact, notice.consequence, notice.action] = said(&notice.subject, declaration, ends, language);
+        notice.contact = fill(Notices::of(language).contact, &[("contact", &declaration.contact.url)]);
+        notice
+    }
+
+    /// One that has no words yet.
+    fn of(subject: Subject, ends: Option<Day>, shown_at: Timestamp) -> Self {
+        let day = ends.map(|ends| ends.to_string()).unwrap_or_default();
+        let id = match &subject {
+            Subject::Stage(Stage::Reminder(nth)) => format!("reminder-{nth}-{day}"),
+            Subject::Stage(stage) => format!("{}-{day}", stage.word()),
+            Subject::Extended { .. } => format!("extended-{day}"),
             Subject::Ceases { on } => format!("ceases-{on}"),
+            Subject::Update { version, step: Step::Available } => format!("available-{version}"),
+            Subject::Update { version, step: Step::Installed } => format!("installed-{version}"),
+            Subject::Update { version, step: Step::Failed } => format!("failed-{version}"),
+            Subject::Risk { id } => format!("risk-{id}"),
+            Subject::Changed { on } => format!("changed-{on}"),
+            Subject::Silent { since } => format!("silent-{since}"),
+            Subject::Heard { since } => format!("heard-again-{since}"),
         };
-        let (fact, consequence, action) = words(subject, declaration, ends);
-        let contact = format!("Questions: {}", declaration.contact.url);
-        Self { id, subject, ends, fact, consequence, action, contact, shown_at, acknowledged_at: None }
+        let [fact, consequence, action, contact] = [const { String::new() }; 4];
+        Self { id, subject, ends, update: None, fact, consequence, action, contact, shown_at, acknowledged_at: None }
+    }
+
+    /// Whether it says that support has ended.
+    pub fn says_ended(&self) -> bool {
+        self.subject.says_ended()
+    }
+
+    /// Whether it speaks of an update, so that the owner can do without it.
+    pub fn speaks_of_update(&self) -> bool {
+        matches!(self.subject, Subject::Update { .. })
     }
 
     /// The notice as lines of plain text.
     pub fn text(&self) -> String {
-        format!("{}\n{}\n{}\n{}\n", self.fact, self.consequence, self.action, self.contact)
-    }
-}
-
-impl Stage {
-    fn word(self) -> &'static str {
-        match self {
-            Self::SetUp => "set-up",
-            Self::Days365 => "365-days",
-            Self::Days180 => "180-days",
-            Self::Days90 => "90-days",
-            Self::Days30 => "30-days",
-            Self::Ended => "ended",
-            Self::After30 => "ended-30-days-ago",
-            Self::Reminder(_) => "reminder",
-        }
+        let lines = [&self.fact, &self.consequence, &self.action, &self.contact];
+        lines.into_iter().filter(|line| !line.is_empty()).flat_map(|line| [line.as_str(), "\n"]).collect()
     }
 }
 
 /// Fact, consequence and action. The maker's own words are the consequence and the advice.
-fn words(subject: Subject, declaration: &Declaration, ends: Day) -> (String, String, String) {
-    let (name, day) = (&declaration.designation, ends.in_words());
+fn said(subject: &Subject, declaration: &Declaration, ends: Day, language: Language) -> [String; 3] {
+    let texts = Notices::of(language);
+    let own = declaration.words_in(language).1;
+    let day = language.day(ends);
+    let (product, maker) = (declaration.designation.as_str(), declaration.manufacturer.as_str());
+    let told = |template, places: &[(&str, &str)]| {
+        let common = [("product", product), ("maker", maker), ("day", day.as_str())];
+        fill(template, &[&common, places].concat())
+    };
+    let then = |consequence: &str| {
+        let parts = [consequence, own.after_end.as_str(), own.risks.as_str()];
+        parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
+    };
     match subject {
-        Subject::Extended { from } => (
-            format!(
-                "Good news: security updates for {name} now continue until {day}. Before, it was {}.",
-                from.in_words()
-            ),
-            "Until then, newly found security holes will be fixed.".into(),
-            "You need to do nothing.".into(),
-        ),
-        Subject::Ceases { on } => (
-            format!("{} stops operating on {}.", declaration.manufacturer, on.in_words()),
-            format!(
-                "After that, newly found security holes in {name} may not be fixed, though it promised that until {day}."
-            ),
+        Subject::Extended { from } => [
+            told(texts.extended_fact, &[("before", &language.day(*from))]),
+            texts.extended_consequence.into(),
+            texts.extended_action.into(),
+        ],
+        Subject::Ceases { on } => [
+            told(texts.ceases_fact, &[("on", &language.day(*on))]),
+            told(texts.ceases_consequence, &[]),
             declaration.cessation.as_ref().map_or_else(String::new, |cessation| cessation.notice.clone()),
-        ),
-        Subject::Stage(Stage::SetUp) => (
-            format!("{name} gets security updates until {day}."),
-            format!("Until then, newly found security holes will be fixed. After that: {}", declaration.after_end),
-            "You need to do nothing: updates are installed by themselves.".into(),
-        ),
-        Subject::Stage(Stage::Ended | Stage::After30 | Stage::Reminder(_)) => (
-            format!("Security updates for {name} ended on {day}."),
-            format!("Newly found security holes are no longer fixed. {}", declaration.after_end),
-            declaration.advice.clone(),
-        ),
-        Subject::Stage(Stage::Days365 | Stage::Days180 | Stage::Days90 | Stage::Days30) => (
-            format!("Security updates for {name} end on {day}."),
-            format!("After that, newly found security holes will not be fixed. {}", declaration.after_end),
-            declaration.advice.clone(),
-        ),
+        ],
+        Subject::Stage(Stage::SetUp) => {
+            [told(texts.until_fact, &[]), then(texts.until_consequence), texts.until_action.into()]
+        }
+        Subject::Stage(Stage::Ended | Stage::After30 | Stage::Reminder(_)) => {
+            [told(texts.ended_fact, &[]), then(texts.ended_consequence), own.advice]
+        }
+        Subject::Stage(Stage::Days365 | Stage::Days180 | Stage::Days90 | Stage::Days30) => {
+            [told(texts.ends_fact, &[]), then(texts.ends_consequence), own.advice]
+        }
+        Subject::Update { .. }
+        | Subject::Risk { .. }
+        | Subject::Changed { .. }
+        | Subject::Silent { .. }
+        | Subject::Heard { .. } => Default::default(),
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::support::Cessation;
-    use proptest::prelude::*;
-
-    fn declaration(ends: &str) -> Declaration {
-        Declaration { ends: ends.parse().unwrap(), ..crate::support::tests::sample() }
-    }
-
-    fn proven(now: &str) -> Reading {
-        let now = now.parse().unwrap();
-        Reading { now, floor: now, proof: Proof::Synchronised }
-    }
-
-    fn update(ledger: &mut Ledger, ends: &str, reading: Reading) -> Vec<Notice> {
-        let declaration = declaration(ends);
-        ledger.update(&declaration, declaration.ends, reading)
-    }
-
-    fn subjects(notices: &[Notice]) -> Vec<Subject> {
-        notices.iter().map(|notice| notice.subject).collect()
-    }
-
-    #[test]
-    fn each_stage_is_told_once_on_its_day() {
-        let (declaration, mut ledger) = (declaration("2031-12-31"), Ledger::default());
-        for (now, stage) in [
-            ("2026-11-22T00:00:00Z", Some(Stage::SetUp)),
-            ("2026-11-23T00:00:00Z", None),
-            ("2030-12-30T23:59:59Z", None),
-            ("2030-12-31T00:00:00Z", Some(Stage::Days365)),
-            ("2031-07-04T00:00:00Z", Some(Stage::Days180)),
-            ("2031-10-02T00:00:00Z", Some(Stage::Days90)),
-            ("2031-12-01T00:00:00Z", Some(Stage::Days30)),
-            ("2032-01-01T11:59:59Z", None),
-            ("2032-01-01T12:00:00Z", Some(Stage::Ended)),
-            ("2032-01-31T12:00:00Z", Some(Stage::After30)),
-            ("2032-04-30T11:59:59Z", None),
-            ("2032-04-30T12:00:00Z", Some(Stage::Reminder(1))),
-            ("2032-07-29T11:59:59Z", None),
-            ("2032-07-29T12:00:00Z", Some(Stage::Reminder(2))),
-            ("2040-01-01T00:00:00Z", Some(Stage::Reminder(32))),
-            ("2040-01-02T00:00:00Z", None),
-        ] {
-            let told = ledger.update(&declaration, declaration.ends, proven(now));
-            assert_eq!(subjects(&told), stage.map(Subject::Stage).into_iter().collect::<Vec<_>>(), "{now}");
-        }
-        // One reminder stands for all that went before.
-        assert_eq!(ledger.open().count(), 8);
-    }
-
-    #[test]
-    fn an_unproven_clock_never_ends_support() {
-        let (declaration, mut ledger) = (declaration("2031-12-31"), Ledger::default());
-        let floor = "2027-01-01T00:00:00Z".parse().unwrap();
-        let now = "2099-01-01T00:00:00Z".parse().unwrap();
-        let told = ledger.update(&declaration, declaration.ends, Reading { now, floor, proof: Proof::Unproven });
-        assert_eq!(subjects(&told), [Subject::Stage(Stage::SetUp)]);
-        // The floor grows by proof alone, so what it has passed is past.
-        let told = ledger.update(&declaration, declaration.ends, Reading { now, floor: now, proof: Proof::Unproven });
-        assert!(matches!(subjects(&told)[..], [Subject::Stage(Stage::Reminder(_))]));
-    }
-
-    #[test]
-    fn an_extension_is_one_piece_of_good_news_and_withdraws_the_rest() {
-        let mut ledger = Ledger::default();
-        update(&mut ledger, "2031-12-31", proven("2031-07-04T00:00:00Z"));
-        let told = update(&mut ledger, "2033-12-31", proven("2031-07-05T00:00:00Z"));
-        let from = "2031-12-31".parse().unwrap();
-        assert_eq!(subjects(&told), [Subject::Extended { from }]);
-        assert_eq!(ledger.notices, told);
-        assert!(update(&mut ledger, "2033-12-31", proven("2031-07-06T00:00:00Z")).is_empty());
-        let told = update(&mut ledger, "2033-12-31", proven("2033-01-01T00:00:00Z"));
-        assert_eq!(subjects(&told), [Subject::Stage(Stage::Days365)]);
-    }
-
-    #[test]
-    fn a_manufacturer_that_stops_is_told_of_once_and_an_extension_does_not_hide_it() {
-        let mut ledger = Ledger::default();
-        let ceases = |on: &str, ends: &str| Declaration {
-            cessation: Some(Cessation { on: on.parse().unwrap(), notice: "Nobody takes over its updates.".into() }),
-            ..declaration(ends)
-        };
-        let mut tell = |declaration: &Declaration, now: &str| {
-            let told = ledger.update(declaration, declaration.ends, proven(now));
-            (subjects(&told), ledger.notices.iter().map(|notice| notice.id.clone()).collect::<Vec<_>>(), told)
-        };
-        tell(&declaration("2033-12-31"), "2026-11-22T00:00:00Z");
-        let on = "2029-03-31".parse().unwrap();
-        let (told, _, notices) = tell(&ceases("2029-03-31", "2033-12-31"), "2028-11-22T00:00:00Z");
-        assert_eq!(told, [Subject::Ceases { on }]);
-        assert_eq!(
-            notices[0].text(),
-            "ACME Ltd stops operating on 31 March 2029.\n\
-             After that, newly found security holes in ACME Gateway 1 may not be fixed, though it promised that until \
-             31 December 2033.\nNobody takes over its updates.\nQuestions: https://acme.example/security\n"
-        );
-        assert_eq!(tell(&ceases("2029-03-31", "2033-12-31"), "2028-11-23T00:00:00Z").0, []);
-        let (_, standing, _) = tell(&ceases("2029-03-31", "2034-12-31"), "2028-11-24T00:00:00Z");
-        assert_eq!(standing, ["ceases-2029-03-31", "extended-2034-12-31"]);
-        let (_, standing, _) = tell(&ceases("2030-03-31", "2034-12-31"), "2028-11-25T00:00:00Z");
-        assert_eq!(standing, ["extended-2034-12-31", "ceases-2030-03-31"]);
-        let (_, standing, _) = tell(&declaration("2034-12-31"), "2028-11-26T00:00:00Z");
-        assert_eq!(standing, ["extended-2034-12-31"], "it goes on after all");
-    }
-
-    #[test]
-    fn a_notice_stays_until_it_is_acknowledged() {
-        let mut ledger = Ledger::default();
-        let told = update(&mut ledger, "2031-12-31", proven("2026-11-22T00:00:00Z"));
-        let at = "2026-11-23T00:00:00Z".parse().unwrap();
-        assert!(ledger.acknowledge("nothing", at).is_err());
-        assert_eq!(ledger.open().count(), 1);
-        ledger.acknowledge(&told[0].id, at).unwrap();
-        assert_eq!(ledger.open().count(), 0);
-        assert!(update(&mut ledger, "2031-12-31", proven("2026-11-24T00:00:00Z")).is_empty());
-    }
-
-    #[test]
-    fn the_words_are_one_fact_one_consequence_one_action_one_contact() {
-        let mut ledger = Ledger::default();
-        let told = update(&mut ledger, "2033-12-31", proven("2033-12-05T00:00:00Z"));
-        assert_eq!(
-            told[0].text(),
-            "Security updates for ACME Gateway 1 end on 31 December 2033.\n\
-             After that, newly found security holes will not be fixed. Remote access may become unsafe.\n\
-             Switch remote access off, or replace the device.\n\
-             Questions: https://acme.example/security\n"
-        );
-    }
-
-    proptest! {
-        /// However a device sleeps and wakes: no stage twice, none out of order, none too early.
-        #[test]
-        fn no_stage_is_told_twice_or_too_early(mut days in proptest::collection::vec(0_u64..3000, 1..40)) {
-            days.sort_unstable();
-            let (declaration, mut ledger) = (declaration("2031-12-31"), Ledger::default());
-            let start: Timestamp = "2026-11-22T00:00:00Z".parse().unwrap();
-            let mut last = None;
-            for day in days {
-                let now = start.plus_s(day * 86_400);
-                let told = ledger.update(&declaration, declaration.ends, Reading { now, floor: now, proof: Proof::Synchronised });
-                prop_assert!(told.len() <= 1);
-                for notice in told {
-                    let Subject::Stage(stage) = notice.subject else { panic!("nothing was extended") };
-                    prop_assert!(Some(stage) > last);
-                    prop_assert!(stage < Stage::Ended || declaration.is_over(now));
-                    last = Some(stage);
-                }
-            }
-        }
-    }
-}
+mod tests;

@@ -317,13 +317,13 @@ mod tests {
     }
 
     #[test]
-    fn ten_thousand_devices_that_have_their_power_back_come_one_by_one() {
+    fn row_21_ten_thousand_devices_that_have_their_power_back_come_one_by_one() {
         let minutes = Herd::starts().minutes(0, 6 * 60, true);
         assert!(peak_percent(&minutes) <= 150, "{minutes:?}");
     }
 
     #[test]
-    fn ten_thousand_devices_leave_a_server_in_trouble_alone_and_come_back_one_by_one() {
+    fn row_21_ten_thousand_devices_leave_a_server_in_trouble_alone_and_come_back_one_by_one() {
         let mut herd = Herd::starts();
         herd.minutes(0, 120, true);
         let storm = herd.minutes(120, 300, false);

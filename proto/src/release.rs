@@ -13,7 +13,7 @@ use crate::limits;
 use crate::metadata::Target;
 use crate::model::{Model, Name};
 use crate::payload::Payload;
-use crate::time::Timestamp;
+use crate::time::{Day, Timestamp};
 use crate::trust::TargetFile;
 use crate::version::Version;
 
@@ -89,6 +89,10 @@ pub struct Advisory {
     /// Names of the vulnerabilities, such as CVE numbers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fixes: Vec<String>,
+    /// The day on which each of them was known to others than the maker and its finder, as far as the
+    /// maker says so, by its name in `fixes`. No device needs it: whoever counts how long owners waited does.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub disclosed: BTreeMap<String, Day>,
 }
 
 /// What the owner notices while a release is applied (EN 303 645, 5.3-12).
@@ -129,6 +133,23 @@ pub struct Summary {
     /// See [`Release::rollback_index`].
     #[serde(default, skip_serializing_if = "is_zero")]
     pub rollback_index: u32,
+}
+
+/// What an owner should know of a release before and after it is installed.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct News {
+    /// Its version.
+    pub version: Version,
+    /// What it changes.
+    pub kind: Kind,
+    /// What the owner notices while it is applied.
+    pub disruption: Disruption,
+    /// See [`Release::deadline`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<Timestamp>,
+    /// What it fixes, and which risk it removes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub advisory: Option<Advisory>,
 }
 
 /// Why bytes are no release manifest.
@@ -199,6 +220,12 @@ impl Release {
         let inside = |path: &str| path.strip_prefix(folder.as_str()).is_some_and(|name| name.parse::<Name>().is_ok());
         let stray = artifact.full().is_some_and(|full| !inside(&full.path) || !inside(&full.index.path));
         if stray { Err(Error::Value("a payload lies outside the release's folder")) } else { Ok(()) }
+    }
+
+    /// What its owner should know.
+    pub fn news(&self) -> News {
+        let Self { kind, disruption, deadline, .. } = *self;
+        News { version: self.version.clone(), kind, disruption, deadline, advisory: self.advisory.clone() }
     }
 
     /// The summary for the signed list of targets.
@@ -290,7 +317,21 @@ mod tests {
                 .contains("needs an advisory")
         );
         assert!(refusal(|manifest| manifest["advisory"]["risk"] = " ".into()).contains("summary, risk and action"));
-        assert!(refusal(|manifest| manifest["kind"] = "mixed".into()).contains("mixed_reason"));
+    }
+
+    #[test]
+    fn row_37_fixes_and_features_in_one_release_need_a_reason() {
+        for reason in [Value::Null, "".into()] {
+            let said = refusal(|manifest| {
+                manifest["kind"] = "mixed".into();
+                manifest["mixed_reason"] = reason;
+            });
+            assert!(said.contains("mixed_reason"), "{said}");
+        }
+        let mut manifest = manifest();
+        manifest["kind"] = "mixed".into();
+        manifest["mixed_reason"] = "The fix needs the new protocol.".into();
+        assert!(Release::parse(manifest.to_string().as_bytes()).is_ok());
     }
 
     #[test]

@@ -66,6 +66,18 @@ pub enum ReportEvent {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         checks: Vec<Finding>,
     },
+    /// The software that runs was changed, and not by an update (EN 303 645, 5.7-2).
+    IntegrityFailed {
+        /// The version that runs.
+        version: Version,
+        /// Who found it, and what.
+        reason: String,
+    },
+    /// That is put right: another slot runs and is kept, or a person says so.
+    IntegrityRestored {
+        /// The version that runs.
+        version: Version,
+    },
     /// A person lets a version that failed here be tried again.
     Retry {
         /// The version.

@@ -16,6 +16,7 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
+use crate::choice::Quiet;
 use crate::limits;
 use crate::release::{Kind, Summary};
 use crate::time::{Proof, Reading, Timestamp};
@@ -62,6 +63,14 @@ pub struct Rules {
     pub defer_s_max: u64,
     /// The same for one with security fixes.
     pub security_defer_s_max: u64,
+    /// How often an owner may put one update off.
+    pub defer_times_max: u32,
+    /// The same for one with security fixes.
+    pub security_defer_times_max: u32,
+    /// Hours in which nothing is installed and the device does not restart.
+    pub quiet: Quiet,
+    /// Whether updates are installed by themselves.
+    pub automatic: bool,
     /// How long an update may wait past the deadline of its manufacturer.
     pub overdue_s_max: u64,
     /// On battery, less charge than this is too little.
@@ -138,11 +147,24 @@ pub struct Facts {
     pub power: Power,
 }
 
+/// Who wants an installation.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Wanted {
+    /// Nobody has said so: it would begin by itself.
+    ByItself,
+    /// It has begun, and goes on.
+    Begun,
+    /// A person asks for it now.
+    Now,
+}
+
 /// What is so before an update is installed.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Around {
-    /// The floor of the time.
-    pub floor: Timestamp,
+    /// The time.
+    pub reading: Reading,
+    /// Who wants it.
+    pub wanted: Wanted,
     /// The power.
     pub power: Power,
     /// Whether the network is metered, as the process that has one says.
@@ -192,6 +214,13 @@ pub enum Hold {
         /// By what.
         why: String,
     },
+    /// It is in the quiet hours.
+    Quiet {
+        /// When they end.
+        until: Timestamp,
+    },
+    /// Updates are not installed by themselves, and nobody has asked for this one.
+    NotAutomatic,
     /// The network is metered.
     Metered,
     /// The state folder has too little room.
@@ -224,6 +253,9 @@ pub fn restart_holds(rules: &Rules, waiting: &Waiting, facts: &Facts) -> Vec<Hol
     if !waiting.released {
         holds.extend(deferral(rules, waiting, facts));
         holds.extend(owners_hold(rules, waiting, facts));
+        // A window that lies in the quiet hours would never come; so they count as long as a deferral may.
+        let counts = waiting.waited_s < defer_s_max(rules, waiting.kind);
+        holds.extend(quiet_hold(rules, facts.reading).filter(|_| counts));
     }
     holds
 }
@@ -234,9 +266,16 @@ pub fn install_holds(rules: &Rules, release: &Summary, around: &Around) -> Vec<H
     if around.free_bytes < rules.free_bytes_min {
         holds.push(Hold::Room { free_bytes: around.free_bytes, free_bytes_min: rules.free_bytes_min });
     }
+    // Whoever has turned automatic installation off has turned it off for late ones, too.
+    if !rules.automatic && around.wanted == Wanted::ByItself {
+        holds.push(Hold::NotAutomatic);
+    }
     // It has not begun to wait: here the deadline alone counts.
-    if is_past(rules, release.deadline, around.floor) {
+    if is_past(rules, release.deadline, around.reading.floor) {
         return holds;
+    }
+    if around.wanted != Wanted::Now {
+        holds.extend(quiet_hold(rules, around.reading));
     }
     holds.extend(power_hold(rules, around.power));
     let dear = match rules.metered {
@@ -261,6 +300,14 @@ pub fn defer_s_max(rules: &Rules, kind: Kind) -> u64 {
     match kind {
         Kind::Feature => rules.defer_s_max,
         Kind::Security | Kind::Mixed => rules.security_defer_s_max,
+    }
+}
+
+/// How often the owner may put this update off.
+pub fn defer_times_max(rules: &Rules, kind: Kind) -> u32 {
+    match kind {
+        Kind::Feature => rules.defer_times_max,
+        Kind::Security | Kind::Mixed => rules.security_defer_times_max,
     }
 }
 
@@ -296,6 +343,13 @@ fn owners_hold(rules: &Rules, waiting: &Waiting, facts: &Facts) -> Option<Hold> 
         When::Idle => facts.busy.clone().map(|why| Hold::Busy { why }),
         When::Window => window_hold(rules, waiting, facts.reading),
     }
+}
+
+/// Without a clock and a zone that are known there are no quiet hours.
+fn quiet_hold(rules: &Rules, reading: Reading) -> Option<Hold> {
+    let known = reading.proof == Proof::Synchronised || rules.any_clock;
+    let until = rules.quiet.until(rules.zone.as_ref().filter(|_| known)?, reading.now)?;
+    Some(Hold::Quiet { until })
 }
 
 fn window_hold(rules: &Rules, waiting: &Waiting, reading: Reading) -> Option<Hold> {
@@ -335,6 +389,10 @@ mod tests {
             any_clock: false,
             defer_s_max: 604_800,
             security_defer_s_max: 86_400,
+            defer_times_max: 5,
+            security_defer_times_max: 2,
+            quiet: Quiet::Never,
+            automatic: true,
             overdue_s_max: 3600,
             battery_percent_min: 20,
             mains_only: false,
@@ -461,8 +519,9 @@ mod tests {
             deadline: deadline.map(at),
             rollback_index: 0,
         };
+        let (reading, wanted) = (facts().reading, Wanted::ByItself);
         let holds = |rules: &Rules, release: &Summary, power, metered, free_bytes| {
-            install_holds(rules, release, &Around { floor: at(NOW), power, metered, free_bytes })
+            install_holds(rules, release, &Around { reading, wanted, power, metered, free_bytes })
         };
         let (feature, security) = (release(Kind::Feature, None), release(Kind::Security, None));
         assert_eq!(holds(&rules, &feature, Power::Mains, false, 1000), []);
@@ -479,6 +538,53 @@ mod tests {
         assert_eq!(holds(&rules, &overdue, battery, true, 999), [room]);
         let second_left = release(Kind::Security, Some("2026-11-22T08:30:01Z"));
         assert_eq!(holds(&rules, &second_left, battery, true, 1000), [Hold::NoMains, Hold::Metered]);
+    }
+
+    #[test]
+    fn with_automatic_installation_off_each_release_waits_for_its_owner_even_a_late_one() {
+        let rules = Rules { automatic: false, ..rules(When::AtOnce) };
+        let holds = |kind, deadline, wanted| {
+            let release = Summary { version: "1.1.0".parse().unwrap(), kind, deadline, rollback_index: 0 };
+            let (reading, power) = (facts().reading, Power::Mains);
+            install_holds(&rules, &release, &Around { reading, wanted, power, metered: false, free_bytes: 1000 })
+        };
+        let late = Some(at("2026-11-01T00:00:00Z"));
+        for (kind, deadline) in [(Kind::Feature, None), (Kind::Security, None), (Kind::Security, late)] {
+            assert_eq!(holds(kind, deadline, Wanted::ByItself), [Hold::NotAutomatic]);
+            assert_eq!(holds(kind, deadline, Wanted::Begun), []);
+            assert_eq!(holds(kind, deadline, Wanted::Now), []);
+        }
+    }
+
+    #[test]
+    fn in_quiet_hours_nothing_begins_by_itself_but_what_is_overdue_or_has_waited_its_time() {
+        // NOW is 10:30 there.
+        let rules = Rules { quiet: "10:00-12:00".parse().unwrap(), ..rules(When::AtOnce) };
+        let until = Hold::Quiet { until: at("2026-11-22T11:00:00Z") };
+        let install = |wanted, deadline, facts: &Facts| {
+            let release =
+                Summary { version: "1.1.0".parse().unwrap(), kind: Kind::Security, deadline, rollback_index: 0 };
+            let (reading, power) = (facts.reading, Power::Mains);
+            install_holds(&rules, &release, &Around { reading, wanted, power, metered: false, free_bytes: 1000 })
+        };
+        let (late, now) = (Some(at("2026-11-01T00:00:00Z")), facts());
+        assert_eq!(install(Wanted::ByItself, None, &now), core::slice::from_ref(&until));
+        assert_eq!(install(Wanted::Begun, None, &now), core::slice::from_ref(&until));
+        assert_eq!(install(Wanted::Now, None, &now), []);
+        assert_eq!(install(Wanted::ByItself, late, &now), []);
+        let restart = |waited_s, deadline, released, facts: &Facts| {
+            restart_holds(&rules, &Waiting { deadline, waited_s, released, ..waiting(Kind::Security) }, facts)
+        };
+        assert_eq!(restart(86_399, None, false, &now), [until]);
+        assert_eq!(restart(86_400, None, false, &now), []);
+        assert_eq!(restart(0, None, true, &now), []);
+        assert_eq!(restart(3600, late, false, &now), []);
+        let mut unproven = facts();
+        unproven.reading.proof = Proof::Unproven;
+        assert_eq!(restart(0, None, false, &unproven), []);
+        let mut later = facts();
+        later.reading.now = at("2026-11-22T11:00:00Z");
+        assert_eq!(restart(0, None, false, &later), []);
     }
 
     #[test]

@@ -11,6 +11,8 @@
 
 mod fingerprint;
 mod gaps;
+pub mod identifiers;
+mod posture;
 mod ratchet;
 
 use alloc::collections::BTreeMap;
@@ -22,6 +24,8 @@ use serde_json::Value;
 
 pub use fingerprint::{Fingerprint, NotAFingerprint};
 pub use gaps::{Gap, PERIOD_YEARS_MIN, gaps};
+pub use identifiers::Identifiers;
+pub use posture::NotAPosture;
 pub use ratchet::{Accepted, Refusal, Whose, ratchet};
 
 use crate::digest::Digest;
@@ -29,9 +33,12 @@ use crate::limits;
 use crate::model::{Model, Name};
 use crate::time::{Day, Timestamp};
 use crate::trust::TargetFile;
+use crate::words::{Language, Usual};
 
 /// The target path of a model's declaration. Only the role `support` may deliver it.
 pub const DECLARATION_PATH: &str = "support/declaration.json";
+/// What begins with this only the role [`SUPPORT_ROLE`] may deliver, whoever else lists it.
+pub const RESERVED: &str = "support/";
 /// The delegated role that may.
 pub const SUPPORT_ROLE: &str = "support";
 /// The value of `_type`.
@@ -47,6 +54,9 @@ pub struct Declaration {
     pub model: Model,
     /// The model's name as it is printed on the product (EN 303 645, 5.3-16).
     pub designation: String,
+    /// The numbers by which it is known elsewhere; none of them names a unit.
+    #[serde(default, skip_serializing_if = "Identifiers::is_empty")]
+    pub identifiers: Identifiers,
     /// Who promises.
     pub manufacturer: String,
     /// Where the manufacturer can be written to (UK PSTI, Schedule 4; CRA, Article 13(16)).
@@ -107,6 +117,9 @@ pub struct Declaration {
     /// The words for an owner in other languages, beside the English ones.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub translations: BTreeMap<Name, Words>,
+    /// The product cannot be updated (EN 303 645, 5.3-14 and 5.3-15).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fixed: Option<Fixed>,
     /// The manufacturer stops operating (CRA, Article 13(23)).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cessation: Option<Cessation>,
@@ -193,6 +206,20 @@ pub struct Words {
     pub advice: String,
 }
 
+/// A product that cannot be updated: what its maker publishes instead (EN 303 645, 5.3-14), and how
+/// its owner isolates it (5.3-15).
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Fixed {
+    /// Why it cannot be updated.
+    pub reason: String,
+    /// How it, or its part, is replaced.
+    pub replacement: String,
+    /// Until when that is done, inclusive.
+    pub replacement_ends: Day,
+    /// How an owner cuts it off from networks.
+    pub isolation: String,
+}
+
 /// The manufacturer's notice that it stops operating. The promise stands; who signed it says that
 /// nobody will keep it after this day.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -230,9 +257,8 @@ pub enum Error {
 }
 
 impl Posture {
-    /// The value that is not written.
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
-    fn is_keep(&self) -> bool {
+    /// Whether it goes on as it is: the value that is not written.
+    pub fn is_keep(&self) -> bool {
         *self == Self::Keep
     }
 }
@@ -253,8 +279,16 @@ impl Declaration {
         if self.sequence == 1 && self.ends < self.declared_at.day() {
             return fail("the period ended before it was declared");
         }
+        if self.fixed.as_ref().is_some_and(|fixed| fixed.replacement_ends < self.declared_at.day())
+            && self.sequence == 1
+        {
+            return fail("replacements ended before the product was declared as one that cannot be updated");
+        }
         if self.batches.values().chain(self.units.values()).any(|ends| *ends < self.ends) {
             return fail("a batch or unit may end later than the model, and not earlier");
+        }
+        if !self.identifiers.is_bounded() {
+            return fail("it has too many identifiers");
         }
         self.check_contact()?;
         if self.texts().iter().all(|text| is_bounded(text)) {
@@ -295,6 +329,7 @@ impl Declaration {
             .chain(translated)
             .chain(self.parts_ending_earlier.iter().map(|part| &part.name))
             .chain(self.cessation.iter().map(|cessation| &cessation.notice))
+            .chain(self.fixed.iter().flat_map(|fixed| [&fixed.reason, &fixed.replacement, &fixed.isolation]))
             .collect()
     }
 
@@ -303,6 +338,30 @@ impl Declaration {
         let batch = unit.batch.as_ref().and_then(|batch| self.batches.get(batch));
         let own = unit.digest.as_ref().and_then(|digest| self.units.get(digest));
         [batch, own].into_iter().flatten().copied().fold(self.ends, Day::max)
+    }
+
+    /// The maker's words for an owner, in the language if the maker has written them in it or they are
+    /// the [`Usual`] ones, else in English; and in which they are.
+    pub fn words_in(&self, language: Language) -> (Language, Words) {
+        if let Some((_, words)) = self.translations.iter().find(|(code, _)| code.as_str() == language.code()) {
+            return (language, words.clone());
+        }
+        let risks = self.risks.as_deref().unwrap_or_default();
+        let (own, usual) = ([&*self.after_end, risks, &*self.advice], Usual::of(Language::English));
+        let (spoken, [after_end, risks, advice]) = if own == [usual.after_end, usual.risks, usual.advice] {
+            let usual = Usual::of(language);
+            (language, [usual.after_end, usual.risks, usual.advice])
+        } else {
+            (Language::English, own)
+        };
+        (spoken, Words { after_end: after_end.into(), risks: risks.into(), advice: advice.into() })
+    }
+
+    /// Why the period is as long as it is, in the language if these are the [`Usual`] words, else in
+    /// English; and in which they are.
+    pub fn basis_in(&self, language: Language) -> (Language, &str) {
+        let is_usual = self.basis == Usual::of(Language::English).basis;
+        if is_usual { (language, Usual::of(language).basis) } else { (Language::English, &self.basis) }
     }
 
     /// Whether support is over at `now` for every unit without a later day: when the last day is

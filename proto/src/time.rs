@@ -52,6 +52,17 @@ pub struct Reading {
     pub proof: Proof,
 }
 
+impl Reading {
+    /// The latest time that is proven: the synchronised clock's, else the floor, which grows by proof
+    /// alone.
+    pub fn proven(self) -> Timestamp {
+        match self.proof {
+            Proof::Synchronised => self.now,
+            Proof::Unproven => self.floor,
+        }
+    }
+}
+
 impl Timestamp {
     /// 1970-01-01T00:00:00Z.
     pub const UNIX_EPOCH: Self = Self(jiff::Timestamp::UNIX_EPOCH);
@@ -59,6 +70,11 @@ impl Timestamp {
     /// Takes seconds since 1970; `None` outside the years -9999 to 9999.
     pub fn from_unix_s(seconds: i64) -> Option<Self> {
         jiff::Timestamp::from_second(seconds).ok().map(Self)
+    }
+
+    /// Reads an instant in any form of RFC 3339, as others write it; parts of a second are dropped.
+    pub fn from_rfc3339(text: &str) -> Option<Self> {
+        text.parse::<jiff::Timestamp>().ok().and_then(|at| Self::from_unix_s(at.as_second()))
     }
 
     /// Seconds since 1970.
@@ -121,6 +137,13 @@ impl Day {
         Self(self.0.saturating_add(span))
     }
 
+    /// The same day so many months later, or the last day of that month.
+    #[must_use]
+    pub fn plus_months(self, months: i32) -> Self {
+        let span = jiff::Span::new().try_months(months).unwrap_or_else(|_| 0.days());
+        Self(self.0.saturating_add(span))
+    }
+
     /// The day as a reader of English expects it: `31 December 2033`.
     pub fn in_words(self) -> String {
         format!("{} {} {}", self.0.day(), self.month_name(), self.0.year())
@@ -131,7 +154,22 @@ impl Day {
         format!("{} {}", self.month_name(), self.0.year())
     }
 
-    fn month_name(self) -> &'static str {
+    /// The year.
+    pub fn year(self) -> i16 {
+        self.0.year()
+    }
+
+    /// The month, from 1.
+    pub fn month(self) -> u8 {
+        self.0.month().unsigned_abs()
+    }
+
+    /// The day of the month, from 1.
+    pub fn day(self) -> u8 {
+        self.0.day().unsigned_abs()
+    }
+
+    pub(crate) fn month_name(self) -> &'static str {
         match self.0.month() {
             1 => "January",
             2 => "February",

@@ -8,6 +8,7 @@
 //! **Invariant:** a refusal changes nothing. What a refresh accepted before it stays accepted.
 
 mod bundle_date;
+pub mod proof;
 pub mod receipt;
 mod refresh;
 mod set;

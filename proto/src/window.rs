@@ -126,6 +126,19 @@ impl Window {
     }
 }
 
+/// Reads a time of day, `03:30`: in seconds after midnight.
+pub fn time_of_day(text: &str) -> Option<u32> {
+    let number = |text: &str| {
+        let digits = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit());
+        text.parse::<u32>().ok().filter(|_| digits)
+    };
+    let (hour, minute) = text.split_once(':')?;
+    match (number(hour)?, number(minute)?) {
+        (hour @ 0..24, minute @ 0..60) => Some(hour * 3600 + minute * 60),
+        _ => None,
+    }
+}
+
 /// Says whether a window is open at `now`, and until when; or when the next one opens.
 pub fn opening(windows: &[Window], zone: &Zone, now: Timestamp) -> Opening {
     let (mut until, mut opens) = (None, None);

@@ -5,6 +5,7 @@ mod tests {
     use serde::Serialize;
     use serde::de::DeserializeOwned;
     use serde_json::Value;
+    use tenure_proto::advisory::Advisories;
     use tenure_proto::bundle::{ABOUT_NAME, About, BLOCK_BYTES, Contents, Place};
     use tenure_proto::checkin::{CheckIn, CheckInAnswer, Enrolment, EnrolmentAnswer, Problem};
     use tenure_proto::digest::from_hex;
@@ -15,6 +16,8 @@ mod tests {
     use tenure_proto::payload::FrameIndex;
     use tenure_proto::release::Release;
     use tenure_proto::report::Report;
+    use tenure_proto::silence::witness::{Testimony, TestimonyAnswer};
+    use tenure_proto::statement::Statement;
     use tenure_proto::support::Declaration;
     use tenure_proto::trust::TargetFile;
 
@@ -54,6 +57,8 @@ mod tests {
     fn signed_file_samples_read_back_and_are_valid() {
         reads_back::<Release>("release").check().unwrap();
         reads_back::<Declaration>("declaration").check().unwrap();
+        reads_back::<Advisories>("advisories").check().unwrap();
+        reads_back::<Statement>("statement").check().unwrap();
         Release::parse(sample("release").as_bytes()).unwrap();
         Declaration::parse(sample("declaration").as_bytes()).unwrap();
     }
@@ -64,10 +69,14 @@ mod tests {
         reads_back::<EnrolmentAnswer>("enrolment answer");
         reads_back::<CheckIn>("check-in");
         reads_back::<CheckInAnswer>("check-in answer");
+        reads_back::<Testimony>("testimony");
+        reads_back::<TestimonyAnswer>("testimony answer");
         reads_back::<Report>("report: update ended");
         reads_back::<Report>("report: trial broke off");
         reads_back::<Report>("report: rescue");
         reads_back::<Report>("report: retry");
+        reads_back::<Report>("report: integrity failed");
+        reads_back::<Report>("report: integrity restored");
         reads_back::<Report>("report: shortening refused");
         reads_back::<Report>("report: refused");
         reads_back::<Problem>("problem");

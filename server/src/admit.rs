@@ -32,6 +32,8 @@ const TOKEN_S: u64 = 30 * 86_400;
 enum Decision {
     Accept,
     Refuse,
+    /// Erase all that is known of it (EN 303 645, 5.11-2). It may enrol again, and waits then.
+    Forget,
 }
 
 /// The form of a button.
@@ -81,28 +83,37 @@ fn read(decision: &str) -> Result<Decision, ApiError> {
     match decision {
         "accept" => Ok(Decision::Accept),
         "refuse" => Ok(Decision::Refuse),
+        "forget" => Ok(Decision::Forget),
         _ => Err(ApiError::not_found()),
     }
 }
 
-async fn record(app: &App, operator: &Operator, id: String, decision: Decision) -> Result<EnrolmentState, ApiError> {
-    let (state, verb) = match decision {
-        Decision::Accept => (EnrolmentState::Accepted, "device.accept"),
-        Decision::Refuse => (EnrolmentState::Refused, "device.refuse"),
+async fn record(app: &App, operator: &Operator, id: String, decision: Decision) -> Result<&'static str, ApiError> {
+    let (verb, state) = match decision {
+        Decision::Accept => ("device.accept", "accepted"),
+        Decision::Refuse => ("device.refuse", "refused"),
+        Decision::Forget => ("device.forget", "forgotten"),
     };
     let (id, now) = (KeyId(id), app.clock.now());
     let mut change = app.store.change().await?;
-    if !devices::decide(&mut change, &id, state, (&operator.0, now)).await? {
+    let by = (operator.0.as_str(), now);
+    let is_known = match decision {
+        Decision::Accept => devices::decide(&mut change, &id, EnrolmentState::Accepted, by).await?,
+        Decision::Refuse => devices::decide(&mut change, &id, EnrolmentState::Refused, by).await?,
+        Decision::Forget => devices::forget(&mut change, &id).await?,
+    };
+    if !is_known {
         return Err(ApiError::new(
             StatusCode::NOT_FOUND,
             "device_unknown",
             format!("no device {id} has enrolled here"),
         ));
     }
+    let subject = if matches!(decision, Decision::Forget) { devices::FORGOTTEN } else { &id.0 };
     let entry = auth::draw("").map_err(ApiError::internal)?;
-    store::audit(&mut change, now, Deed { id: &entry, who: &operator.0, verb, subject: &id.0 }).await?;
+    store::audit(&mut change, now, Deed { id: &entry, who: &operator.0, verb, subject }).await?;
     change.commit().await.map_err(store::Error::from)?;
-    tracing::info!(device = id.0, by = operator.0, verb, "decided about a device");
+    tracing::info!(device = subject, by = operator.0, verb, "decided about a device");
     Ok(state)
 }
 
@@ -121,6 +132,7 @@ pub(crate) async fn make_token(
         )));
     }
     if let Some(model) = &new.model
+        && app.watched(model).is_none()
         && app.store.model_root(model).await?.is_none()
     {
         return Err(ApiError::new(StatusCode::NOT_FOUND, "model_unknown", format!("this server has no model {model}")));

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tenure_proto::model::Model;
 use tokio::sync::Semaphore;
 
 use crate::auth::{self, Limiter};
@@ -11,9 +12,12 @@ use crate::config::Config;
 use crate::error::ApiError;
 use crate::folders::{self, Folders, Lock};
 use crate::live::Locks;
+use crate::mail;
+use crate::offers::OfferList;
 use crate::publish::Desk;
 use crate::seen::SeenList;
 use crate::store::{self, Store};
+use crate::watch::Watched;
 
 /// How many uploads run at a time.
 const UPLOADS_MAX: usize = 8;
@@ -38,6 +42,10 @@ pub struct App {
     pub(crate) folders: Folders,
     /// When devices were last seen, until it is written down.
     pub(crate) seen: SeenList,
+    /// When releases were first assigned, until it is written down.
+    pub(crate) offers: OfferList,
+    /// Who carries letters, if they are configured.
+    pub(crate) carrier: Option<mail::Carrier>,
     /// Who guesses passwords.
     pub(crate) limiter: Limiter,
     /// A hash that no password has, for users that do not exist.
@@ -62,6 +70,9 @@ pub enum Error {
     /// The database cannot be used.
     #[error(transparent)]
     Store(#[from] store::Error),
+    /// Letters cannot be sent.
+    #[error(transparent)]
+    Mail(#[from] mail::Error),
     /// The system gives no randomness, or no hash.
     #[error("cannot make secrets")]
     Secrets(#[source] auth::SecretError),
@@ -75,11 +86,13 @@ impl App {
         let nobody = auth::draw("").map_err(Error::Secrets)?;
         let decoy = auth::hash_password(&nobody).map_err(Error::Secrets)?;
         Ok(Arc::new(Self {
+            carrier: mail::Carrier::open(&config, &folders)?,
             clock: Clock::new(config.clock_file.clone()),
             config,
             store,
             folders,
             seen: SeenList::default(),
+            offers: OfferList::default(),
             limiter: Limiter::default(),
             decoy,
             hashings: Semaphore::new(HASHINGS_MAX),
@@ -106,7 +119,15 @@ impl App {
         if let Err(error) = self.seen.flush(&self.store).await {
             tracing::error!(cause = crate::error::chain(&error), "last seen not written");
         }
+        if let Err(error) = self.offers.flush(&self.store).await {
+            tracing::error!(cause = crate::error::chain(&error), "first offers not written");
+        }
         self.store.close().await;
+    }
+
+    /// A model whose maker this server watches as a witness.
+    pub(crate) fn watched(&self, model: &Model) -> Option<&Watched> {
+        self.config.watch.iter().find(|watched| watched.model == *model)
     }
 
     /// Whether the server can do its work.

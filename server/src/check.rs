@@ -9,6 +9,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use tenure_proto::advisory::{ADVISORIES_PATH, Advisories};
 use tenure_proto::digest::{Digest, Hasher};
 use tenure_proto::limits;
 use tenure_proto::metadata::Target;
@@ -123,6 +124,8 @@ pub struct Refreshed {
 pub struct Opened {
     /// The declaration and the digest of its bytes, if there is one.
     pub declaration: Option<(Verified<Declaration>, Digest)>,
+    /// The list of advisories, if there is one.
+    pub advisories: Option<Verified<Advisories>>,
     /// The releases, oldest first.
     pub releases: Vec<Verified<Release>>,
 }
@@ -218,6 +221,7 @@ pub fn factory(root: Vec<u8>) -> Held {
 pub fn targets<F: Files>(set: &TrustedSet, files: &mut F, depth: &mut Depth<'_>) -> Result<Opened, Finding> {
     let mut reading = Reading { set, files, depth, seen: BTreeSet::new() };
     let declaration = reading.declaration()?;
+    let advisories = reading.advisories()?;
     let mut releases = Vec::new();
     let listed = set.listed();
     for (path, target) in listed.iter().filter(|(path, _)| is_manifest(path)) {
@@ -229,7 +233,7 @@ pub fn targets<F: Files>(set: &TrustedSet, files: &mut F, depth: &mut Depth<'_>)
         }
     }
     releases.sort_by(|a, b| a.version.cmp(&b.version));
-    Ok(Opened { declaration, releases })
+    Ok(Opened { declaration, advisories, releases })
 }
 
 /// Opens the declaration and one release of all that `set` lists, as a device does that takes it.
@@ -242,7 +246,7 @@ pub fn release<F: Files>(
     let mut reading = Reading { set, files, depth, seen: BTreeSet::new() };
     let (declaration, path) = (reading.declaration()?, manifest_path(version));
     let release = reading.release(&path, set.target(&path)?)?;
-    Ok(Opened { declaration, releases: vec![release] })
+    Ok(Opened { declaration, advisories: None, releases: vec![release] })
 }
 
 /// Whether `path` is that of a release manifest.
@@ -262,6 +266,13 @@ impl<F: Files> Reading<'_, '_, F> {
         let Ok(target) = self.set.target(DECLARATION_PATH) else { return Ok(None) };
         let bytes = self.whole(DECLARATION_PATH, target, limits::DECLARATION_BYTES_MAX)?;
         Ok(Some((self.set.open(DECLARATION_PATH, &bytes)?, Digest::of(&bytes))))
+    }
+
+    /// Every device reads them, so that a list that none would take is refused here.
+    fn advisories(&mut self) -> Result<Option<Verified<Advisories>>, Finding> {
+        let Ok(target) = self.set.target(ADVISORIES_PATH) else { return Ok(None) };
+        let bytes = self.whole(ADVISORIES_PATH, target, limits::ADVISORIES_BYTES_MAX)?;
+        Ok(Some(self.set.open(ADVISORIES_PATH, &bytes)?))
     }
 
     fn release(&mut self, path: &str, target: &Target) -> Result<Verified<Release>, Finding> {

@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use tenure_proto::limits;
 
+use crate::mail;
+use crate::watch::Watched;
+
 /// The settings, checked.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Config {
@@ -20,6 +23,14 @@ pub struct Config {
     pub public_url: Option<String>,
     /// How long devices are told to wait between two check-ins.
     pub check_in_interval_s: u64,
+    /// Letters to owners who ask for them.
+    pub mail: mail::Settings,
+    /// Where problems with the security of this server and of every product can be reported.
+    pub security_contacts: Vec<String>,
+    /// The languages that reports can be written in.
+    pub security_languages: Vec<String>,
+    /// The makers elsewhere that this server watches as a witness.
+    pub watch: Vec<Watched>,
 }
 
 /// The settings as one file states them; what it leaves out, another source may state.
@@ -36,6 +47,14 @@ pub struct Stated {
     pub public_url: Option<String>,
     /// See [`Config::check_in_interval_s`].
     pub check_in_interval_s: Option<u64>,
+    /// See [`Config::mail`].
+    pub mail: Option<mail::Settings>,
+    /// See [`Config::security_contacts`].
+    pub security_contacts: Option<Vec<String>>,
+    /// See [`Config::security_languages`].
+    pub security_languages: Option<Vec<String>>,
+    /// See [`Config::watch`].
+    pub watch: Option<Vec<Watched>>,
 }
 
 /// Why the settings cannot be used.
@@ -91,6 +110,10 @@ impl Stated {
             clock_file: self.clock_file.or(below.clock_file),
             public_url: self.public_url.or(below.public_url),
             check_in_interval_s: self.check_in_interval_s.or(below.check_in_interval_s),
+            mail: self.mail.or(below.mail),
+            security_contacts: self.security_contacts.or(below.security_contacts),
+            security_languages: self.security_languages.or(below.security_languages),
+            watch: self.watch.or(below.watch),
         }
     }
 
@@ -104,14 +127,53 @@ impl Stated {
         if public_url.as_ref().is_some_and(|url| !url.starts_with("https://") && !url.starts_with("http://")) {
             return Err(Error::Value { key: "public_url", reason: "it starts with https:// or http://".into() });
         }
+        let security_contacts = self.security_contacts.unwrap_or_default();
+        if !security_contacts.iter().all(|contact| is_contact(contact)) {
+            let reason = "each is an https:, mailto: or tel: address without spaces".into();
+            return Err(Error::Value { key: "security_contacts", reason });
+        }
+        let security_languages = self.security_languages.unwrap_or_else(|| vec!["en".into()]);
+        let is_tag =
+            |text: &String| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        if security_languages.is_empty() || !security_languages.iter().all(is_tag) {
+            let reason = "codes such as en and de".into();
+            return Err(Error::Value { key: "security_languages", reason });
+        }
         Ok(Config {
             listen: self.listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080))),
             data: self.data.unwrap_or_else(|| PathBuf::from("tenure-data")),
             clock_file: self.clock_file,
             public_url,
             check_in_interval_s,
+            mail: self.mail.unwrap_or_default(),
+            security_contacts,
+            security_languages,
+            watch: checked_watch(self.watch.unwrap_or_default())?,
         })
     }
+}
+
+/// Each model once, at an address.
+fn checked_watch(mut watch: Vec<Watched>) -> Result<Vec<Watched>, Error> {
+    let no = |reason: String| Error::Value { key: "watch", reason };
+    for (nth, watched) in watch.iter().enumerate() {
+        if !watched.url.starts_with("https://") && !watched.url.starts_with("http://") {
+            return Err(no(format!("the url of {} starts with https:// or http://", watched.model)));
+        }
+        if watch.iter().skip(nth + 1).any(|other| other.model == watched.model) {
+            return Err(no(format!("it names model {} twice", watched.model)));
+        }
+    }
+    for watched in &mut watch {
+        watched.url.truncate(watched.url.trim_end_matches('/').len());
+    }
+    Ok(watch)
+}
+
+/// Whether a text can stand as a contact in `security.txt` (RFC 9116, 2.5.3).
+fn is_contact(text: &str) -> bool {
+    let known = ["https://", "mailto:", "tel:"].iter().any(|scheme| text.starts_with(scheme));
+    known && !text.chars().any(|letter| letter.is_whitespace() || letter.is_control())
 }
 
 fn read(path: &Path) -> Result<Stated, Error> {
@@ -163,12 +225,24 @@ mod tests {
         assert_eq!(config.public_url.as_deref(), Some("https://u.example"));
     }
 
+    fn watched(url: &str) -> Watched {
+        Watched { model: "acme-gw1".parse().unwrap(), url: url.into(), root: "acme.root.json".into() }
+    }
+
     #[test]
     fn an_unknown_key_or_a_bad_value_is_refused() {
         assert!(toml::from_str::<Stated>("listn = \"127.0.0.1:1\"").is_err());
         for stated in [
             Stated { check_in_interval_s: Some(0), ..Stated::default() },
             Stated { public_url: Some("updates.example".into()), ..Stated::default() },
+            Stated { security_contacts: Some(vec!["ada@example".into()]), ..Stated::default() },
+            Stated { security_contacts: Some(vec!["mailto:a@b\nExpires: x".into()]), ..Stated::default() },
+            Stated { security_languages: Some(vec!["en, de".into()]), ..Stated::default() },
+            Stated { watch: Some(vec![watched("acme.example")]), ..Stated::default() },
+            Stated {
+                watch: Some(vec![watched("https://a.example"), watched("https://b.example")]),
+                ..Stated::default()
+            },
         ] {
             assert!(matches!(Config::load(None, stated), Err(Error::Value { .. })));
         }
@@ -185,8 +259,18 @@ mod tests {
         let stated: Stated = toml::from_str(&all).unwrap();
         assert!(stated.listen.is_some() && stated.data.is_some() && stated.check_in_interval_s.is_some());
         assert!(stated.public_url.is_some() && stated.clock_file.is_some());
+        assert!(stated.watch.as_ref().is_some_and(|watch| watch.len() == 1));
         let long = stated.checked().unwrap();
         let short = toml::from_str::<Stated>(example).unwrap().checked().unwrap();
-        assert_eq!(short, Config { public_url: None, clock_file: None, ..long });
+        let mail = mail::Settings::default();
+        let expected = Config {
+            public_url: None,
+            clock_file: None,
+            mail,
+            security_contacts: Vec::new(),
+            watch: Vec::new(),
+            ..long
+        };
+        assert_eq!(short, expected);
     }
 }

@@ -8,12 +8,13 @@ mod dates;
 mod facts;
 pub mod handshake;
 mod keys;
+mod labels;
 
 use serde::Serialize;
 use tenure_proto::model::Model;
 use tenure_proto::time::Day;
 
-pub use facts::{Address, Chain, Facts, KeyFolder, OfflineRole, Online, Promise, Refused, Served, read};
+pub use facts::{Address, Chain, Facts, KeyFolder, LabelEnd, OfflineRole, Online, Promise, Refused, Served, read};
 
 /// What is looked at. `docs/operate/doctor.md` says of each what is good and what is bad.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
@@ -47,6 +48,8 @@ pub enum Code {
     Year2038,
     /// The rollback index never falls from one version to a later one; found only where it does.
     RollbackIndex,
+    /// The labels of others are valid; found only where there are any.
+    Label,
 }
 
 /// How much a finding matters.
@@ -111,6 +114,7 @@ impl Code {
             Self::Authority => "certificate's authority",
             Self::Year2038 => "year 2038",
             Self::RollbackIndex => "rollback index",
+            Self::Label => "label of others",
         }
     }
 }
@@ -146,8 +150,14 @@ impl Finding {
 
 /// Judges `facts`.
 pub fn examine(facts: &Facts) -> Report {
-    let looked =
-        [promise(facts), dates::findings(facts), keys::findings(facts), address::findings(facts), indexes(facts)];
+    let looked = [
+        promise(facts),
+        dates::findings(facts),
+        keys::findings(facts),
+        address::findings(facts),
+        indexes(facts),
+        labels::findings(facts),
+    ];
     let mut findings = looked.concat();
     // Stable: the roles of one code stay in their order.
     findings.sort_by_key(|finding| finding.code);

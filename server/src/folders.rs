@@ -74,6 +74,16 @@ impl Folders {
         self.key(model, &format!("next-{role}"))
     }
 
+    /// Where the statements of compliance of a model are kept.
+    pub(crate) fn statements(&self, model: &Model) -> PathBuf {
+        self.data.join("statements").join(model.as_str())
+    }
+
+    /// The key that links in letters are sealed with.
+    pub(crate) fn mail_key(&self) -> PathBuf {
+        self.data.join("mail.key")
+    }
+
     /// Where publications wait.
     pub(crate) fn staging(&self) -> PathBuf {
         self.data.join("staging")

@@ -37,6 +37,9 @@ pub(crate) async fn flush_forever(app: Handle) {
         if let Err(error) = app.seen.flush(&app.store).await {
             tracing::error!(cause = chain(&error), "last seen not written; it waits in memory");
         }
+        if let Err(error) = app.offers.flush(&app.store).await {
+            tracing::error!(cause = chain(&error), "first offers not written; they wait in memory");
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use tenure_proto::key::{PublicKey, SigningKey};
+use tenure_proto::key::{PublicKey, Scheme, SigningKey};
 use zeroize::Zeroizing;
 
 use crate::disk;
@@ -136,12 +136,14 @@ pub fn read_secret(path: &Path) -> Result<Zeroizing<String>, Error> {
     Ok(text)
 }
 
-/// Reads the key at `path`, which an interrupted run may have made, or makes it.
-pub fn read_or_make(path: &Path) -> Result<SigningKey, Error> {
+/// Reads the key at `path`, which an interrupted run may have made, or makes it: ML-DSA-65 or, for any
+/// other `scheme`, Ed25519. One of another scheme that lies there is not overwritten.
+pub fn read_or_make(path: &Path, scheme: Scheme) -> Result<SigningKey, Error> {
     if path.exists() {
-        return read(path);
+        let key = read(path)?;
+        return if key.scheme() == scheme { Ok(key) } else { Err(Error::Exists { path: path.to_path_buf() }) };
     }
-    let key = generate()?;
+    let key = if scheme == Scheme::MlDsa65 { generate_ml_dsa_65()? } else { generate()? };
     write(path, &key)?;
     Ok(key)
 }

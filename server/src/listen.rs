@@ -19,7 +19,7 @@ use crate::app::{self, App, Handle};
 use crate::auth::Peer;
 use crate::error::ApiError;
 use crate::publish::{self, index};
-use crate::{jobs, router};
+use crate::{jobs, mail, router, watch};
 
 /// How long a client may take for the head of a request, and be idle between two.
 const HEAD_TIME: Duration = Duration::from_secs(30);
@@ -90,8 +90,12 @@ impl Server {
 
     /// Serves until `stop`; then finishes the requests under way, within bounds.
     pub async fn run(self, stop: impl Future<Output = ()>) {
-        let tasks =
-            [tokio::spawn(jobs::renew_forever(self.app.clone())), tokio::spawn(jobs::flush_forever(self.app.clone()))];
+        let tasks = [
+            tokio::spawn(jobs::renew_forever(self.app.clone())),
+            tokio::spawn(jobs::flush_forever(self.app.clone())),
+            tokio::spawn(mail::deliver_forever(self.app.clone())),
+            tokio::spawn(watch::forever(self.app.clone())),
+        ];
         let (router, graceful) = (router::router(self.app.clone()), GracefulShutdown::new());
         let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
         tokio::pin!(stop);

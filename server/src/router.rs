@@ -7,16 +7,22 @@ use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state, map_response};
 use axum::response::Response;
-use axum::routing::{get, head, post, put};
+use axum::routing::{delete, get, head, post, put};
 
 use crate::admit;
 use crate::app::Handle;
 use crate::auth::{require_same_site, require_session, require_token};
-use crate::collect::reports;
+use crate::collect::{reports, testimonies};
 use crate::error::ApiError;
-use crate::publish::{commit, models, upload};
+use crate::labels;
+use crate::publish::{commit, models, statements, upload};
 use crate::serve::{check_in, enrolment, files};
-use crate::show::{api, devices, entry, health, models as known, problems_as_pages, public};
+use crate::show::{
+    api, devices, entry, formats, health, mail, models as known, problems_as_pages, records, silence, statement,
+    vulnerabilities,
+};
+use crate::show::{archive, badge, csaf, embed, feed, label, public, reporting};
+use crate::vulnerability::api as vulnerability;
 
 /// The longest form.
 const FORM_BYTES_MAX: usize = 16 * 1024;
@@ -26,6 +32,8 @@ pub(crate) fn router(app: Handle) -> Router {
     Router::new()
         .merge(device_plane())
         .merge(public_plane())
+        .merge(feeds())
+        .merge(letters())
         .merge(ways_in())
         .merge(operator_pages(&app))
         .merge(operator_api(&app))
@@ -52,11 +60,58 @@ fn device_plane() -> Router<Handle> {
         .route("/device/v1/enrolments", post(enrolment::enrol)) // any key, which signs for itself
         .route("/device/v1/check-ins", post(check_in::check_in)) // accepted devices
         .route("/device/v1/reports", post(reports::report)) // accepted devices
+        .route("/device/v1/testimonies", post(testimonies::testify)) // devices of makers elsewhere, admitted by token
 }
 
 /// Anybody: owners, shops, authorities. No cookie, no form.
 fn public_plane() -> Router<Handle> {
-    Router::new().route("/", get(public::index)).route("/p/{model}", get(public::model))
+    Router::new()
+        .route("/", get(public::index))
+        .route("/feed.atom", get(feed::of_all))
+        .route("/policy", get(reporting::policy))
+        .route("/.well-known/security.txt", get(reporting::security_txt))
+        .route("/p/{model}", get(public::model)) // and /p/{model}.ics
+        .route("/p/{model}/archive", get(archive::archive))
+        .route("/p/{model}/badge.svg", get(badge::badge))
+        .route("/p/{model}/delivered.json", get(archive::figures))
+        .route("/p/{model}/embed.html", get(embed::block))
+        .route("/p/{model}/feed.atom", get(feed::of_model))
+        .route("/p/{model}/label.pdf", get(label::pdf))
+        .route("/p/{model}/label.svg", get(label::svg))
+        .route("/p/{model}/statement.json", get(statement::json))
+        .route("/p/{model}/statement.pdf", get(statement::pdf))
+        .route("/p/{model}/statements/{file}", get(statement::numbered))
+        .route("/p/{model}/{batch}", get(public::batch)) // and /p/{model}/{batch}.ics
+}
+
+/// Anybody's programs: the promises in formats of others. No cookie, no form.
+fn feeds() -> Router<Handle> {
+    Router::new()
+        .route("/p/{model}/openeox.json", get(formats::openeox))
+        .route("/p/{model}/cle.json", get(formats::cle))
+        .route("/p/{model}/product.jsonld", get(formats::jsonld))
+        .route("/p/{model}/mud.json", get(formats::mud))
+        .route("/p/{model}/proof.json", get(formats::proof))
+        .route("/p/{model}/sbom.cdx.json", get(formats::newest_sbom))
+        .route("/p/{model}/sbom/{version}", get(formats::sbom))
+        .route("/.well-known/csaf/provider-metadata.json", get(csaf::provider))
+        .route("/.well-known/csaf/feed-tlp-clear.json", get(csaf::feed))
+        .route("/.well-known/csaf/clear/{year}/{file}", get(csaf::document))
+        .route("/feeds/retailers.csv", get(formats::retailers))
+        .route("/feeds/endoflife/v1", get(formats::endoflife_index))
+        .route("/feeds/endoflife/v1/products", get(formats::endoflife_products))
+        .route("/feeds/endoflife/v1/products/full", get(formats::endoflife_full))
+        .route("/feeds/endoflife/v1/products/{product}", get(formats::endoflife_product))
+        .route("/feeds/endoflife/v1/products/{product}/releases/{release}", get(formats::endoflife_release))
+        .route("/01/{gtin}", get(formats::digital_link)) // GS1 Digital Link, as on a label
+        .route("/8013/{gmn}", get(formats::digital_link))
+}
+
+/// Owners who ask for letters: anybody, and then who has the link from a letter.
+fn letters() -> Router<Handle> {
+    let form =
+        Router::new().route("/p/{model}/mail", get(mail::form).post(mail::ask)).route_layer(from_fn(require_same_site));
+    form.route("/mail/{id}/{proof}", get(mail::link).post(mail::act)) // the link
 }
 
 /// Who is to become an operator: by the one-time link, or by name and password.
@@ -78,6 +133,10 @@ fn operator_pages(app: &Handle) -> Router<Handle> {
         .route("/devices/{id}/{decision}", post(admit::decide_by_button))
         .route("/models", get(known::models))
         .route("/models/{model}", get(known::model))
+        .route("/vulnerabilities", get(vulnerabilities::list))
+        .route("/vulnerabilities/{id}", get(vulnerabilities::one))
+        .route("/records", get(records::list))
+        .route("/silence", get(silence::silence))
         .route("/logout", post(entry::logout))
         .route_layer(from_fn_with_state(app.clone(), require_session))
 }
@@ -87,7 +146,11 @@ fn operator_api(app: &Handle) -> Router<Handle> {
     Router::new()
         .route("/api/v1/models/{model}", put(models::put))
         .route("/api/v1/models/{model}/doctor", get(known::doctor))
+        .route("/api/v1/models/{model}/labels", get(labels::list).post(labels::add))
+        .route("/api/v1/models/{model}/labels/{id}", delete(labels::remove))
         .route("/api/v1/models/{model}/publications", post(upload::start))
+        .route("/api/v1/models/{model}/statements", get(statements::list))
+        .route("/api/v1/models/{model}/statements/{number}", put(statements::put).delete(statements::delete))
         .route("/api/v1/publications/{id}/metadata/{file}", put(upload::metadata))
         .route("/api/v1/publications/{id}/targets/{*path}", head(upload::has_target).put(upload::target))
         .route("/api/v1/publications/{id}/commit", post(commit::commit))
@@ -95,6 +158,13 @@ fn operator_api(app: &Handle) -> Router<Handle> {
         .route("/api/v1/devices/{id}/{decision}", post(admit::decide))
         .route("/api/v1/enrolment-tokens", post(admit::make_token))
         .route("/api/v1/reports", get(api::reports))
+        .route("/api/v1/records", get(records::export).post(records::add))
+        .route("/api/v1/silence", get(testimonies::list))
+        .route("/api/v1/vulnerabilities", get(vulnerability::list).post(vulnerability::add))
+        .route("/api/v1/vulnerabilities/{id}", get(vulnerability::show).patch(vulnerability::patch))
+        .route("/api/v1/vulnerabilities/{id}/submissions", post(vulnerability::submitted))
+        .route("/api/v1/vulnerabilities/{id}/reports/{stage}", get(vulnerability::report))
+        .route("/api/v1/vulnerabilities/{id}/close", post(vulnerability::close))
         .route_layer(from_fn_with_state(app.clone(), require_token))
 }
 

@@ -126,12 +126,14 @@ pub enum RuleBroken {
         threshold: u32,
     },
     /// A key that makes what devices fetch with every poll larger than it has to be.
-    #[error("{role} has a key of scheme {scheme:?}, and the keys that a server holds are ed25519")]
+    #[error("{role} has a key of scheme {scheme:?}, and the keys that a server holds are {allowed}")]
     Online {
         /// Which role.
         role: &'static str,
         /// What the key is.
         scheme: String,
+        /// What they may be.
+        allowed: &'static str,
     },
 }
 
@@ -151,13 +153,25 @@ pub fn check_role(role: &'static str, keys: &[PublicKey], threshold: u32) -> Res
     Ok(())
 }
 
-/// Checks every role of a root against the rule, and that its online keys are Ed25519: a poll of a
-/// device stays small, and whoever breaks them can delay, and nothing more.
+/// The scheme of new online keys: Ed25519, by which a poll of a device stays small, until the root's
+/// holders have left it.
+pub fn online_scheme(root: &Holders) -> Scheme {
+    let is_left = root.keys.iter().all(|key| key.scheme().is_some_and(Scheme::is_post_quantum));
+    if is_left { Scheme::MlDsa65 } else { Scheme::Ed25519 }
+}
+
+/// Checks every role of a root against the rule, and that its online keys are Ed25519, or of the
+/// scheme that its holders have left it for. Whoever breaks them can delay, and nothing more.
 pub fn check_root(root: &Root) -> Result<(), RuleBroken> {
     let TopLevel { root, targets, snapshot, timestamp } = TopLevel::of(root);
+    let newest = online_scheme(&root);
     for (name, role) in [("snapshot", &snapshot), ("timestamp", &timestamp)] {
-        if let Some(key) = role.keys.iter().find(|key| key.scheme() != Some(Scheme::Ed25519)) {
-            return Err(RuleBroken::Online { role: name, scheme: key.scheme.clone() });
+        let is_allowed = |key: &&PublicKey| key.scheme().is_some_and(|has| has == Scheme::Ed25519 || has == newest);
+        if let Some(key) = role.keys.iter().find(|key| !is_allowed(key)) {
+            let is_left = newest != Scheme::Ed25519;
+            let allowed =
+                if is_left { "ed25519 or ml-dsa-65/1" } else { "ed25519 while its holders have keys of that family" };
+            return Err(RuleBroken::Online { role: name, scheme: key.scheme.clone(), allowed });
         }
     }
     let roles = [("root", root), ("targets", targets), ("snapshot", snapshot), ("timestamp", timestamp)];
@@ -244,6 +258,16 @@ pub fn spread(
 pub fn support(stamp: Stamp<'_>, declaration: Option<Target>) -> Targets {
     let targets = declaration.map(|target| (DECLARATION_PATH.to_string(), target)).into_iter().collect();
     Targets { targets, ..no_targets(stamp) }
+}
+
+/// Drafts the next file of a targets role, with `path` as one more, another or no longer a file of it.
+pub fn with_target(stamp: Stamp<'_>, before: Option<&Targets>, path: &str, target: Option<Target>) -> Targets {
+    let mut next = before.map_or_else(|| no_targets(stamp), |before| same_targets(stamp, before));
+    match target {
+        Some(target) => drop(next.targets.insert(path.to_string(), target)),
+        None => drop(next.targets.remove(path)),
+    }
+    next
 }
 
 /// What a snapshot lists for a targets file: its name there, and its version.

@@ -208,7 +208,7 @@ mod tests {
         let online = maker.root_key(3).public();
         root.roles.timestamp.keyids.insert(online.id());
         let error = put(&root);
-        let said = "timestamp has a key of scheme \"ml-dsa-65/1\", and the keys that a server holds are ed25519";
+        let said = "timestamp has a key of scheme \"ml-dsa-65/1\", and the keys that a server holds are ed25519 while its holders have keys of that family";
         assert!(error.contains(&format!("{said} (model_refused, 422)")), "{error}");
         assert!(!data.path().join("repo/acme-gw1").exists());
         let quantum = maker.text("keys/root-3.pub");

@@ -91,6 +91,63 @@ mod tests {
     }
 
     #[test]
+    fn a_model_is_named_by_its_numbers_and_a_mistyped_one_is_refused() {
+        let office = Office::declared();
+        let correct = ["support", "correct", "acme-gw1", "--change", "Numbers for shops"];
+        let numbers = ["--gtin", "4006381333931", "--gtin", "96385074", "--purl", "pkg:generic/acme/gateway-1"];
+        office.ok(&[&correct[..], &numbers].concat());
+        let named = json!({"gtin": ["4006381333931", "96385074"], "purl": "pkg:generic/acme/gateway-1"});
+        assert_eq!(office.declaration()["identifiers"], named);
+        let (code, _, error) = super::ctl::run(office.0.path(), &[&correct[..], &["--gtin", "4006381333932"]].concat());
+        assert_eq!(code, 2, "{error}");
+        assert!(error.contains("does not fit the others: 1 would"), "{error}");
+        office.ok(&["support", "extend", "acme-gw1", "--ends", "2099-12-31", "--batch", "b2"]);
+        assert_eq!(office.declaration()["identifiers"], named, "an extension keeps them");
+    }
+
+    #[test]
+    fn row_01_thirty_ends_that_are_none_are_refused_at_the_desk_with_the_reason() {
+        let office = Office::open(&[]);
+        let none = [
+            ("", "is no end date"),
+            (" ", "is no end date"),
+            ("2 years", "is no end date"),
+            ("two years", "is no end date"),
+            ("24 months", "is no end date"),
+            ("P2Y", "is no end date"),
+            ("lifetime", "is no end date"),
+            ("tba", "is no end date"),
+            ("TBD", "is no end date"),
+            ("unknown", "is no end date"),
+            ("never", "is no end date"),
+            ("for ever", "is no end date"),
+            ("? years", "is no end date"),
+            ("2033", "leaves the day open"),
+            ("2033-12", "leaves the day open"),
+            ("2033-13-01", "is no day of the calendar"),
+            ("2033-02-30", "is no day of the calendar"),
+            ("2033-1-1", "is no end date"),
+            ("31/12/2033", "is no end date"),
+            ("31.12.2033", "is no end date"),
+            ("12/31/2033", "is no end date"),
+            ("31 December 2033", "is no end date"),
+            ("December 2033", "is no end date"),
+            ("2033-12-31T00:00:00Z", "is no end date"),
+            ("2033-W52-6", "is no end date"),
+            ("Q4 2033", "is no end date"),
+            ("+2033-12-31", "is no end date"),
+            ("~2033-12-31", "is no end date"),
+            ("2020-12-31", "has passed already"),
+            ("9999-12-31", "is more than 100 years away"),
+        ];
+        for (end, why) in none {
+            let said = office.refused(&["support", "declare", "acme-gw1", "--ends", end]);
+            assert!(said.contains(why), "{end:?}: {said}");
+        }
+        assert_eq!(office.json(&["support", "show", "acme-gw1"])["declaration"], Value::Null, "nothing was signed");
+    }
+
+    #[test]
     fn a_period_under_five_years_needs_a_reason() {
         let office = Office::open(&[]);
         let short = ["support", "declare", "acme-gw1", "--ends", "2098-12-30", "--placed-on-market", "2094-01-01"];
@@ -118,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_that_end_earlier_are_warned_of_and_signed_as_known() {
+    fn row_33_parts_that_end_earlier_are_warned_of_and_signed_as_known() {
         let office = Office::declared();
         let write = |path: &Path, text: &str| replace(path, text.as_bytes(), PUBLIC).unwrap();
         let (sbom, ends) = (office.0.path().join("bom.json"), office.0.path().join("ends.toml"));

@@ -23,6 +23,33 @@ pub struct Response {
     pub body: Value,
 }
 
+/// An operator who is signed in with a browser.
+#[derive(Debug)]
+pub struct Operator {
+    api: Api,
+    cookie: String,
+}
+
+impl Operator {
+    /// Signs in.
+    pub fn sign_in(url: &str, user: &str, password: &str) -> Result<Self> {
+        let config = ureq::Agent::config_builder().http_status_as_error(false).max_redirects(0);
+        let api = Api { agent: config.build().into(), ..Api::anonymous(url) };
+        let form = [("user", user), ("password", password)];
+        let answer = api.agent.post(format!("{}/login", api.url)).header("origin", &api.url).send_form(form);
+        let answer = answer.context("cannot sign in")?;
+        let cookie = answer.headers().get("set-cookie").and_then(|cookie| cookie.to_str().ok());
+        let cookie = cookie.and_then(|cookie| cookie.split(';').next()).context("no session")?.to_owned();
+        Ok(Self { api, cookie })
+    }
+
+    /// What stands on the page at `path`.
+    pub fn page(&self, path: &str) -> Result<String> {
+        let page = self.api.agent.get(format!("{}{path}", self.api.url)).header("cookie", &self.cookie).call();
+        page.context("cannot get a page")?.body_mut().read_to_string().context("cannot read a page")
+    }
+}
+
 impl Api {
     /// A client without a token: what anyone can ask.
     pub fn anonymous(url: &str) -> Self {

@@ -50,7 +50,7 @@ struct Shared {
     served: Served,
 }
 
-/// A web server. Its folder appears below `/repo/MODEL/`; there is nothing else.
+/// A web server. Its folder appears below `/repo/MODEL/`, and the folder's `.well-known` there; there is nothing else.
 #[derive(Clone, Debug)]
 pub struct Hostile {
     url: String,
@@ -175,7 +175,12 @@ impl Hostile {
 
     fn send_file(&self, mut stream: &TcpStream, request: &Request, fault: Option<Fault>) -> std::io::Result<bool> {
         let folder = self.lock().folder.clone();
-        let name = request.path.strip_prefix(&self.prefix).filter(|name| name.split('/').all(|part| part != ".."));
+        let well_known = || request.path.strip_prefix('/').filter(|path| path.starts_with(".well-known/"));
+        let name = request
+            .path
+            .strip_prefix(&self.prefix)
+            .or_else(well_known)
+            .filter(|name| name.split('/').all(|part| part != ".."));
         let file = name.and_then(|name| std::fs::File::open(folder.join(name)).ok());
         let Some(mut file) = file.filter(|_| request.method == "GET") else {
             return self.send(stream, 404, &[], b"not here");

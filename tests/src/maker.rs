@@ -63,7 +63,13 @@ impl Maker {
 
     /// Declares support until `ends`.
     pub fn declare(&self, ends: Day) -> Result<Answer> {
-        self.run(&["support", "declare", &self.model, "--ends", &ends.to_string()])
+        self.declare_with(ends, &[])
+    }
+
+    /// Declares support until `ends`, and says more.
+    pub fn declare_with(&self, ends: Day, more: &[&str]) -> Result<Answer> {
+        let ends = ends.to_string();
+        self.run(&[&["support", "declare", &self.model, "--ends", &ends], more].concat())
     }
 
     /// Declares a later end.

@@ -26,9 +26,15 @@ const LIMIT: Duration = Duration::from_secs(20);
 impl Server {
     /// Starts a server with a data folder of its own.
     pub fn start(world: &World, name: &str) -> Result<Self> {
+        Self::start_with(world, name, "")
+    }
+
+    /// The same, with more lines of configuration.
+    pub fn start_with(world: &World, name: &str, more_config: &str) -> Result<Self> {
         let folder = world.path(name);
         std::fs::create_dir_all(&folder).context("cannot make the server's folder")?;
-        let config = format!("clock_file = \"{}\"\ncheck_in_interval_s = 1\n", world.clock().file().display());
+        let config =
+            format!("clock_file = \"{}\"\ncheck_in_interval_s = 1\n{more_config}", world.clock().file().display());
         std::fs::write(folder.join("server.toml"), config).context("cannot write the server's configuration")?;
         let program = world.binaries().tenure_server.clone();
         let mut server = Self { program, folder, address: "127.0.0.1:0".into(), process: None, setup_token: None };

@@ -38,10 +38,15 @@ pub struct Stage {
 impl Stage {
     /// Makes keys, declares three years, publishes 1.0.0 into the folder.
     pub fn set(name: &str) -> Result<Self> {
+        Self::declared(name, &[])
+    }
+
+    /// The same, with more said in the declaration.
+    pub fn declared(name: &str, more: &[&str]) -> Result<Self> {
         let world = World::new(name)?;
         let maker = Maker::new(&world, "maker", MODEL)?;
         let ends = world.clock().today().plus_days(3 * 365);
-        maker.declare(ends)?;
+        maker.declare_with(ends, more)?;
         let first = image(&world, "1.0.0", 0, Health::Good)?;
         maker.publish(&first)?;
         Ok(Self { world, maker, ends, first })
@@ -62,7 +67,12 @@ impl Stage {
 
     /// Starts a server, logs in, and pushes.
     pub fn start_server(&self) -> Result<Server> {
-        let server = Server::start(&self.world, "server")?;
+        self.start_server_with("")
+    }
+
+    /// The same, with more lines of the server's configuration.
+    pub fn start_server_with(&self, more_config: &str) -> Result<Server> {
+        let server = Server::start_with(&self.world, "server", more_config)?;
         let token = server.setup_token().context("the server offers no first administrator")?;
         self.maker.login(&server.url(), Some(token), "admin", &crate::world::password()?)?;
         self.maker.push()?;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
+use rcgen::{BasicConstraints, Certificate, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::{ServerConfig, ServerConnection};
 use tenure_proto::time::Timestamp;
@@ -45,13 +45,30 @@ impl Authority {
         std::fs::write(path, &self.pem).context("cannot write an authority's certificate")
     }
 
-    /// Vouches for a server of a name or address, from one instant to another.
-    pub fn vouch(&self, name: &str, from: Timestamp, to: Timestamp) -> Result<Identity> {
+    fn sign(&self, name: &str, from: Timestamp, to: Timestamp) -> Result<(Certificate, KeyPair)> {
         let mut certificate = CertificateParams::new(vec![name.to_owned()]).context("that is no name")?;
         let at = |at: Timestamp| date_time_ymd(1970, 1, 1) + Duration::from_secs(at.unix_s().unsigned_abs());
         (certificate.not_before, certificate.not_after) = (at(from), at(to));
         let key = KeyPair::generate().context("cannot make a server's key")?;
         let certificate = certificate.signed_by(&key, &self.issuer).context("cannot sign a certificate")?;
+        Ok((certificate, key))
+    }
+
+    /// Vouches for somebody else's server; what it needs lies in `folder` as `cert.pem` and `key.pem`.
+    pub fn vouch_in(&self, folder: &Path, name: &str, from: Timestamp, to: Timestamp) -> Result<()> {
+        let (certificate, key) = self.sign(name, from, to)?;
+        for (file, kind, bytes) in
+            [("cert.pem", "CERTIFICATE", certificate.der().to_vec()), ("key.pem", "PRIVATE KEY", key.serialize_der())]
+        {
+            let text = format!("-----BEGIN {kind}-----\n{}\n-----END {kind}-----\n", BASE64.encode(bytes));
+            std::fs::write(folder.join(file), text).context("cannot write what a server shows")?;
+        }
+        Ok(())
+    }
+
+    /// Vouches for a server of a name or address, from one instant to another.
+    pub fn vouch(&self, name: &str, from: Timestamp, to: Timestamp) -> Result<Identity> {
+        let (certificate, key) = self.sign(name, from, to)?;
         let key = PrivateKeyDer::try_from(key.serialize_der()).map_err(Failure::new)?;
         let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
             .with_safe_default_protocol_versions()

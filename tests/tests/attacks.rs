@@ -31,7 +31,7 @@ fn a_malicious_mirror_without_keys_is_refused() -> Result<()> {
 }
 
 #[test]
-fn arbitrary_software_with_the_online_keys_is_refused() -> Result<()> {
+fn row_16_arbitrary_software_with_the_online_keys_is_refused() -> Result<()> {
     let mut scene = Scene::set("arbitrary")?;
     let mut forged = scene.forge()?;
     let mut targets = forged.targets("targets")?;
@@ -161,7 +161,7 @@ fn endless_metadata_is_refused() -> Result<()> {
 }
 
 #[test]
-fn a_payload_with_a_changed_bit_never_runs() -> Result<()> {
+fn row_16_a_payload_with_a_changed_bit_never_runs() -> Result<()> {
     let mut scene = Scene::set("payload")?;
     scene.files.fail("rootfs.full", Fault::Flip(100_000));
     scene.stage.publish("1.1.0", Health::Good)?;
@@ -179,7 +179,7 @@ fn a_payload_with_a_changed_bit_never_runs() -> Result<()> {
 }
 
 #[test]
-fn a_manifest_with_a_changed_bit_is_refused() -> Result<()> {
+fn row_16_a_manifest_with_a_changed_bit_is_refused() -> Result<()> {
     let mut scene = Scene::set("manifest")?;
     scene.files.fail("release.json", Fault::Flip(40));
     scene.stage.publish("1.1.0", Health::Good)?;

@@ -7,6 +7,7 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use tenure_proto::time::{Proof, Timestamp};
+use tenure_tests::api::Api;
 use tenure_tests::board::Board;
 use tenure_tests::ensure;
 use tenure_tests::failure::{Context as _, Result};
@@ -229,7 +230,7 @@ fn check_verdict(board: &mut Board, verdict: &str) -> Result<()> {
 }
 
 #[test]
-fn a_maker_that_signs_no_more_is_late_then_silent_and_one_that_is_kept_away_is_neither() -> Result<()> {
+fn row_42_a_maker_that_signs_no_more_is_late_then_silent_and_one_that_is_kept_away_is_neither() -> Result<()> {
     let stage = Stage::set("silence")?;
     let (files, authority) = (stage.serve_files()?, Authority::new("ACME")?);
     let long = identity(&stage, &authority, HOST, (-1, 300))?;
@@ -242,6 +243,9 @@ fn a_maker_that_signs_no_more_is_late_then_silent_and_one_that_is_kept_away_is_n
         set_clock(&mut board, day(nth), Proof::Synchronised)?;
         check_verdict(&mut board, verdict)?;
     }
+    let told = board.run(&["notices"])?.stdout;
+    let fact = format!("Acme Gateway 1 has heard nothing from Acme Ltd since {}.", fresh_until.day().in_words());
+    assert!(told.contains(&fact), "{told}");
     let told = board.run(&["status"])?.stdout;
     assert!(told.contains(&format!("silent since {}", fresh_until.day().in_words())), "{told}");
 
@@ -266,7 +270,46 @@ fn a_maker_that_signs_no_more_is_late_then_silent_and_one_that_is_kept_away_is_n
     stage.maker.run(&["model", "renew", MODEL])?;
     set_clock(&mut board, day(61), Proof::Synchronised)?;
     // One check to fetch what is new, one to see how long it is fresh.
-    check_verdict(&mut board, "kept")
+    check_verdict(&mut board, "kept")?;
+    let told = board.run(&["notices"])?.stdout;
+    assert!(
+        told.contains("Good news: Acme Gateway 1 has heard from Acme Ltd again.") && !told.contains(&fact),
+        "{told}"
+    );
+    Ok(())
+}
+
+#[test]
+fn row_42_a_maker_that_stops_says_so_and_one_that_just_stops_is_silent_after_30_days_and_not_before() -> Result<()> {
+    let stage = Stage::set("cessation")?;
+    let server = stage.start_server()?;
+    let (files, authority) = (stage.serve_files()?, Authority::new("ACME")?);
+    let front = TlsFront::start(files.url(), &identity(&stage, &authority, HOST, (-1, 300))?)?;
+    let mut board = board(&stage, &front.url(), &authority, None)?;
+    stage.settle(&mut board)?;
+    // Told before it takes effect: on the device, and on the public page.
+    let on = stage.world.clock().today().plus_days(90);
+    let notice = "Nobody takes over its updates.";
+    stage.maker.run(&["support", "cease", MODEL, "--on", &on.to_string(), "--notice", notice])?;
+    stage.maker.push()?;
+    board.run(&["check"])?;
+    let told = board.run(&["notices"])?.stdout;
+    for words in [format!("stops operating on {}", on.in_words()), notice.into()] {
+        ensure!(told.contains(&words), "the device does not say {words:?}: {told}");
+    }
+    let page = Api::anonymous(&server.url()).get(&format!("/p/{MODEL}"))?.body.to_string();
+    ensure!(page.contains("stops operating on") && page.contains(&on.in_words()), "the page does not say it: {page}");
+    // Then nobody signs any more. What was signed last is fresh for a while, and 30 days later it is silence.
+    let fresh_until = board.status()?.and_then(|status| status.fresh_until()).context("nothing is fresh")?;
+    for (nth, verdict) in [(2, "late"), (29, "late"), (30, "silent")] {
+        set_clock(&mut board, fresh_until.plus_s(nth * 86_400), Proof::Synchronised)?;
+        check_verdict(&mut board, verdict)?;
+        let told = board.run(&["notices"])?.stdout;
+        ensure!(told.contains("has heard nothing from") == (verdict == "silent"), "after {nth} days: {told}");
+    }
+    let told = board.run(&["status"])?.stdout;
+    ensure!(told.contains(&format!("silent since {}", fresh_until.day().in_words())), "{told}");
+    Ok(())
 }
 
 #[test]

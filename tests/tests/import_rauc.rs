@@ -49,7 +49,7 @@ fn what_cannot_be_taken_over_is_named_and_nothing_is_printed() -> Result<()> {
     for (conf, named) in [
         (CONF.replace("BOOTLOADER", "noop"), "[system] bootloader=noop"),
         ("nonsense".into(), "line 1: neither [group] nor key=value"),
-        ("#".repeat(300_000), "is longer than a configuration"),
+        ("#".repeat(300_000), "is longer than 262144 bytes"),
     ] {
         let output = import(&dir, &conf)?;
         assert_eq!(output.status.code(), Some(1));

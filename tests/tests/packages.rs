@@ -119,7 +119,7 @@ fn build(world: &World, version: &str) -> Result<Vec<PathBuf>> {
 }
 
 /// Who may do what with the files: octal mode, owner, path.
-const FILES: [(u32, &str, &str); 17] = [
+const FILES: [(u32, &str, &str); 20] = [
     (0o755, "root", "/usr/bin/tenure"),
     (0o755, "root", "/usr/bin/tenure-server"),
     (0o755, "root", "/usr/bin/tenurectl"),
@@ -129,6 +129,8 @@ const FILES: [(u32, &str, &str); 17] = [
     (0o644, "root", "/usr/lib/systemd/system/tenure-programs.socket"),
     (0o644, "root", "/usr/lib/systemd/system/tenure-programs@.service"),
     (0o644, "root", "/usr/lib/systemd/system/tenure-server.service"),
+    (0o644, "root", "/usr/lib/systemd/system/tenure-tell.service"),
+    (0o644, "root", "/usr/share/dbus-1/system.d/io.tenure.Agent1.conf"),
     (0o755, "root", "/usr/lib/systemd/system-generators/tenure-cage-generator"),
     (0o644, "root", "/usr/lib/systemd/system-preset/80-tenure.preset"),
     (0o644, "root", "/etc/tenure/server.toml"),
@@ -138,6 +140,7 @@ const FILES: [(u32, &str, &str); 17] = [
     (0o700, "tenure", "/var/lib/tenure/fetch"),
     (0o755, "tenure", "/run/tenure"),
     (0o755, "root", "/run/tenure-inhibit.d"),
+    (0o755, "root", "/run/tenure-os"),
 ];
 
 fn check_files(root: &Root) -> Result<()> {
@@ -155,6 +158,7 @@ fn check_files(root: &Root) -> Result<()> {
         ("multi-user.target", "tenure-fetchd.service"),
         ("multi-user.target", "tenure-installd.service"),
         ("multi-user.target", "tenure-server.service"),
+        ("multi-user.target", "tenure-tell.service"),
         ("sockets.target", "tenure-installd.socket"),
         ("sockets.target", "tenure-programs.socket"),
     ] {

@@ -7,10 +7,12 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tenure_proto::support::DECLARATION_PATH;
 use tenure_proto::time::Day;
+use tenure_tests::api::{Api, Operator};
 use tenure_tests::attacker::{self, Forged, StolenKeys, check_refused};
 use tenure_tests::board::Board;
 use tenure_tests::ensure;
 use tenure_tests::failure::{Context as _, Result};
+use tenure_tests::server::Server;
 use tenure_tests::stage::{MODEL, Stage, UPDATE_LIMIT};
 
 fn notices(board: &Board) -> Result<Vec<Value>> {
@@ -75,7 +77,9 @@ fn each_notice_is_shown_once_and_kept_until_it_is_acknowledged() -> Result<()> {
         let kept = std::fs::read_to_string(board.path("state/fetch/notices.json")).unwrap_or_default();
         Ok((kept.matches(&id).count() > 1).then_some(()))
     })?;
-    assert_eq!(board.run(&["notices", "--acknowledge", &id])?.code, 0);
+    let simply = board.run(&["notices", "--acknowledge", &id])?;
+    check_refused("a simple acknowledgement", simply.code, &simply.stderr, &["--i-know-that-support-has-ended"])?;
+    assert_eq!(board.run(&["notices", "--acknowledge", &id, "--i-know-that-support-has-ended"])?.code, 0);
     board.restart()?;
     board.run_until("the agent is up again", UPDATE_LIMIT, |board| board.status())?;
     let acknowledged = wait_for_notice(&mut board, &id)?;
@@ -104,6 +108,44 @@ fn an_extension_takes_the_warnings_back_as_loudly() -> Result<()> {
     assert!(!open.iter().any(|notice| notice.to_string().contains(&format!("30-days-{ends}"))), "{open:?}");
     let told = board.run(&["support"])?.stdout;
     assert!(told.contains(&later.in_words()), "{told}");
+    Ok(())
+}
+
+#[test]
+fn row_03_an_extension_is_on_page_and_feeds_at_once_and_on_the_device_at_its_next_check() -> Result<()> {
+    let (stage, secret) = (Stage::set("at-once")?, tenure_tests::world::password()?);
+    let server = Server::start(&stage.world, "server")?;
+    stage.maker.login(&server.url(), server.setup_token(), "ada", &secret)?;
+    stage.maker.push()?;
+    let token = stage.maker.device_token()?;
+    let mut board = stage.settled_board(&server.url(), Some(&token))?;
+    let operator = Operator::sign_in(&server.url(), "ada", &secret)?;
+    let seen = || operator.page(&format!("/models/{MODEL}"));
+    board.run_until("operators see the device", UPDATE_LIMIT, |_| {
+        Ok(seen()?.contains("<strong>1 of 1</strong> devices hold this day").then_some(()))
+    })?;
+    let later = stage.ends.plus_days(400);
+    stage.maker.extend(later)?;
+    stage.maker.push()?;
+    // From now on: what is public is new at once, and a device at its next check.
+    let api = Api::anonymous(&server.url());
+    for path in ["", "/openeox.json", "/cle.json", "/product.jsonld"] {
+        let shown = api.get(&format!("/p/{MODEL}{path}"))?;
+        assert_eq!(shown.status, 200, "{path}");
+        assert!(shown.body.to_string().contains(&later.to_string()), "{path} has the day of before");
+    }
+    // Until then operators see that it lags behind, and how far the day has come.
+    let page = seen()?;
+    ensure!(
+        page.contains(&later.in_words()) && page.contains("<strong>0 of 1</strong> devices hold this day"),
+        "{page}"
+    );
+    board.run_until("the device holds the later day", UPDATE_LIMIT, |board| {
+        Ok(board.status()?.filter(|status| status.support_ends() == Some(later.to_string().as_str())))
+    })?;
+    board.run_until("operators see that it does", UPDATE_LIMIT, |_| {
+        Ok(seen()?.contains("<strong>1 of 1</strong> devices hold this day").then_some(()))
+    })?;
     Ok(())
 }
 
@@ -152,7 +194,7 @@ fn an_unsynchronised_clock_neither_ends_support_nor_keeps_it_alive() -> Result<(
 }
 
 #[test]
-fn a_shorter_promise_is_refused_by_tenurectl() -> Result<()> {
+fn row_02_a_shorter_promise_is_refused_by_tenurectl() -> Result<()> {
     let stage = Stage::set("shorter")?;
     let earlier = stage.ends.plus_days(-1);
     let before = tenure_tests::digests::of_folder(stage.maker.folder())?;
@@ -165,7 +207,7 @@ fn a_shorter_promise_is_refused_by_tenurectl() -> Result<()> {
 }
 
 #[test]
-fn a_shorter_promise_is_refused_by_the_device_and_kept_as_evidence() -> Result<()> {
+fn row_02_a_shorter_promise_is_refused_by_the_device_and_kept_as_evidence() -> Result<()> {
     let stage = Stage::set("evidence")?;
     let files = stage.serve_files()?;
     let mut board = stage.settled_board(files.url(), None)?;
@@ -224,7 +266,7 @@ fn a_device_whose_maker_broke_no_promise_has_no_receipt() -> Result<()> {
 }
 
 #[test]
-fn a_unit_of_a_batch_that_was_sold_late_counts_its_own_later_day() -> Result<()> {
+fn row_34_a_unit_of_a_batch_that_was_sold_late_counts_its_own_later_day() -> Result<()> {
     let stage = Stage::set("batch")?;
     let files = stage.serve_files()?;
     let later = stage.ends.plus_days(200);
@@ -235,7 +277,7 @@ fn a_unit_of_a_batch_that_was_sold_late_counts_its_own_later_day() -> Result<()>
         Ok(board.status()?.filter(|status| status.support_ends() == Some(later.to_string().as_str())))
     })?;
     let told = late.run(&["support"])?.stdout;
-    assert!(told.contains(&format!("Security updates until {}", later.in_words())), "{told}");
+    assert!(told.contains(&format!("security updates until {}", later.in_words())), "{told}");
     assert!(told.contains(&format!("Other units of this model: until {}", stage.ends.in_words())), "{told}");
     // On the day after everybody else's, nothing has ended here.
     move_to(&stage, &mut late, stage.ends.plus_days(2))?;

@@ -12,7 +12,7 @@ use tenure_tests::failure::{Context as _, Result};
 use tenure_tests::machine::boot::Bootloader;
 
 /// A sample; `tests/power_cut --all` tries every point.
-const PLAN: Plan = Plan { seed: 20_261_122, one_in: 10, after: "", draws: 4, finish_one_in: 50, disk: Disk::Honest };
+const PLAN: Plan = Plan { seed: 20_261_122, one_in: 10, after: "", draws: 4, finish_one_in: 30, disk: Disk::Honest };
 
 fn judges(recorded: &Recorded, names: [&str; 2]) -> Result<Vec<Judge>> {
     names.into_iter().map(|name| Judge::new(recorded, name)).collect()

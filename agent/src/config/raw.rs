@@ -3,10 +3,14 @@
 use std::path::PathBuf;
 
 use serde::Deserialize;
+use tenure_proto::choice::{Automatic, Quiet};
 use tenure_proto::limits;
 use tenure_proto::model::{Model, Name};
+use tenure_proto::words::Language;
 
-use super::{bootloader, cage, conditions, health, hooks, restart, rollback, slots, watchdog};
+use super::{
+    bootloader, cage, conditions, health, hooks, integrity, posture, restart, rollback, slots, tell, watchdog,
+};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -34,6 +38,15 @@ pub(super) struct Raw {
     pub(super) conditions: conditions::Raw,
     pub(super) download: conditions::RawDownload,
     pub(super) notices: Notices,
+    pub(super) integrity: integrity::Raw,
+    pub(super) posture: posture::Raw,
+    pub(super) language: Language,
+    pub(super) updates: Updates,
+    pub(super) witness: Witness,
+    pub(super) page: tell::RawPage,
+    pub(super) mqtt: tell::RawMqtt,
+    pub(super) dbus: tell::RawBus,
+    pub(super) mdns: tell::RawMdns,
     pub(super) clock: Clock,
     pub(super) cage: cage::Raw,
 }
@@ -43,6 +56,22 @@ pub(super) struct Raw {
 pub(super) struct Notices {
     pub(super) motd: Option<FullPath>,
     pub(super) hook_dir: Option<FullPath>,
+    pub(super) os_release: Option<FullPath>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Updates {
+    pub(super) automatic: Automatic,
+    pub(super) quiet_hours: Quiet,
+    pub(super) reports: Option<bool>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Witness {
+    pub(super) url: Option<Server>,
+    pub(super) enrolment_token_file: Option<FullPath>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use tenure_proto::limits;
 use tenure_proto::restart::When;
-use tenure_proto::window::{Weekday, Window};
+use tenure_proto::window::{Weekday, Window, time_of_day};
 
 use super::Error;
 use super::raw::{Command, FullPath, Seconds};
@@ -29,6 +29,10 @@ pub(crate) struct Restart {
     pub(crate) defer_max_s: u64,
     /// The same for one with security fixes.
     pub(crate) security_defer_max_s: u64,
+    /// How often an owner may put one update off.
+    pub(crate) defer_times_max: u32,
+    /// The same for one with security fixes.
+    pub(crate) security_defer_times_max: u32,
     /// How long an update may wait past the deadline of its manufacturer.
     pub(crate) overdue_max_s: u64,
     /// The folder of the product's lock files.
@@ -48,6 +52,8 @@ pub(super) struct Raw {
     idle_load_percent: Option<u32>,
     defer_max_s: Option<Seconds<0, { limits::DEFER_S_MAX }>>,
     security_defer_max_s: Option<Seconds<0, { limits::DEFER_S_MAX }>>,
+    defer_times_max: Option<u32>,
+    security_defer_times_max: Option<u32>,
     overdue_max_s: Option<Seconds<0, { limits::OVERDUE_S_MAX }>>,
     inhibit_dir: Option<FullPath>,
     inhibit_max_s: Option<Seconds<1, { limits::INHIBITOR_S_MAX }>>,
@@ -76,13 +82,7 @@ impl TryFrom<String> for TimeOfDay {
     type Error = &'static str;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        const NOT_A_TIME: &str = "a time of day is written HH:MM, from 00:00 to 23:59";
-        let number = |text: &str| (text.len() == 2).then(|| text.parse::<u32>().ok()).flatten();
-        let (hour, minute) = text.split_once(':').ok_or(NOT_A_TIME)?;
-        match (number(hour), number(minute)) {
-            (Some(hour @ 0..24), Some(minute @ 0..60)) => Ok(Self(hour * 3600 + minute * 60)),
-            _ => Err(NOT_A_TIME),
-        }
+        time_of_day(&text).map(Self).ok_or("a time of day is written HH:MM, from 00:00 to 23:59")
     }
 }
 
@@ -125,6 +125,8 @@ pub(super) fn check(path: &Path, raw: Raw) -> Result<Restart, Error> {
         idle_load_percent: raw.idle_load_percent.unwrap_or(50),
         defer_max_s: raw.defer_max_s.map_or(604_800, Seconds::get),
         security_defer_max_s: raw.security_defer_max_s.map_or(86_400, Seconds::get),
+        defer_times_max: raw.defer_times_max.unwrap_or(7),
+        security_defer_times_max: raw.security_defer_times_max.unwrap_or(3),
         overdue_max_s: raw.overdue_max_s.map_or(86_400, Seconds::get),
         inhibit_dir: raw.inhibit_dir.map_or_else(|| "/run/tenure-inhibit.d".into(), PathBuf::from),
         inhibit_max_s: raw.inhibit_max_s.map_or(86_400, Seconds::get),

@@ -51,12 +51,16 @@ impl Failure {
 
     /// Whether the server is out of reach as a whole.
     pub(super) fn is_unreachable(&self) -> bool {
-        matches!(self, Self::Poll(source) if source.is_unreachable())
+        match self {
+            Self::Poll(source) => source.is_unreachable(),
+            Self::Fetch(source) => source.is_unreachable(),
+            Self::Installer(_) | Self::Http(_) | Self::Write { .. } => false,
+        }
     }
 
     /// What it says of the maker.
     pub(super) fn heard(&self) -> Heard {
-        let is_unreachable = self.is_unreachable() || matches!(self, Self::Fetch(source) if source.is_unreachable());
+        let is_unreachable = self.is_unreachable();
         match self.code() {
             _ if is_unreachable => Heard::Not,
             "expired" | "absent" => Heard::Stale,

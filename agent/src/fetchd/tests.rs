@@ -56,7 +56,7 @@ impl World {
 
     fn fetchd(&self) -> Fetchd<'_> {
         let identity = Identity::load_or_make(&self.config.fetch_dir().join("device.key")).unwrap();
-        let (shared, woken) = Shared::new(Notices::load(&self.config).unwrap(), self.config.install_socket());
+        let (shared, woken) = Shared::new(Notices::load(&self.config).unwrap(), &self.config);
         let mut fetchd = Fetchd::new(&self.config, identity, shared, woken).unwrap();
         fetchd.timeouts = Timeouts {
             request: Duration::from_millis(300),
@@ -100,7 +100,7 @@ fn usual(request: &Request) -> Reply {
         Request::Refresh { .. } => want(Some(("2.root.json", true))),
         Request::Metadata { present: false } => want(Some(("timestamp.json", false))),
         Request::Metadata { present: true } => want(None),
-        Request::Declaration | Request::Choose { .. } => Reply::Target { target: None },
+        Request::Declaration | Request::Advisories | Request::Choose { .. } => Reply::Target { target: None },
         Request::EventsKept { .. } | Request::Resume | Request::Reached(_) => Reply::Done,
         other => panic!("{other:?}"),
     }

@@ -3,12 +3,15 @@
 //! One rule: [`Device::happen`] steps proto's table, journals the new state, and then acts. Every
 //! act may be repeated, so that whatever fails is mended by asking the bootloader again.
 
+mod choosing;
 mod ending;
 mod error;
 mod going_back;
 mod holding;
 mod hooked;
+mod integrity;
 mod judged;
+mod posture;
 mod recorded;
 mod refusals;
 mod restarting;
@@ -21,6 +24,7 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
+use tenure_proto::choice::Choices;
 use tenure_proto::digest::{Digest, to_hex};
 use tenure_proto::health::Baseline;
 use tenure_proto::lifecycle::{self, Action, Event, State};
@@ -28,6 +32,7 @@ use tenure_proto::limits;
 use tenure_proto::policy;
 use tenure_proto::release::Release;
 use tenure_proto::report;
+use tenure_proto::support::Posture;
 use tenure_proto::time::Timestamp;
 use tenure_proto::version::Version;
 
@@ -41,6 +46,7 @@ use crate::history::Record;
 use crate::identity;
 use crate::journal::{Events, History, Journal, Misread, SlotRecord, Store, Update, Why};
 use crate::promise::Promise;
+use crate::risks::Risks;
 use crate::rollback::{self, Counter};
 use crate::stop::Stop;
 use crate::systemd;
@@ -57,6 +63,7 @@ pub(super) struct Device {
     pub(super) clock: Clock,
     pub(super) keeper: Keeper,
     pub(super) promise: Promise,
+    pub(super) risks: Risks,
     pub(super) floor: Timestamp,
     bootloader: Box<dyn Bootloader>,
     counter: Box<dyn Counter>,
@@ -79,6 +86,9 @@ pub(super) struct Device {
     /// The state that the watchdog knows of.
     watched: Option<State>,
     patience: Patience,
+    choices: Choices,
+    /// When a person last asked for updates, on the clock that never jumps.
+    asked_at: Option<Duration>,
     /// Since when others are answered.
     up_since: Option<Duration>,
     /// Set from outside when somebody wants what is going on ended.
@@ -95,6 +105,7 @@ pub(super) struct Device {
     fresh_until: Option<Timestamp>,
     /// What was refused lately.
     refusals: Refusals,
+    enacted: posture::Enacted,
     /// What confines us.
     pub(super) layers: Vec<Layer>,
 }
@@ -118,6 +129,10 @@ pub(super) enum Task {
     Look,
     /// Undo what the hooks of an update did that did not end well.
     WayBack,
+    /// Put a posture in force.
+    Enact(Posture),
+    /// Compare what runs with what was installed.
+    CheckIntegrity,
     /// Have what a handler takes care of follow the side that runs.
     Settle,
     /// Restart the device.
@@ -151,6 +166,7 @@ impl Device {
             metadata: keeper.versions(),
             fresh_until: keeper.fresh_until(),
             promise: Promise::open(&folder)?,
+            risks: Risks::open(&folder),
             journal: store.journal()?,
             events: store.events()?,
             config: config.clone(),
@@ -164,6 +180,8 @@ impl Device {
             floor,
             bootloader,
             patience: Patience::new(config, &store, floor_at),
+            choices: store.choices(),
+            asked_at: None,
             record: Record::open(&folder),
             store,
             history,
@@ -178,6 +196,7 @@ impl Device {
             spare,
             version,
             refusals: Refusals::default(),
+            enacted: posture::Enacted::open(folder.join("posture.json"))?,
             layers: Vec::new(),
         };
         device.reading()?;
@@ -190,6 +209,7 @@ impl Device {
         let state = self.journal.state.word();
         tracing::info!(slot = self.running, version = %self.version, state, "started");
         let asked = self.ask_bootloader();
+        self.look_which_slot_runs();
         self.up_since = Some(self.clock.monotonic());
         let task = self.or_try_again(asked);
         let in_doubt = self.left_behind.is_some() || self.history.rescue.is_some();
@@ -357,6 +377,7 @@ impl Device {
         let record = SlotRecord { manifest_sha256: Some(manifest), rollback_index, ..SlotRecord::of(version) };
         let update = self.new_update(record, Why::Release)?;
         self.prepare(&update)?;
+        self.asked_at = None;
         let update = Update { untouched: false, ..self.journal.update.clone().unwrap_or(update) };
         self.enter(state, Some(&update), action)
     }

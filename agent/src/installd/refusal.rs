@@ -127,6 +127,8 @@ impl Error {
                 device::Error::Refused(_)
                 | device::Error::NotFailed { .. }
                 | device::Error::NothingToRestartInto
+                | device::Error::DeferredEnough { .. }
+                | device::Error::Choice(_)
                 | device::Error::NothingToRollBackTo { .. }
                 | device::Error::NothingToCancel { .. },
             ) => Nature::Misuse,

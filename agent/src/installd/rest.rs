@@ -12,7 +12,7 @@ use nix::sys::time::TimeValLike as _;
 use tenure_proto::lifecycle::State;
 use tenure_proto::limits;
 
-use super::{Error, Ready, Shared};
+use super::{Error, Ready, Shared, start_task};
 use crate::chain::Chain;
 use crate::channel::{self, Reply, Retry};
 use crate::clock::Stopwatch;
@@ -29,6 +29,8 @@ impl Ready {
         let watched = systemd::watchdog_interval().unwrap_or(IDLE);
         let (mut pulse, mut resting) = (Pulse::default(), Stopwatch::start());
         loop {
+            start_task(&self.shared, self.shared.look_at_end());
+            start_task(&self.shared, self.shared.look_at_integrity());
             if is_readable(&self.listener, watched.min(IDLE / 3)).map_err(|errno| Error::Wait(errno.into()))? {
                 self.accept();
             }

@@ -4,6 +4,8 @@
 //! what was verified here before; a refusal changes nothing. What a session has proven dies with
 //! it: the next one verifies again.
 
+mod advisories;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -44,6 +46,8 @@ pub(super) struct Session {
 struct Chosen {
     path: String,
     candidate: Candidate,
+    /// Whether the network is metered.
+    metered: bool,
 }
 
 #[derive(Debug)]
@@ -78,6 +82,8 @@ impl Session {
             Request::Metadata { present } => self.metadata(device, present.then_some(body)),
             Request::Declaration => self.declaration(device),
             Request::DeclarationBytes => self.declaration_bytes(device, body),
+            Request::Advisories => self.advisories(device),
+            Request::AdvisoriesBytes => self.advisories_bytes(device, body),
             Request::Choose { offer, metered } => self.choose(device, offer, metered),
             Request::Manifest => self.manifest(device, body),
             Request::Index { artifact } => self.index(device, artifact, body),
@@ -97,8 +103,13 @@ impl Session {
             | Request::Reached(_)
             | Request::RestartNow
             | Request::Defer { .. }
+            | Request::Set { .. }
+            | Request::Wipe
+            | Request::Integrity { .. }
             | Request::Cancel
-            | Request::Resume => Err(Error::TooEarly { what: "another question" }),
+            | Request::Resume
+            | Request::Proof
+            | Request::WithPassword { .. } => Err(Error::TooEarly { what: "another question" }),
         }
     }
 
@@ -229,15 +240,22 @@ impl Session {
             Barred { denied: &denied, lowest_index },
             device.floor,
         );
-        let Some((candidate, why)) = chosen else { return answer(Reply::Target { target: None }) };
+        let Some((candidate, why)) = chosen else {
+            if !self.is_bundle {
+                device.nothing_new()?;
+            }
+            return answer(Reply::Target { target: None });
+        };
         let path = release::manifest_path(&candidate.summary.version);
         let target = wanted(set, &path)?;
-        let waits = device.waits_with(&candidate.digest)? || !device.may_install(&candidate.summary, metered)?;
+        // Its owner is told of it in any case: for that its manifest is read once.
+        let waits = device.waits_with(&candidate.digest)?
+            || !device.may_install(&candidate, metered)? && device.has_read(candidate.digest);
         if let Some(waits) = device.waits().filter(|_| waits) {
             return answer(Reply::Waits(waits));
         }
         tracing::info!(version = %candidate.summary.version, ?why, "a release is chosen");
-        self.chosen = Some(Chosen { path, candidate });
+        self.chosen = Some(Chosen { path, candidate, metered });
         answer(Reply::Target { target: Some(target) })
     }
 
@@ -249,6 +267,12 @@ impl Session {
             self.unfit.insert(digest);
         }
         let release = opened?;
+        device.read(&release, digest)?;
+        if !device.may_install(&chosen.candidate, chosen.metered)?
+            && let Some(waits) = device.waits()
+        {
+            return answer(Reply::Waits(waits));
+        }
         let order = order(device, &release)?;
         let plan = Plan { release, digest, order, written: Vec::new(), writer: None, broken: false };
         let artifacts = plan.artifacts().map(|artifact| planned(&plan.release.version, artifact));

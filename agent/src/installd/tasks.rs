@@ -2,12 +2,18 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tenure_proto::limits;
+use tenure_proto::support::Posture;
 
 use super::device::{self, Device, Task, Turn};
 use super::{AGAIN_AFTER, ANSWERED_WITHIN, Shared, patience};
 use crate::chain::Chain;
 use crate::channel::Reached;
+use crate::config::IoPriority;
 use crate::confirm::Checks;
+use crate::program;
 use crate::slot;
 use crate::stop::Stop;
 
@@ -20,7 +26,13 @@ pub(super) fn start_task(shared: &Arc<Shared>, task: Option<Task>) {
         Task::Restart => shared.restarting.swap(true, Ordering::SeqCst),
         Task::TryAgain => shared.trying_again.swap(true, Ordering::SeqCst),
         Task::TakeBaseline { .. } => shared.taking_baseline.swap(true, Ordering::SeqCst),
-        Task::CheckHealth { .. } | Task::CheckOldSlot | Task::Look | Task::WayBack | Task::Settle => false,
+        Task::CheckHealth { .. }
+        | Task::CheckOldSlot
+        | Task::Look
+        | Task::WayBack
+        | Task::Enact(_)
+        | Task::CheckIntegrity
+        | Task::Settle => false,
     };
     if under_way {
         return;
@@ -49,6 +61,13 @@ impl Shared {
                 self.with_device(Device::ask_bootloader)
             }
             Task::WayBack => self.with_device(Device::ask_bootloader),
+            Task::Enact(posture) => self.enact(posture),
+            Task::CheckIntegrity => {
+                slot::set_io_priority(IoPriority::Idle);
+                let contents = self.core().device.running_contents();
+                let checked = slot::check(&contents, &Stop::default());
+                self.with_device(|device| device.integrity_checked(checked))
+            }
             Task::Settle => {
                 if let Err(reason) = self.settle() {
                     self.core().device.refused(&reason, &reason, true);
@@ -97,6 +116,31 @@ impl Shared {
 }
 
 impl Shared {
+    /// Tells the system when the support ends; looks whether it is over, and what was declared for then is not in force. Whoever is at it
+    /// is not waited for.
+    pub(super) fn look_at_end(&self) -> Option<Task> {
+        let mut core = self.core.try_lock().ok()?;
+        core.device.show_end();
+        let due = core.device.posture_due().unwrap_or_else(|error| {
+            tracing::error!(error = %Chain(&error), "cannot tell what is due after the end of support");
+            None
+        });
+        due.map(Task::Enact)
+    }
+
+    /// Looks whether what runs is to be compared with what was installed.
+    pub(super) fn look_at_integrity(&self) -> Option<Task> {
+        let mut core = self.core.try_lock().ok()?;
+        let due = core.device.integrity_due();
+        core.device.or_try_again(due)
+    }
+
+    fn enact(&self, posture: Posture) -> Option<Task> {
+        let words = [self.config.posture.command.clone(), vec![posture.to_string()]].concat();
+        let done = program::run(&words, Duration::from_secs(limits::POSTURE_S_MAX), &self.clock);
+        self.with_device(|device| device.posture_done(posture, done).map(|()| None))
+    }
+
     /// Has the handlers follow the side that runs. Each may take minutes, and holds nobody up.
     pub(super) fn settle(&self) -> Result<(), String> {
         let turns = self.core().device.turns();

@@ -1,14 +1,17 @@
 //! A real installer on a real socket with real files; the test plays `fetchd` and the board.
 
+mod advisories;
 mod archive;
 mod board;
 mod bundle;
 mod cancel;
+mod choosing;
 mod clocks;
 mod cuts;
 mod group;
 mod health;
 mod hooks;
+mod integrity;
 mod left_behind;
 mod media;
 mod repository;

@@ -31,6 +31,7 @@ impl Allowed {
     pub(super) fn new(config: &Config) -> Self {
         let mut commands: Vec<_> = OURS.iter().map(|line| line.split(' ').map(String::from).collect()).collect();
         commands.push(config.restart.command.clone());
+        commands.push(config.posture.command.clone());
         commands.extend(config.health.command.clone());
         if let Bootloader::Barebox { command, .. } | Bootloader::Script { command, .. } = &config.bootloader {
             commands.push(command.clone());

@@ -60,6 +60,10 @@ fn of(hold: &Hold) -> String {
             age(*left_s)
         ),
         Hold::Busy { why } => format!("an idle device: {why}; now: `tenure restart`"),
+        Hold::Quiet { until } => {
+            format!("the end of the quiet hours, {}; now: `tenure update` or `tenure restart`", at(*until))
+        }
+        Hold::NotAutomatic => "its owner, who installs updates: `tenure update`".into(),
         Hold::Metered => "a network that is not metered; over this one: download.metered".into(),
         Hold::Room { free_bytes, free_bytes_min } => {
             format!("room: the state folder has {free_bytes} bytes free, and {free_bytes_min} are needed")

@@ -1,5 +1,7 @@
 //! Four causes, four verdicts; and ten thousand homes, none of which accuses a maker that is there.
 
+mod witnessed;
+
 use super::*;
 
 /// Noon of 22 November 2026.
@@ -72,6 +74,35 @@ fn a_maker_is_late_before_it_is_silent_and_heard_of_again_it_is_neither() {
     assert_eq!(signs.verdict(proven(45)), unasked);
     signs.heard(day(50), day(57));
     assert_eq!(signs.verdict(proven(50)), Verdict::Kept { until: day(57) });
+}
+
+#[test]
+fn a_security_txt_that_is_kept_up_to_date_buys_a_late_maker_sixty_days_and_no_more() {
+    let mut signs = signs();
+    for nth in 8..200 {
+        signs.answered_with_nothing_fresher(proven(nth));
+        // A server that nobody looks after writes a new one each day.
+        signs.contact_seen(Some(day(nth + 180)));
+        let silent = matches!(signs.verdict(proven(nth)), Verdict::Silent { .. });
+        assert_eq!(silent, nth >= 7 + 90, "{nth}");
+    }
+    // One that has run out, or names somebody else, accuses no sooner than none.
+    for until in [None, Some(day(20))] {
+        let mut signs = Signs::new(day(0), day(7));
+        signs.contact_seen(until);
+        for nth in 8..38 {
+            signs.answered_with_nothing_fresher(proven(nth));
+            assert_eq!(matches!(signs.verdict(proven(nth)), Verdict::Silent { .. }), nth == 37, "{nth} {until:?}");
+        }
+    }
+    // It is no sign while the maker keeps its word, nor where nothing can be told.
+    signs.heard(day(200), day(207));
+    assert_eq!(signs.contact_until, None);
+    signs.contact_seen(Some(day(2)));
+    assert_eq!(signs.verdict(proven(206)), Verdict::Kept { until: day(207) });
+    signs.not_heard(Obstacle::Unreachable);
+    let unreachable = Verdict::CannotTell { since: day(207), why: Obstacle::Unreachable };
+    assert_eq!(signs.verdict(proven(300)), unreachable);
 }
 
 #[test]
@@ -153,22 +184,31 @@ fn published(fate: Fate, nth: u64) -> Timestamp {
     day(signed + 7)
 }
 
+/// Whether the maker's server is there on a day.
+fn has_server(fate: Fate, nth: u64) -> bool {
+    !matches!(fate, Fate::Dead { from, server_days } if nth > from + server_days)
+}
+
+/// A home asks its maker on a day.
+fn asks(home: &mut Home, signs: &mut Signs, fate: Fate, nth: u64, reading: Reading) {
+    if !home.is_online {
+        signs.not_heard(Obstacle::NoNetwork);
+    } else if home.blocks_the_maker || !has_server(fate, nth) || home.chance.one_in(50) {
+        signs.not_heard(Obstacle::Unreachable);
+    } else if published(fate, nth) > signs.fresh_until {
+        signs.heard(reading.floor, published(fate, nth));
+    } else {
+        signs.answered_with_nothing_fresher(reading);
+    }
+}
+
 /// One home for three years: the days on which it said that the maker is late, and silent.
 fn live(seed: u64, fate: Fate) -> (u64, u64, Option<u64>) {
     let (mut home, mut signs) = (Home::new(seed), Signs::new(day(0), day(7)));
     let (mut late, mut silent, mut first_silent) = (0, 0, None);
     for nth in 1..1095 {
         let reading = home.reading(nth);
-        let has_server = !matches!(fate, Fate::Dead { from, server_days } if nth > from + server_days);
-        if !home.is_online {
-            signs.not_heard(Obstacle::NoNetwork);
-        } else if home.blocks_the_maker || !has_server || home.chance.one_in(50) {
-            signs.not_heard(Obstacle::Unreachable);
-        } else if published(fate, nth) > signs.fresh_until {
-            signs.heard(reading.floor, published(fate, nth));
-        } else {
-            signs.answered_with_nothing_fresher(reading);
-        }
+        asks(&mut home, &mut signs, fate, nth, reading);
         match signs.verdict(reading) {
             Verdict::Late { .. } => late += 1,
             Verdict::Silent { .. } => {

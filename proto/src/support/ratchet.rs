@@ -61,6 +61,8 @@ pub enum Whose {
     Batch(Name),
     /// That of one unit, by [`super::unit_digest`].
     Unit(Digest),
+    /// That of replacements for a product that cannot be updated.
+    Replacement,
 }
 
 impl fmt::Display for Whose {
@@ -69,6 +71,7 @@ impl fmt::Display for Whose {
             Self::Model => Ok(()),
             Self::Batch(batch) => write!(f, " of batch {batch}"),
             Self::Unit(digest) => write!(f, " of unit {digest}"),
+            Self::Replacement => f.write_str(" of replacements"),
         }
     }
 }
@@ -128,7 +131,7 @@ pub fn ratchet(held: Option<(&Declaration, Digest)>, offered: (&Declaration, Dig
     Ok(if new.ends > old.ends { Accepted::Extended { from: old.ends } } else { Accepted::Reworded })
 }
 
-/// The first end that `new` puts earlier than `old`: the model's, a batch's, a unit's.
+/// The first end that `new` puts earlier than `old`: the model's, a batch's, a unit's, that of replacements.
 fn shortened(old: &Declaration, new: &Declaration) -> Option<Refusal> {
     let model = [(Whose::Model, old.ends, new.ends)].into_iter();
     let batches = old.batches.iter().map(|(batch, held)| {
@@ -139,9 +142,14 @@ fn shortened(old: &Declaration, new: &Declaration) -> Option<Refusal> {
         let offered = new.units.get(unit).copied().unwrap_or(new.ends);
         (Whose::Unit(*unit), *held, offered)
     });
+    let replacement = old.fixed.iter().map(|fixed| {
+        let offered = new.fixed.as_ref().map_or(new.ends, |fixed| fixed.replacement_ends);
+        (Whose::Replacement, fixed.replacement_ends, offered)
+    });
     model
         .chain(batches)
         .chain(units)
+        .chain(replacement)
         .find(|(_, held, offered)| offered < held)
         .map(|(whose, held, offered)| Refusal::Shortened { whose, held, offered })
 }

@@ -50,7 +50,7 @@ fn day(offset: i64) -> Day {
 proptest! {
     /// Whatever is offered, in whatever order: the end never moves back.
     #[test]
-    fn the_end_never_moves_back(offers in proptest::collection::vec((1_u64..6, -500_i64..500, any::<bool>()), 1..40)) {
+    fn row_02_the_end_never_moves_back(offers in proptest::collection::vec((1_u64..6, -500_i64..500, any::<bool>()), 1..40)) {
         let mut held: Option<(Declaration, Digest)> = None;
         for (sequence, offset, linked) in offers {
             let previous = held.as_ref().filter(|_| linked).map(|held| held.1);

@@ -13,7 +13,7 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Held, Refresh, Verified};
+use super::{Held, Refresh, TrustedSet, Verified};
 use crate::digest::Digest;
 use crate::limits;
 use crate::metadata::{Root, Signed};
@@ -127,34 +127,63 @@ impl Receipt {
         vouched: &Vouched,
         root: &[u8],
     ) -> Result<(Verified<Declaration>, Digest), ReceiptError> {
-        let fail = |source| ReceiptError::NotVouched { which, source };
+        let set = vouched.follow(&self.model, &self.roots, root).map_err(|error| match error {
+            FollowError::Anchor { have, begins } => ReceiptError::Anchor { have, begins },
+            FollowError::Refused(source) => ReceiptError::NotVouched { which, source },
+        })?;
+        let declaration = vouched.open(&set).map_err(|source| ReceiptError::NotVouched { which, source })?;
+        Ok((declaration, Digest::of(vouched.declaration.as_bytes())))
+    }
+}
+
+/// Why nothing vouches for a declaration.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum FollowError {
+    /// The root at hand is none of the roots of the file, nor before them.
+    Anchor {
+        /// The version at hand.
+        have: u64,
+        /// The first one that the file can go on from.
+        begins: u64,
+    },
+    /// A file is not signed as it must be.
+    Refused(super::Error),
+}
+
+impl Vouched {
+    /// Follows the files from `root`, which is trusted, through `roots`.
+    pub(crate) fn follow(&self, model: &Model, roots: &[String], root: &[u8]) -> Result<TrustedSet, FollowError> {
         let held = Held { root: root.to_vec(), files: BTreeMap::new() };
-        // Whether anything had expired was for the device to say; what was signed is signed.
-        let mut refresh = Refresh::start(held, Timestamp::UNIX_EPOCH, &self.model).map_err(fail)?;
+        // Whether anything had expired is not asked here; what was signed is signed.
+        let mut refresh = Refresh::start(held, Timestamp::UNIX_EPOCH, model).map_err(FollowError::Refused)?;
         let mut have = version_of(root).unwrap_or_default();
-        if have > vouched.root_version {
-            return Err(ReceiptError::Anchor { have, begins: vouched.root_version });
+        if have > self.root_version {
+            return Err(FollowError::Anchor { have, begins: self.root_version });
         }
         while let Some(want) = refresh.want() {
             let bytes = if want.may_be_absent {
                 have += 1;
-                (have <= vouched.root_version).then(|| self.root(have)).transpose()?
+                (have <= self.root_version).then(|| find(roots, have)).transpose()?
             } else {
-                vouched.files.get(without_version(&want.file)).map(String::as_bytes)
+                self.files.get(without_version(&want.file)).map(String::as_bytes)
             };
-            refresh.supply(bytes).map_err(fail)?;
+            refresh.supply(bytes).map_err(FollowError::Refused)?;
         }
-        let text = vouched.declaration.as_bytes();
-        let declaration = refresh.finish().and_then(|set| set.open(DECLARATION_PATH, text)).map_err(fail)?;
-        Ok((declaration, Digest::of(text)))
+        refresh.finish().map_err(FollowError::Refused)
     }
 
-    fn root(&self, version: u64) -> Result<&[u8], ReceiptError> {
-        let roots = || self.roots.iter().filter_map(|root| Some((version_of(root.as_bytes())?, root)));
-        let found = roots().find(|(found, _)| *found == version);
-        let begins = roots().map(|(found, _)| found).filter(|found| *found > version).min().unwrap_or(version);
-        found.map(|(_, root)| root.as_bytes()).ok_or(ReceiptError::Anchor { have: version - 1, begins })
+    /// The declaration, as `set` vouches for it.
+    pub(crate) fn open(&self, set: &TrustedSet) -> Result<Verified<Declaration>, super::Error> {
+        set.open(DECLARATION_PATH, self.declaration.as_bytes())
     }
+}
+
+/// The root of this version.
+fn find(roots: &[String], version: u64) -> Result<&[u8], FollowError> {
+    let numbered = || roots.iter().filter_map(|root| Some((version_of(root.as_bytes())?, root)));
+    let found = numbered().find(|(found, _)| *found == version);
+    let begins = numbered().map(|(found, _)| found).filter(|found| *found > version).min().unwrap_or(version);
+    found.map(|(_, root)| root.as_bytes()).ok_or(FollowError::Anchor { have: version - 1, begins })
 }
 
 fn version_of(root: &[u8]) -> Option<u64> {

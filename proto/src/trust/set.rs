@@ -9,7 +9,7 @@ use super::walk::{Delegated, Walk};
 use super::{Error, Verified, check_bytes};
 use crate::metadata::{Root, Signed, Snapshot, Target, Targets, Timestamp};
 use crate::model::Model;
-use crate::support::DECLARATION_PATH;
+use crate::support::{DECLARATION_PATH, RESERVED, SUPPORT_ROLE};
 
 /// A target file that can be read: a release manifest, a declaration.
 pub trait TargetFile: Sized {
@@ -60,29 +60,32 @@ impl TrustedSet {
     }
 
     /// What was signed of `path`: by the top-level targets, or by the delegated role that the
-    /// refresh found for it, or finds among the roles that it fetched. A declaration comes from the
-    /// role `support` and no other.
+    /// refresh found for it, or finds among the roles that it fetched. A declaration and all else below
+    /// `support/` comes from the role `support` and no other.
     pub fn target(&self, path: &str) -> Result<&Target, Error> {
         let role = match self.found.get(path).map(String::as_str) {
             Some("targets") => Some(self.targets()),
             Some(role) => self.delegated(role),
             None if self.model.is_some() && path == DECLARATION_PATH => None,
+            None if self.model.is_some() && path.starts_with(RESERVED) => {
+                self.vouching(path).filter(|(name, _)| *name == SUPPORT_ROLE).map(|(_, role)| role)
+            }
             None if self.targets().targets.contains_key(path) => Some(self.targets()),
-            None => self.vouching(path),
+            None => self.vouching(path).map(|(_, role)| role),
         };
         let target = role.and_then(|role| role.targets.get(path));
         target.ok_or_else(|| Error::Unlisted { name: path.to_string() })
     }
 
     /// The delegated role that vouches for `path` (5.6.7), among those that were fetched.
-    fn vouching(&self, path: &str) -> Option<&Targets> {
+    fn vouching(&self, path: &str) -> Option<(&str, &Targets)> {
         let mut walk = Walk::new(Some(path.to_string()), self.targets().delegations.as_ref());
         while let Some(edge) = walk.next().ok()? {
             // One that was not fetched might have vouched for another file: nobody after it is asked.
-            let role = self.delegated.get(&edge.role.name)?;
+            let (name, role) = self.delegated.get_key_value(&edge.role.name)?;
             role.check_also(&edge).ok()?;
             if role.file.signed.targets.contains_key(path) {
-                return Some(&role.file.signed);
+                return Some((name, &role.file.signed));
             }
             walk.descend(role.file.signed.delegations.as_ref());
         }

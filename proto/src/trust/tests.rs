@@ -2,6 +2,7 @@
 
 mod bundles;
 mod delegations;
+mod proofs;
 mod receipts;
 
 use alloc::borrow::ToOwned as _;

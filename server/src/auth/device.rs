@@ -46,6 +46,9 @@ pub(crate) fn check_model(device: &Device, model: &Model) -> Result<(), ApiError
 pub(crate) fn refused(error: dsse::Error) -> ApiError {
     match error {
         dsse::Error::Signature(_) => ApiError::new(StatusCode::UNAUTHORIZED, "signature_invalid", error.to_string()),
-        dsse::Error::Shape(_) | dsse::Error::Type { .. } => invalid(error.to_string()),
+        dsse::Error::Shape(_)
+        | dsse::Error::Type { .. }
+        | dsse::Error::Threshold { .. }
+        | dsse::Error::Unsigned { .. } => invalid(error.to_string()),
     }
 }

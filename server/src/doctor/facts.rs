@@ -32,6 +32,17 @@ pub struct Facts {
     pub releases: Vec<Summary>,
     /// Where private keys were looked for; empty where none can be.
     pub at_hand: Vec<KeyFolder>,
+    /// The labels of others, where they are known.
+    pub labels: Vec<LabelEnd>,
+}
+
+/// A label that somebody else gave the model, and its own last day.
+#[derive(Clone, Debug)]
+pub struct LabelEnd {
+    /// Its name.
+    pub name: String,
+    /// The last day on which it is valid.
+    pub expires: Day,
 }
 
 /// What is declared.
@@ -131,6 +142,7 @@ impl Facts {
             address: Address::Unknown,
             releases: set.listed().into_iter().filter_map(|(_, target)| Summary::of(target)).collect(),
             at_hand: Vec::new(),
+            labels: Vec::new(),
         }
     }
 

@@ -32,6 +32,7 @@ fn healthy() -> Facts {
         address: Address::Tls("u.acme.example".into(), Ok(chain())),
         releases: vec![],
         at_hand: vec![KeyFolder { path: "keys".into(), keys: vec![key(4)] }],
+        labels: vec![],
     }
 }
 
@@ -420,6 +421,17 @@ fn the_verdict_counts_what_needs_care_and_what_needs_it_now() {
 }
 
 #[test]
+fn row_12_the_end_of_a_label_is_told_90_days_before_and_is_not_the_promise() {
+    let label = |expires: &str| LabelEnd { name: "JC-STAR (Japan)".into(), expires: expires.parse().unwrap() };
+    assert!(said(&with(|facts| facts.labels = vec![label("2027-02-21")])).is_empty());
+    let near = with(|facts| facts.labels = vec![label("2027-02-20")]);
+    assert!(said(&near)[0].contains("valid until 20 February 2027, which is within 90 days"), "{:?}", said(&near));
+    let over = with(|facts| facts.labels = vec![label("2026-11-20")]);
+    assert!(said(&over)[0].contains("expired on 20 November 2026"), "{:?}", said(&over));
+    assert_eq!(examine(&over).ends, examine(&healthy()).ends);
+}
+
+#[test]
 fn the_page_for_operators_says_every_code_and_no_other() {
     let page = include_str!("../../../docs/operate/doctor.md");
     let table = page.split("<!-- codes -->").nth(1).unwrap();
@@ -439,6 +451,7 @@ fn the_page_for_operators_says_every_code_and_no_other() {
         Code::Authority,
         Code::Year2038,
         Code::RollbackIndex,
+        Code::Label,
     ];
     let words = codes.map(|code| serde_json::to_value(code).unwrap().as_str().unwrap().to_string());
     assert_eq!(rows, words);

@@ -17,13 +17,14 @@ use tenure_proto::time::Timestamp;
 use tenure_proto::trust::{self, TargetFile as _};
 
 use super::models::{self, OfferedKeys};
-use super::{Publication, golive, index};
+use super::{Publication, golive, index, retention};
 use crate::app::Handle;
 use crate::auth::Operator;
 use crate::check::{self, Depth, Finding, Folders, Opened};
 use crate::error::{ApiError, chain};
 use crate::folders::Folders as ServerFolders;
 use crate::live::{self, Live, OnlineKeys};
+use crate::store::issued::Issued;
 use crate::{body, disk, sign};
 
 /// `POST /api/v1/publications/{id}/commit`
@@ -40,8 +41,9 @@ pub(crate) async fn commit(
     let _lock = app.locks.lock(&model).await;
     // Looked up again: a later publication may have taken its place while we waited.
     let publication = app.desk.find(&id)?;
-    let folders = app.folders.clone();
-    let candidate = Candidate { publication, repo: folders.repo(&model), folders, offered, now: app.clock.now() };
+    let (folders, issued) = (app.folders.clone(), app.store.issued(&model).await?);
+    let candidate =
+        Candidate { publication, issued, repo: folders.repo(&model), folders, offered, now: app.clock.now() };
     let opened = tokio::task::spawn_blocking(move || candidate.publish()).await??;
     index::write(&app, &model, &opened.opened, Some(&operator)).await?;
     app.desk.end(&id)?;
@@ -67,6 +69,8 @@ struct Candidate {
     repo: PathBuf,
     folders: ServerFolders,
     offered: Offered,
+    /// The releases that can be had now.
+    issued: Vec<Issued>,
     now: Timestamp,
 }
 
@@ -97,6 +101,7 @@ impl Candidate {
         let opened = self.open_targets(&set)?;
         check_promise(&live, &self.repo, &opened)?;
         check_releases(&live, &set)?;
+        retention::check(&self.issued, &opened, self.now)?;
         if !unchanged || !staged.roots.is_empty() {
             golive::go_live(&self.publication.folder, &self.repo, &staged, &pair)?;
             if let Err(error) = OnlineKeys::settle(&self.folders, self.model(), &newest) {
@@ -297,7 +302,8 @@ fn found(finding: Finding) -> ApiError {
     if conflicts { conflict("publication_refused", detail) } else { refused(detail) }
 }
 
-fn conflict(code: &'static str, detail: impl Into<String>) -> ApiError {
+/// It does not go with what is live.
+pub(super) fn conflict(code: &'static str, detail: impl Into<String>) -> ApiError {
     ApiError::new(StatusCode::CONFLICT, code, detail)
 }
 

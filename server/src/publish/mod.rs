@@ -7,6 +7,8 @@ pub(crate) mod commit;
 mod golive;
 pub(crate) mod index;
 pub(crate) mod models;
+mod retention;
+pub(crate) mod statements;
 pub(crate) mod upload;
 
 use std::collections::HashMap;

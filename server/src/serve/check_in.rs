@@ -22,8 +22,12 @@ pub(crate) async fn check_in(State(app): State<Handle>, body: Body) -> Result<Js
         return Err(invalid("the slot's name is too long"));
     }
     let release = app.store.offer(&device.model, &device.id.0, &said.version).await?;
+    let now = app.clock.now();
+    if let Some(release) = &release {
+        app.offers.note(&device.model, release, now);
+    }
     let seen = Seen {
-        at: app.clock.now(),
+        at: now,
         version: said.version.to_string(),
         slot: said.slot,
         state: word(said.state),

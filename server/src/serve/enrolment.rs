@@ -13,6 +13,7 @@ use crate::app::{App, Handle};
 use crate::auth::device::refused;
 use crate::auth::digest;
 use crate::body::{self, invalid};
+use crate::collect::testimonies;
 use crate::error::ApiError;
 use crate::store;
 use crate::store::devices::{self, Device};
@@ -44,6 +45,9 @@ pub(crate) async fn enrol(State(app): State<Handle>, body: Body) -> Result<Respo
 /// Enrolling again changes nothing, but for a token that admits a device that waits.
 async fn admit(app: &App, enrolment: &Enrolment) -> Result<EnrolmentAnswer, ApiError> {
     if app.store.model_root(&enrolment.model).await?.is_none() {
+        if app.watched(&enrolment.model).is_some() {
+            return testimonies::admit(app, enrolment).await;
+        }
         let detail = format!("this server has no model {}", enrolment.model);
         return Err(ApiError::new(StatusCode::NOT_FOUND, "model_unknown", detail));
     }

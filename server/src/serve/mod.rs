@@ -3,4 +3,4 @@
 pub(crate) mod check_in;
 pub(crate) mod enrolment;
 pub(crate) mod files;
-mod range;
+pub(crate) mod range;

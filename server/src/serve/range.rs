@@ -14,7 +14,7 @@ pub(super) enum Part {
 }
 
 /// Whether the asker holds the file of this validator already (13.1.2: a weak comparison).
-pub(super) fn is_held(headers: &HeaderMap, etag: &str) -> bool {
+pub(crate) fn is_held(headers: &HeaderMap, etag: &str) -> bool {
     let values = headers.get_all(header::IF_NONE_MATCH).into_iter().filter_map(|value| value.to_str().ok());
     let mut tags = values.flat_map(|value| value.split(','));
     tags.any(|tag| tag.trim() == "*" || tag.trim().trim_start_matches("W/") == etag)

@@ -75,6 +75,7 @@ fn device_json(app: &App, device: &Listed) -> Value {
         "slot": seen.as_ref().map(|seen| &seen.slot),
         "update_state": seen.as_ref().map(|seen| &seen.state),
         "support_ends": seen.as_ref().and_then(|seen| seen.support_ends.as_ref()),
+        "software_changed": device.is_changed,
     })
 }
 

@@ -59,6 +59,7 @@ struct Row {
     /// What is to be said of the support date.
     support_note: Option<String>,
     is_refused: bool,
+    is_changed: bool,
 }
 
 type Promises = BTreeMap<Model, Declaration>;
@@ -114,6 +115,7 @@ impl Row {
             support: promise.map_or_else(|| "Not declared".into(), |promise| promise.ends.in_words()),
             support_note: promise.and_then(|promise| note(promise, held, now)),
             is_refused: device.state == EnrolmentState::Refused,
+            is_changed: device.is_changed,
         }
     }
 }

@@ -1,12 +1,29 @@
 //! Pages and JSON for people. No page needs a script, and the public ones set no cookie.
 
+mod address;
 pub(crate) mod api;
+pub(crate) mod archive;
+pub(crate) mod badge;
+mod calendar;
+pub(crate) mod csaf;
 pub(crate) mod devices;
+pub(crate) mod embed;
 pub(crate) mod entry;
+mod facts;
+pub(crate) mod feed;
+pub(crate) mod formats;
 pub(crate) mod health;
+pub(crate) mod label;
+pub(crate) mod mail;
 pub(crate) mod models;
 pub(crate) mod public;
-mod words;
+pub(crate) mod records;
+pub(crate) mod reporting;
+pub(crate) mod said;
+pub(crate) mod silence;
+pub(crate) mod statement;
+pub(crate) mod vulnerabilities;
+pub(crate) mod words;
 
 use std::sync::{Arc, LazyLock};
 

@@ -17,8 +17,9 @@ use super::{STYLE, page};
 use crate::app::{App, Handle};
 use crate::auth::Session;
 use crate::check::Folders;
-use crate::doctor::{self, Address, Facts, Finding, Grade, Online, Report, Served, handshake};
+use crate::doctor::{self, Address, Facts, Finding, Grade, LabelEnd, Online, Report, Served, handshake};
 use crate::error::{ApiError, chain};
+use crate::store::issued::Reach;
 
 /// How many releases the page names.
 const RELEASES: usize = 20;
@@ -41,6 +42,8 @@ struct ModelPage<'a> {
     model: &'a str,
     promise: Option<&'a Declaration>,
     is_over: bool,
+    /// When the declaration was signed, when it was published, and who holds it by now.
+    spread: Option<(String, String, Reach)>,
     verdict: &'a str,
     findings: Vec<Row<'a>>,
     versions: Vec<(String, u64)>,
@@ -92,6 +95,10 @@ pub(crate) async fn model(
 ) -> Result<Response, ApiError> {
     let known = known(&app, &name).await?;
     let promise = known.declaration.as_ref();
+    let spread = match promise {
+        Some(promise) => spread(&app, promise).await?,
+        None => None,
+    };
     let (releases, more_releases) = known.set.as_ref().map(releases).unwrap_or_default();
     let template = ModelPage {
         style: STYLE,
@@ -100,6 +107,7 @@ pub(crate) async fn model(
         model: &name,
         promise,
         is_over: promise.is_some_and(|promise| promise.is_over(app.clock.now())),
+        spread,
         verdict: &known.report.verdict,
         findings: worst_first(&known.report),
         versions: known.set.as_ref().map(versions).unwrap_or_default(),
@@ -107,6 +115,14 @@ pub(crate) async fn model(
         more_releases,
     };
     Ok(unkept(page(StatusCode::OK, &template)?))
+}
+
+/// How far a promise has come: an extension counts when devices hold it.
+async fn spread(app: &App, promise: &Declaration) -> Result<Option<(String, String, Reach)>, ApiError> {
+    let declared = app.store.declarations(&promise.model).await?.into_iter().next();
+    let Some(published_at) = declared.map(|declared| declared.published_at) else { return Ok(None) };
+    let reach = app.store.reach(&promise.model, promise.ends).await?;
+    Ok(Some((promise.declared_at.to_string(), published_at.to_string(), reach)))
 }
 
 /// `GET /api/v1/models/{model}/doctor`
@@ -119,8 +135,10 @@ async fn known(app: &App, name: &str) -> Result<Known, ApiError> {
     let model: Model = name.parse().map_err(|_| unknown())?;
     app.store.model_root(&model).await?.ok_or_else(unknown)?;
     let declaration = app.store.declarations(&model).await?.into_iter().next().map(|declared| declared.declaration);
+    let labels = app.store.labels(&model).await?.into_iter();
+    let labels = labels.map(|label| LabelEnd { name: label.name(), expires: label.expires }).collect();
     let (repo, url, now) = (app.folders.repo(&model), app.config.public_url.clone(), app.clock.now());
-    tokio::task::spawn_blocking(move || look(&model, repo, declaration, (url, now))).await?
+    tokio::task::spawn_blocking(move || look(&model, repo, declaration, (url, now, labels))).await?
 }
 
 /// Reads the live repository as a device does, and asks our own address for its certificate.
@@ -128,7 +146,7 @@ fn look(
     model: &Model,
     repo: PathBuf,
     declaration: Option<Declaration>,
-    (url, now): (Option<String>, Timestamp),
+    (url, now, labels): (Option<String>, Timestamp, Vec<LabelEnd>),
 ) -> Result<Known, ApiError> {
     let root = std::fs::read(repo.join("metadata/1.root.json"))?;
     let folders = Folders::new([repo]);
@@ -141,7 +159,7 @@ fn look(
     };
     let address = url.map_or(Address::Unknown, |url| handshake::ask(&url, now));
     let facts = Facts::new(model, now, &set, declaration.as_ref());
-    let report = doctor::examine(&Facts { served: Served::Server(Online::of(&set)), address, ..facts });
+    let report = doctor::examine(&Facts { served: Served::Server(Online::of(&set)), address, labels, ..facts });
     Ok(Known { declaration, set: Some(set), report })
 }
 

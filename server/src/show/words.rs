@@ -14,6 +14,13 @@ pub(super) fn ago(at: Timestamp, now: Timestamp) -> String {
     }
 }
 
+/// `22 November 2026, 04:30 UTC`.
+pub(crate) fn instant(at: Timestamp) -> String {
+    let text = at.to_string();
+    let clock = text.split_once('T').and_then(|(_, clock)| clock.get(..5)).unwrap_or_default();
+    format!("{}, {clock} UTC", at.day().in_words())
+}
+
 /// Where an update is, in words for an operator.
 pub(super) fn update_state(word: &str) -> &str {
     match word {

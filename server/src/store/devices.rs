@@ -6,7 +6,7 @@ use tenure_proto::key::{KeyId, PublicKey};
 use tenure_proto::model::Model;
 use tenure_proto::time::Timestamp;
 
-use super::{Change, Error, Store, read, read_time, word};
+use super::{Change, Error, Store, read, read_time, reports, word};
 
 /// A device as people decided about it.
 #[derive(Clone, Debug)]
@@ -49,6 +49,8 @@ pub(crate) struct Listed {
     pub(crate) enrolled_at: Timestamp,
     /// What it last said.
     pub(crate) seen: Option<Seen>,
+    /// Whether its software was changed by something else than an update, as it last reported.
+    pub(crate) is_changed: bool,
 }
 
 /// Which devices to list.
@@ -79,8 +81,9 @@ pub(crate) struct Admission<'a> {
     pub(crate) expires: Timestamp,
 }
 
+/// A row of a device, whoever keeps it.
 #[derive(sqlx::FromRow)]
-struct DeviceRow {
+pub(super) struct DeviceRow {
     id: String,
     model: String,
     public_key: String,
@@ -98,6 +101,7 @@ struct ListedRow {
     slot: Option<String>,
     update_state: Option<String>,
     support_ends: Option<String>,
+    integrity: Option<String>,
 }
 
 impl TryFrom<DeviceRow> for Device {
@@ -125,7 +129,8 @@ impl TryFrom<ListedRow> for Listed {
             _ => None,
         };
         let (model, state) = (read("model", &row.model)?, read_state(&row.state)?);
-        Ok(Self { id: KeyId(row.id), model, state, enrolled_at: read_time(row.enrolled_at)?, seen })
+        let is_changed = row.integrity.as_deref() == Some(reports::INTEGRITY_FAILED);
+        Ok(Self { id: KeyId(row.id), model, state, enrolled_at: read_time(row.enrolled_at)?, seen, is_changed })
     }
 }
 
@@ -146,7 +151,9 @@ impl Store {
     /// A page of devices in the order of their names.
     pub(crate) async fn devices(&self, page: &Page) -> Result<Vec<Listed>, Error> {
         let sql = "SELECT d.id, d.model, d.state, d.enrolled_at, s.seen_at, s.version, s.slot, \
-                   s.state AS update_state, s.support_ends \
+                   s.state AS update_state, s.support_ends, (SELECT r.event FROM reports r \
+                   WHERE r.device = d.id AND r.event IN ('integrity_failed', 'integrity_restored') \
+                   ORDER BY r.received_at DESC, r.happened_at DESC, r.event DESC LIMIT 1) AS integrity \
                    FROM devices d LEFT JOIN device_seen s ON s.device = d.id \
                    WHERE d.id > $1 AND ($2 IS NULL OR d.state = $2) ORDER BY d.id LIMIT $3";
         let rows: Vec<ListedRow> = sqlx::query_as(sql)
@@ -174,10 +181,11 @@ impl Store {
         Ok(())
     }
 
-    /// Writes down what devices said since the last time: one transaction for all of them.
+    /// Writes down what devices said since the last time: one transaction for all of them. One that
+    /// was forgotten since stays so.
     pub(crate) async fn flush_seen(&self, seen: &[(KeyId, Seen)]) -> Result<(), Error> {
         let sql = "INSERT INTO device_seen (device, seen_at, version, slot, state, support_ends) \
-                   VALUES ($1, $2, $3, $4, $5, $6) \
+                   SELECT $1, $2, $3, $4, $5, $6 WHERE EXISTS (SELECT 1 FROM devices WHERE id = $1) \
                    ON CONFLICT (device) DO UPDATE SET seen_at = excluded.seen_at, version = excluded.version, \
                    slot = excluded.slot, state = excluded.state, support_ends = excluded.support_ends";
         let mut change = self.change().await?;
@@ -246,4 +254,16 @@ pub(crate) async fn decide(
     let done =
         sqlx::query(sql).bind(word(&state)).bind(by.0).bind(by.1.unix_s()).bind(&id.0).execute(&mut **change).await?;
     Ok(done.rows_affected() > 0)
+}
+
+/// What the audit says in the place of a device that was forgotten.
+pub(crate) const FORGOTTEN: &str = "a forgotten device";
+
+/// Erases a device, what it said, and its name in the audit; says whether there was such a device.
+pub(crate) async fn forget(change: &mut Change, id: &KeyId) -> Result<bool, Error> {
+    let gone = sqlx::query("DELETE FROM devices WHERE id = $1").bind(&id.0).execute(&mut **change).await?;
+    let word = sqlx::query("DELETE FROM witness_devices WHERE id = $1").bind(&id.0).execute(&mut **change).await?;
+    let sql = "UPDATE audit SET subject = $1 WHERE subject = $2";
+    sqlx::query(sql).bind(FORGOTTEN).bind(&id.0).execute(&mut **change).await?;
+    Ok(gone.rows_affected() + word.rows_affected() > 0)
 }

@@ -3,10 +3,17 @@
 //! Intent (users, models, devices, tokens) and runtime (last seen, reports) live in separate
 //! tables. Every text of SQL here is one that PostgreSQL reads too.
 
+pub(crate) mod advisories;
 pub(crate) mod devices;
+pub(crate) mod issued;
+pub(crate) mod labels;
 pub(crate) mod models;
+pub(crate) mod records;
 pub(crate) mod reports;
+pub(crate) mod subscribers;
+pub(crate) mod testimonies;
 pub(crate) mod users;
+pub(crate) mod vulnerabilities;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -71,6 +78,8 @@ impl Store {
             // An answer that says "done" must survive a power cut.
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
+            // What is erased is overwritten.
+            .pragma("secure_delete", "ON")
             .busy_timeout(Duration::from_secs(10));
         let pool = SqlitePoolOptions::new().max_connections(8).acquire_timeout(Duration::from_secs(10));
         let failed = |source| Error::Open { path: path.into(), source };

@@ -10,7 +10,7 @@ use tenure_proto::time::Timestamp;
 use tenure_proto::trust::TargetFile as _;
 use tenure_proto::version::Version;
 
-use super::{Change, Error, Store, read, word};
+use super::{Change, Error, Store, read, read_time, word};
 
 /// A release in the index.
 #[derive(Clone, Debug)]
@@ -32,12 +32,19 @@ pub(crate) struct Declared {
     pub(crate) declaration: Declaration,
     /// Its short form.
     pub(crate) fingerprint: Fingerprint,
+    /// Its text as it was signed.
+    pub(crate) body: String,
+    /// The digest of that.
+    pub(crate) sha256: Digest,
+    /// When it was published here.
+    pub(crate) published_at: Timestamp,
 }
 
 #[derive(sqlx::FromRow)]
 struct DeclaredRow {
     model: String,
     body: String,
+    published_at: i64,
 }
 
 impl TryFrom<DeclaredRow> for Declared {
@@ -46,8 +53,10 @@ impl TryFrom<DeclaredRow> for Declared {
     fn try_from(row: DeclaredRow) -> Result<Self, Error> {
         let bad = |_| Error::Bad { what: "declaration", value: row.model.clone() };
         let declaration = Declaration::parse(row.body.as_bytes()).map_err(bad)?;
-        let fingerprint = Fingerprint::of(Digest::of(row.body.as_bytes()));
-        Ok(Self { model: read("model", &row.model)?, declaration, fingerprint })
+        let sha256 = Digest::of(row.body.as_bytes());
+        let (model, published_at) = (read("model", &row.model)?, read_time(row.published_at)?);
+        let fingerprint = Fingerprint::of(sha256);
+        Ok(Self { model, declaration, fingerprint, body: row.body, sha256, published_at })
     }
 }
 
@@ -68,7 +77,7 @@ impl Store {
 
     /// The declarations that count: the last one of each model.
     pub(crate) async fn declared(&self) -> Result<Vec<Declared>, Error> {
-        let sql = "SELECT model, body FROM declarations d WHERE sequence = \
+        let sql = "SELECT model, body, published_at FROM declarations d WHERE sequence = \
                    (SELECT MAX(sequence) FROM declarations WHERE model = d.model) ORDER BY model";
         let rows: Vec<DeclaredRow> = sqlx::query_as(sql).fetch_all(&self.pool).await?;
         rows.into_iter().map(Declared::try_from).collect()
@@ -76,9 +85,20 @@ impl Store {
 
     /// Every declaration of a model, the last one first.
     pub(crate) async fn declarations(&self, model: &Model) -> Result<Vec<Declared>, Error> {
-        let sql = "SELECT model, body FROM declarations WHERE model = $1 ORDER BY sequence DESC";
+        let sql = "SELECT model, body, published_at FROM declarations WHERE model = $1 ORDER BY sequence DESC";
         let rows: Vec<DeclaredRow> = sqlx::query_as(sql).bind(model.as_str()).fetch_all(&self.pool).await?;
         rows.into_iter().map(Declared::try_from).collect()
+    }
+
+    /// Every declaration of a model with the digest of its text.
+    pub(crate) async fn declaration_texts(&self, model: &Model) -> Result<Vec<(Declaration, Digest)>, Error> {
+        let sql = "SELECT body FROM declarations WHERE model = $1 ORDER BY sequence";
+        let rows: Vec<String> = sqlx::query_scalar(sql).bind(model.as_str()).fetch_all(&self.pool).await?;
+        let read = |body: String| {
+            let bad = |_| Error::Bad { what: "declaration", value: model.to_string() };
+            Ok((Declaration::parse(body.as_bytes()).map_err(bad)?, Digest::of(body.as_bytes())))
+        };
+        rows.into_iter().map(read).collect()
     }
 
     /// The newest release that a device at `version` can take and has not failed to take before, or

@@ -3,10 +3,13 @@
 use serde_json::Value;
 use tenure_proto::key::KeyId;
 use tenure_proto::report::{Report, ReportEvent};
-use tenure_proto::time::Timestamp;
+use tenure_proto::time::{Proof, Timestamp};
 
 use super::models::version_key;
 use super::{Error, Store, read_time, word};
+
+/// The event of a device whose software was changed by something else than an update.
+pub(crate) const INTEGRITY_FAILED: &str = "integrity_failed";
 
 /// A report as it came.
 #[derive(Debug)]
@@ -67,8 +70,8 @@ struct Row {
 impl Store {
     /// Keeps a report. One that is there already is kept as it is.
     pub(crate) async fn add_report(&self, received: &Received<'_>) -> Result<(), Error> {
-        let sql = "INSERT INTO reports (device, id, received_at, event, version_key, outcome, body, envelope) \
-                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (device, id) DO NOTHING";
+        let sql = "INSERT INTO reports (device, id, received_at, event, version_key, outcome, body, envelope, happened_at) \
+                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (device, id) DO NOTHING";
         let (event, version, outcome) = match &received.report.event {
             ReportEvent::UpdateEnded { version, outcome, .. } => {
                 ("update_ended", Some(version_key(version)), Some(word(outcome)))
@@ -76,8 +79,13 @@ impl Store {
             ReportEvent::ShorteningRefused { .. } => ("shortening_refused", None, None),
             ReportEvent::Rescue { version, .. } => ("rescue", Some(version_key(version)), None),
             ReportEvent::Retry { version } => ("retry", Some(version_key(version)), None),
+            ReportEvent::IntegrityFailed { version, .. } => (INTEGRITY_FAILED, Some(version_key(version)), None),
+            ReportEvent::IntegrityRestored { version } => ("integrity_restored", Some(version_key(version)), None),
             ReportEvent::Refused { .. } => ("refused", None, None),
         };
+        // A clock that nothing proves says nothing, and none says what is yet to come.
+        let happened_at = Some(received.report.at.min(received.at));
+        let happened_at = happened_at.filter(|_| received.report.clock == Proof::Synchronised);
         sqlx::query(sql)
             .bind(&received.device.0)
             .bind(&received.report.id)
@@ -87,6 +95,7 @@ impl Store {
             .bind(outcome)
             .bind(word(received.report))
             .bind(received.envelope)
+            .bind(happened_at.map(Timestamp::unix_s))
             .execute(&self.pool)
             .await?;
         Ok(())

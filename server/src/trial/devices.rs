@@ -7,13 +7,13 @@ use tenure_proto::dsse::{Envelope, Message};
 use tenure_proto::key::SigningKey;
 use tenure_proto::lifecycle::{Outcome, State};
 use tenure_proto::report::{Report, ReportEvent};
-use tenure_proto::time::Proof;
+use tenure_proto::time::{Proof, Timestamp};
 
 use super::maker::{Maker, image};
 use super::{Answer, World};
 use crate::store::Watcher;
 
-struct Device<'a> {
+pub(super) struct Device<'a> {
     world: &'a World,
     key: SigningKey,
 }
@@ -52,7 +52,7 @@ impl<'a> Device<'a> {
         self.say("/device/v1/check-ins", &check_in, key)
     }
 
-    fn check_in(&self, version: &str) -> Answer {
+    pub(super) fn check_in(&self, version: &str) -> Answer {
         self.check_in_signed(version, &self.key)
     }
 
@@ -74,12 +74,30 @@ impl<'a> Device<'a> {
     }
 
     fn tell(&self, id: &str, event: ReportEvent) -> Answer {
-        let (model, at) = ("acme-gw1".parse().unwrap(), self.world.app.clock.now());
-        self.say("/device/v1/reports", &Report { id: id.into(), model, at, clock: Proof::Unproven, event }, &self.key)
+        self.tell_at(id, event, (self.world.app.clock.now(), Proof::Unproven))
+    }
+
+    fn tell_at(&self, id: &str, event: ReportEvent, (at, clock): (Timestamp, Proof)) -> Answer {
+        let model = "acme-gw1".parse().unwrap();
+        self.say("/device/v1/reports", &Report { id: id.into(), model, at, clock, event }, &self.key)
+    }
+
+    /// Reports that `version` was confirmed at a time that the device can prove, or cannot.
+    pub(super) fn confirmed(&self, version: &str, at: Timestamp, clock: Proof) {
+        let event = ReportEvent::UpdateEnded {
+            from: "1.0.0".parse().unwrap(),
+            version: version.parse().unwrap(),
+            manifest_sha256: None,
+            outcome: Outcome::Confirmed,
+            reason: None,
+            checks: Vec::new(),
+            again_after_s: None,
+        };
+        assert_eq!(self.tell_at(&to_hex(&[9; 16]), event, (at, clock)).status, 204);
     }
 }
 
-fn accepted(world: &World, seed: u8) -> Device<'_> {
+pub(super) fn accepted(world: &World, seed: u8) -> Device<'_> {
     let device = Device::new(world, seed);
     let token = world.post("/api/v1/enrolment-tokens", &json!({})).json()["token"].as_str().unwrap().to_string();
     let answer = device.enrol("acme-gw1", Some(&token));
@@ -245,4 +263,34 @@ fn a_report_that_is_sent_again_is_kept_once() {
     let next = page.header("link").split_once('<').unwrap().1.split_once('>').unwrap().0;
     let rest = world.get(next, &[]).json()["reports"].clone();
     assert_eq!((rest.as_array().unwrap().len(), &rest[0]["id"]), (1, &reports[1]["id"]));
+}
+
+#[test]
+fn row_31_of_a_device_that_is_forgotten_nothing_is_left_on_the_servers_disk() {
+    let world = World::with_operator();
+    drop(Maker::live(&world));
+    let (device, other) = (accepted(&world, 7), accepted(&world, 8));
+    let name = device.id();
+    for device in [&device, &other] {
+        assert_eq!(device.check_in("1.0.0").status, 200);
+        assert!(device.report(&"0".repeat(32), "1.1.0", Outcome::Confirmed).status < 300);
+    }
+    assert_eq!(world.post(&format!("/api/v1/devices/{name}/refuse"), &json!({})).status, 200);
+    let forgotten = world.post(&format!("/api/v1/devices/{name}/forget"), &json!({}));
+    assert_eq!((forgotten.status, &forgotten.json()["state"]), (200, &json!("forgotten")));
+    assert_eq!(world.post(&format!("/api/v1/devices/{name}/forget"), &json!({})).code(), "device_unknown");
+    assert_eq!(device.check_in("1.0.0").code(), "device_unknown");
+    let (kept, key) = (other.id(), to_hex(&device.key.public().as_ed25519().unwrap()));
+    let world = world.restart();
+    let (mut folders, mut bytes) = (vec![world.data.clone()], Vec::new());
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() { folders.push(path) } else { bytes.extend(std::fs::read(path).unwrap()) }
+        }
+    }
+    let is_there = |text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
+    assert!(is_there(&kept), "the other device is still known");
+    assert!(!is_there(&name) && !is_there(&key));
+    assert_eq!(world.get("/api/v1/devices", &[]).json()["devices"].as_array().unwrap().len(), 1);
 }

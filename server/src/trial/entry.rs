@@ -32,7 +32,7 @@ fn each_start_without_an_administrator_makes_a_new_link_and_ends_the_old_one() {
 }
 
 #[test]
-fn no_default_credential_opens_anything() {
+fn row_13_no_default_credential_opens_anything() {
     let world = World::start();
     for (user, password) in
         [("admin", "admin"), ("root", "root"), ("admin", "password"), ("", ""), ("tenure", "tenure")]
@@ -49,7 +49,7 @@ fn no_default_credential_opens_anything() {
 }
 
 #[test]
-fn guessing_passwords_is_slowed_down() {
+fn row_13_guessing_passwords_is_slowed_down() {
     let world = World::with_operator();
     let guess = |password: &str| world.post("/api/v1/tokens", &json!({"user": "ada", "password": password}));
     for _ in 0..5 {

@@ -10,7 +10,7 @@ use tenure_proto::key::SigningKey;
 use tenure_proto::metadata::{self, Root, Target, Targets};
 use tenure_proto::model::Model;
 use tenure_proto::payload::{FrameIndex, Full, IndexFile, Payload};
-use tenure_proto::release::{Artifact, Disruption, Kind, Release, manifest_path, payload_path};
+use tenure_proto::release::{Advisory, Artifact, Disruption, Kind, Release, manifest_path, payload_path};
 use tenure_proto::support::{DECLARATION_PATH, Declaration, TYPE};
 use tenure_proto::time::Timestamp;
 
@@ -29,6 +29,8 @@ pub(super) struct Maker {
     archive: Targets,
     support: Vec<u8>,
     held: Option<(Declaration, Digest)>,
+    /// What the next release changes, and what it says of it.
+    said: (Kind, Option<Advisory>),
     /// Target files by the name that they have in a repository.
     pub(super) files: BTreeMap<String, Vec<u8>>,
 }
@@ -44,7 +46,19 @@ impl Maker {
         let support = metadata::sign(&sign::support(stamp, None), &[key(3)]).unwrap();
         let (root, targets_key, support_key, online) = (key(1), key(2), key(3), [key(4), key(5)]);
         let files = BTreeMap::new();
-        Self { model, root, targets_key, support_key, online, targets, archive, support, held: None, files }
+        Self {
+            model,
+            root,
+            targets_key,
+            support_key,
+            online,
+            targets,
+            archive,
+            support,
+            held: None,
+            said: (Kind::Feature, None),
+            files,
+        }
     }
 
     /// A second root, with another timestamp key.
@@ -77,8 +91,14 @@ impl Maker {
 
     /// Declares support as the next declaration, whatever was declared before.
     pub(super) fn declare(&mut self, ends: &str) {
+        let text = self.declaration(ends);
+        self.declare_text(&text);
+    }
+
+    /// The next declaration, right as it is.
+    pub(super) fn declaration(&self, ends: &str) -> serde_json::Value {
         let previous = self.held.as_ref();
-        let declaration: Declaration = serde_json::from_value(serde_json::json!({
+        serde_json::json!({
             "_type": TYPE,
             "model": self.model,
             "designation": "Acme Gateway <1>",
@@ -96,10 +116,31 @@ impl Maker {
             },
             "after_end": "Strangers may be able to use new holes.",
             "advice": "Replace it, or take it off the internet.",
-        }))
-        .unwrap();
-        let bytes = serde_json::to_vec(&declaration).unwrap();
-        self.held = Some((declaration, Digest::of(&bytes)));
+        })
+    }
+
+    /// Signs a declaration, whatever it says.
+    pub(super) fn declare_text(&mut self, text: &serde_json::Value) {
+        let read = serde_json::from_value::<Declaration>(text.clone()).ok();
+        let bytes =
+            read.as_ref().map_or_else(|| text.to_string().into_bytes(), |read| serde_json::to_vec(read).unwrap());
+        self.held = read.map(|read| (read, Digest::of(&bytes)));
+        self.sign_declaration(bytes);
+    }
+
+    /// Signs what `change` makes of the next declaration, right or wrong; tells the name of its file.
+    pub(super) fn declare_wrongly(&mut self, change: impl FnOnce(&mut serde_json::Value)) -> String {
+        let (held, digest) = self.held.clone().unwrap();
+        let next = Declaration { sequence: held.sequence + 1, previous_sha256: Some(digest), ..held };
+        let mut next = serde_json::to_value(next).unwrap();
+        change(&mut next);
+        let bytes = serde_json::to_vec(&next).unwrap();
+        let name = format!("support/{}.declaration.json", Digest::of(&bytes));
+        self.sign_declaration(bytes);
+        name
+    }
+
+    fn sign_declaration(&mut self, bytes: Vec<u8>) {
         let target = self.put_file(DECLARATION_PATH, bytes);
         let version = self.support_version() + 1;
         let stamp = Stamp { model: &self.model, version, now: now() };
@@ -110,6 +151,25 @@ impl Maker {
     /// Signs a release whose image is `image`.
     pub(super) fn release(&mut self, version: &str, image: &[u8]) {
         self.release_with(version, image, |index, _| index);
+    }
+
+    /// Signs a security release that fixes `fixes`.
+    pub(super) fn security_release(&mut self, version: &str, image: &[u8], fixes: &[&str]) {
+        let advisory = Advisory {
+            summary: "A hole in the web page is shut.".into(),
+            risk: "Somebody on your network could read the settings.".into(),
+            action: "You need to do nothing.".into(),
+            fixes: fixes.iter().map(|name| (*name).to_string()).collect(),
+            disclosed: BTreeMap::new(),
+        };
+        self.mute_release(version, image, Some(advisory));
+    }
+
+    /// Signs a security release that says nothing, or less than an owner needs, of what it fixes.
+    pub(super) fn mute_release(&mut self, version: &str, image: &[u8], advisory: Option<Advisory>) {
+        self.said = (Kind::Security, advisory);
+        self.release(version, image);
+        self.said = (Kind::Feature, None);
     }
 
     /// Signs with a key that the root does not name.
@@ -144,9 +204,9 @@ impl Maker {
             model: self.model.clone(),
             version: version.clone(),
             released_at: "2026-11-01T00:00:00Z".parse().unwrap(),
-            kind: Kind::Feature,
+            kind: self.said.0,
             mixed_reason: None,
-            advisory: None,
+            advisory: self.said.1.clone(),
             deadline: None,
             disruption: Disruption::Restart,
             minimum_version: None,

@@ -3,10 +3,13 @@
 mod devices;
 mod doctor;
 mod entry;
+mod feeds;
 mod maker;
 mod publications;
 mod renewal;
 mod statics;
+mod testimonies;
+mod vulnerabilities;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -21,6 +24,7 @@ use tokio::sync::oneshot;
 use crate::app::App;
 use crate::config::{Config, Stated};
 use crate::listen::Server;
+use crate::watch::Watched;
 
 /// A running server of a test's own.
 pub(super) struct World {
@@ -55,7 +59,14 @@ impl World {
 
     /// Starts a server and makes its first administrator.
     pub(super) fn with_operator() -> Self {
-        let mut world = Self::start();
+        Self::watching(Vec::new())
+    }
+
+    /// The same, as a witness of makers elsewhere.
+    pub(super) fn watching(watch: Vec<Watched>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut world = Self::with(&folder.path().join("data"), watch);
+        world.folder = Some(folder);
         let token = world.setup.clone().unwrap();
         let body = serde_json::json!({"token": token, "user": "ada", "password": PASSWORD});
         let answer = world.post("/api/v1/setup", &body);
@@ -65,11 +76,16 @@ impl World {
     }
 
     fn at(data: &Path) -> Self {
+        Self::with(data, Vec::new())
+    }
+
+    fn with(data: &Path, watch: Vec<Watched>) -> Self {
         let clock_file = Some(data.with_file_name("clock.json"));
         let stated = Stated {
             listen: Some(([127, 0, 0, 1], 0).into()),
             data: Some(data.into()),
             clock_file,
+            watch: Some(watch),
             ..Stated::default()
         };
         let config = Config::load(None, stated).unwrap();
@@ -100,6 +116,15 @@ impl World {
 
     pub(super) fn get(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
         self.send("GET", path, headers, b"")
+    }
+
+    /// A page as an operator sees it who has signed in.
+    pub(super) fn page(&self, path: &str) -> Answer {
+        let form = [("content-type", "application/x-www-form-urlencoded"), ("authorization", "none")];
+        let body = format!("user=ada&password={}", PASSWORD.replace(' ', "+"));
+        let login = self.send("POST", "/login", &form, body.as_bytes());
+        let cookie = login.header("set-cookie").split_once(';').unwrap().0;
+        self.get(path, &[("cookie", cookie), ("authorization", "none")])
     }
 
     pub(super) fn post(&self, path: &str, body: &Value) -> Answer {

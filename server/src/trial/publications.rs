@@ -3,6 +3,7 @@
 use serde_json::json;
 use tenure_proto::digest::Digest;
 use tenure_proto::payload::FrameIndex;
+use tenure_proto::release::Advisory;
 
 use super::World;
 use super::maker::{Maker, image};
@@ -42,8 +43,46 @@ fn refused(code: &str, words: &str, spoil: impl FnOnce(&mut Maker)) {
 }
 
 #[test]
-fn a_shorter_promise_is_refused() {
+fn row_02_a_shorter_promise_is_refused_by_the_server() {
     refused("support_shortened", "31 December 2033", |maker| maker.declare("2030-01-01"));
+}
+
+#[test]
+fn row_14_a_promise_without_a_contact_and_its_days_is_refused_when_it_is_published() {
+    for (field, value) in [
+        ("contact", json!(null)),
+        ("url", json!("")),
+        ("url", json!("somewhere")),
+        ("url", json!("http://acme.example/security")),
+        ("acknowledge_within_days", json!(null)),
+        ("acknowledge_within_days", json!(0)),
+        ("status_every_days", json!(null)),
+        ("status_every_days", json!(0)),
+    ] {
+        let named = if value.is_null() { field } else { "contact" };
+        refused("publication_refused", named, |maker| {
+            let mut text = maker.declaration("2033-12-31");
+            let inner = if field == "contact" { &mut text } else { &mut text["contact"] };
+            let fields = inner.as_object_mut().unwrap();
+            fields.insert(field.into(), value.clone());
+            fields.retain(|_, value| !value.is_null());
+            maker.declare_text(&text);
+        });
+    }
+}
+
+#[test]
+fn row_23_a_security_release_without_advisory_risk_and_action_is_refused_when_it_is_published() {
+    let words = |risk: &str, action: &str| Advisory {
+        summary: "A hole is shut.".into(),
+        risk: risk.into(),
+        action: action.into(),
+        fixes: vec!["CVE-2026-12345".into()],
+        disclosed: std::collections::BTreeMap::new(),
+    };
+    for advisory in [None, Some(words("", "Nothing.")), Some(words("Strangers.", " "))] {
+        refused("publication_refused", "advisory", |maker| maker.mute_release("1.1.0", &image(2), advisory.clone()));
+    }
 }
 
 #[test]

@@ -14,14 +14,21 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts it on this data folder.
+    /// Starts it on this data folder, with the configuration that lies in it, if any does.
     pub(crate) fn start(data: &Path) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tenure-server"));
         command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(data);
+        let config = data.join("server.toml");
+        if config.exists() {
+            command.arg("--config").arg(config);
+        }
+        let is_new = !data.join("tenure.db").exists();
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut after = |start: &str| lines.next().unwrap().unwrap().strip_prefix(start).unwrap().to_string();
-        let (url, link) = (after("listening on "), after("first administrator: "));
+        let url = after("listening on ");
+        // One that has an administrator offers no link.
+        let link = if is_new { after("first administrator: ") } else { String::new() };
         Self { child, url, link }
     }
 }

@@ -147,8 +147,8 @@ impl Factory {
 
 fn slot_mib(kernel: Kernel) -> u64 {
     match kernel {
-        Kernel::InSlot => 32,
-        Kernel::Outside | Kernel::Beside(_) => 22,
+        Kernel::InSlot => 40,
+        Kernel::Outside | Kernel::Beside(_) => 30,
     }
 }
 

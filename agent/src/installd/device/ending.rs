@@ -57,6 +57,9 @@ impl Device {
         let stays = outcome == Outcome::Failed && update.target == self.running && !update.checks.is_empty();
         self.remember(update, last, verdict, stays || untouched)?;
         self.keep_migrations(update, outcome)?;
+        if outcome == Outcome::Confirmed {
+            self.follow_integrity()?;
+        }
         self.record_end(update, outcome, reason.clone());
         if stays {
             self.enter_rescue(reason.as_deref().unwrap_or_default(), update.checks.clone())?;

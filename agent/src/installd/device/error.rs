@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use tenure_proto::lifecycle;
 use tenure_proto::policy::Unfit;
 use tenure_proto::version::Version;
+use tenure_proto::{choice, lifecycle};
 
 use super::hooked::Hooked;
 use crate::program::Failed;
@@ -81,6 +81,19 @@ pub(crate) enum Error {
     /// No update waits for the restart.
     #[error("no update waits for a restart; `tenure status` shows what goes on")]
     NothingToRestartInto,
+    /// The owner has put it off as often as they may.
+    #[error(
+        "the update was put off {times} times, which is as often as the maker of this device allows for {what}; `tenure status` shows until when it waits"
+    )]
+    DeferredEnough {
+        /// How often.
+        times: u32,
+        /// What kind of update it is.
+        what: &'static str,
+    },
+    /// A choice of the owner's.
+    #[error(transparent)]
+    Choice(#[from] choice::Refusal),
     /// There is nothing to cancel, or it is too late.
     #[error("there is no update that can be cancelled: the device is {state}")]
     NothingToCancel {

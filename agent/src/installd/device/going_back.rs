@@ -78,9 +78,4 @@ impl Device {
         let cancelled = manifest.map(|manifest_sha256| Cancelled { manifest_sha256, at });
         self.change_history(|history| history.cancelled = cancelled)
     }
-
-    /// A person wants updates.
-    pub(in crate::installd) fn resume(&mut self) -> Result<(), Error> {
-        self.change_history(|history| history.cancelled = None)
-    }
 }

@@ -15,6 +15,7 @@ use crate::channel::{ClockTrouble, NumberedEvent, Status};
 use crate::disk;
 use crate::history::Code;
 use crate::journal::Events;
+use crate::receipt;
 
 impl Device {
     /// Reads the clock; what is proven raises the floor.
@@ -32,6 +33,13 @@ impl Device {
         }
         self.said_behind = behind;
         Ok(reading)
+    }
+
+    /// What proves the promise that is held, to anybody.
+    pub(in crate::installd) fn proof(&self) -> Result<Option<String>, disk::Error> {
+        let Some(folder) = self.promise.folder() else { return Ok(None) };
+        let proof = receipt::proof(folder, self.keeper.roots()?)?;
+        Ok(proof.and_then(|proof| serde_json::to_string(&proof).ok()))
     }
 
     /// The time that this process has run has passed, whatever the clock says.
@@ -115,10 +123,14 @@ impl Device {
     pub(in crate::installd) fn add_refusal(&mut self, cause: &str, event: ReportEvent) {
         let reading = self.clock.reading(self.floor);
         let mut events = self.events.clone();
-        let said = match &event {
-            ReportEvent::Refused { reason } | ReportEvent::Rescue { reason, .. } => reason.clone(),
+        let (code, said) = match &event {
+            ReportEvent::Refused { reason } | ReportEvent::Rescue { reason, .. } => (Code::Refused, reason.clone()),
+            ReportEvent::IntegrityFailed { reason, .. } => (Code::IntegrityFailed, reason.clone()),
+            ReportEvent::IntegrityRestored { .. } => {
+                (Code::IntegrityRestored, "another slot is kept, or a person says so".into())
+            }
             ReportEvent::ShorteningRefused { held_ends, offered_ends, .. } => {
-                format!("a declaration that shortens support from {held_ends} to {offered_ends}")
+                (Code::Refused, format!("a declaration that shortens support from {held_ends} to {offered_ends}"))
             }
             ReportEvent::UpdateEnded { .. } | ReportEvent::Retry { .. } => return,
         };
@@ -127,7 +139,7 @@ impl Device {
         if !events.add_refusal(cause, event, reading) || (anybody && !self.refusals.may_write(self.clock.monotonic())) {
             return;
         }
-        self.record_alone(Code::Refused, &said);
+        self.record_alone(code, &said);
         if let Err(error) = self.keep_events(events) {
             tracing::error!(error = Chain(&error).to_string(), "an event is lost");
         }
@@ -170,6 +182,10 @@ impl Device {
             declaration: self.promise.declaration().cloned(),
             support_ends: self.promise.declaration().map(|declaration| declaration.ends_for(&self.config.unit)),
             fingerprint: self.promise.fingerprint().map(|fingerprint| fingerprint.to_string()),
+            posture: self.posture(),
+            posture_trouble: self.posture_trouble(),
+            alarm: self.history.alarm.clone(),
+            advisories: self.risks.of(&self.version),
             refused: self.promise.refused(),
             denied: self.denied(),
             waits: self.waits(),
@@ -178,6 +194,8 @@ impl Device {
             failed: self.history.versions.values().cloned().collect(),
             rescue: self.history.rescue.clone(),
             last_update: self.history.last_update.clone(),
+            news: self.history.read.as_ref().map(|read| read.news.clone()),
+            settings: self.choices.over(&self.config.defaults),
             cage: self.layers.clone(),
             slots: self.holdings(),
         }

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use tenure_proto::lifecycle::{Event, State};
 use tenure_proto::limits;
-use tenure_proto::release::{Release, Summary};
+use tenure_proto::policy::Candidate;
+use tenure_proto::release::{Kind, Release};
 use tenure_proto::restart::{self, Around, Facts, Hold, Rules, Waiting};
 use tenure_proto::time::{Proof, Reading, Timestamp};
 
@@ -22,10 +23,10 @@ use crate::{config, slot};
 /// What the device waits for, and what it looks at to know.
 #[derive(Debug)]
 pub(super) struct Patience {
-    rules: Rules,
+    pub(super) rules: Rules,
     inhibitors: Inhibitors,
     logind: Logind,
-    deferral: Deferral,
+    pub(super) deferral: Deferral,
     /// Up to when the time of waiting is counted in the journal.
     counted_at: Duration,
     /// What was found when it was last looked.
@@ -37,7 +38,7 @@ pub(super) struct Patience {
 impl Patience {
     pub(super) fn new(config: &Config, store: &Store, now: Duration) -> Self {
         Self {
-            rules: conditions::rules(config),
+            rules: conditions::rules(config, &store.choices().over(&config.defaults)),
             inhibitors: Inhibitors::new(config),
             logind: Logind::default(),
             deferral: store.deferral(),
@@ -83,6 +84,7 @@ impl Device {
                 clock: reading.proof,
                 waited_s: 0,
                 released: false,
+                deferred: u32::from(self.patience.deferral.until.is_some_and(|until| until > reading.now)),
                 images: release.artifacts.iter().map(image).collect(),
             });
         }
@@ -160,10 +162,11 @@ impl Device {
     }
 
     /// Looks for what the installation of a release waits; says whether it may begin.
-    pub(in crate::installd) fn may_install(&mut self, release: &Summary, metered: bool) -> Result<bool, Error> {
-        let floor = self.reading()?.floor;
+    pub(in crate::installd) fn may_install(&mut self, release: &Candidate, metered: bool) -> Result<bool, Error> {
+        let Candidate { summary: release, digest } = release;
+        let (reading, wanted) = (self.reading()?, self.wanted(*digest));
         let free_bytes = disk::free_bytes(&self.config.install_dir())?;
-        let around = Around { floor, power: conditions::power(), metered, free_bytes };
+        let around = Around { reading, wanted, power: conditions::power(), metered, free_bytes };
         let holds = restart::install_holds(&self.patience.rules, release, &around);
         let may = holds.is_empty();
         let waits = Waits { version: release.version.clone(), step: Step::Installation, holds, latest: None };
@@ -242,22 +245,31 @@ impl Device {
         Ok(self.restart_holds()?.is_empty().then_some(Task::Look))
     }
 
-    /// The owner puts updates off up to `until`, within the cap; `None` withdraws that. Says up to
-    /// when they are put off.
-    pub(in crate::installd) fn defer(&mut self, until: Option<Timestamp>) -> Result<Option<Timestamp>, Error> {
+    /// The owner puts updates off up to `until`, within the caps; `None` withdraws that. Says up to
+    /// when they are put off, and whether the cap cut that short.
+    pub(in crate::installd) fn defer(&mut self, until: Option<Timestamp>) -> Result<(Option<Timestamp>, bool), Error> {
         let reading = self.reading()?;
         let rules = &self.patience.rules;
         let left_s = match self.waiting(reading) {
             Some((_, waiting)) => restart::defer_s_max(rules, waiting.kind).saturating_sub(waiting.waited_s),
             None => rules.defer_s_max,
         };
-        let until = until.map(|until| until.min(reading.now.plus_s(left_s)));
+        if let Some((_, staged)) = self.staged().filter(|_| until.is_some()) {
+            let times = staged.deferred;
+            if times >= restart::defer_times_max(rules, staged.kind) {
+                let what = if staged.kind == Kind::Feature { "an update" } else { "one with security fixes" };
+                return Err(Error::DeferredEnough { times, what });
+            }
+        }
+        let most = reading.now.plus_s(left_s);
+        let capped = until.is_some_and(|until| until > most);
+        let until = until.map(|until| until.min(most));
         self.keep_deferral(Deferral { until: until.filter(|until| *until > reading.now) })?;
         if until.is_some() {
-            self.change_staged(|staged| staged.released = false)?;
+            self.change_staged(|staged| (staged.released, staged.deferred) = (false, staged.deferred + 1))?;
         }
         self.restart_holds()?;
-        Ok(self.deferred_until())
+        Ok((self.deferred_until(), capped))
     }
 
     fn keep_deferral(&mut self, deferral: Deferral) -> Result<(), Error> {

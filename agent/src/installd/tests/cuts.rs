@@ -71,7 +71,13 @@ pub(super) fn settle(board: &Board) -> Device {
                 assert_eq!(device.migrate(&update).unwrap(), None);
                 device.judged(&update, Vec::new()).unwrap()
             }
-            Task::CheckOldSlot | Task::Restart | Task::Look | Task::Settle | Task::TakeBaseline { .. } => None,
+            Task::CheckOldSlot
+            | Task::Restart
+            | Task::Look
+            | Task::Settle
+            | Task::CheckIntegrity
+            | Task::Enact(_)
+            | Task::TakeBaseline { .. } => None,
         };
     }
     device

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
+use tenure_proto::advisory::ADVISORIES_PATH;
 use tenure_proto::digest::Digest;
 use tenure_proto::key::{RoleKeys, SigningKey};
 use tenure_proto::metadata::{
@@ -155,6 +156,25 @@ impl Repository {
         self.publish();
     }
 
+    /// Lists advisories by the role `support`; none takes them back.
+    pub(super) fn warn(&mut self, model: &str, advisories: &Value) {
+        self.support.remove(ADVISORIES_PATH);
+        if !advisories.is_null() {
+            let list = json!({"_type": "advisories", "model": model, "advisories": advisories});
+            let target = self.store_target(ADVISORIES_PATH, list.to_string().into_bytes());
+            self.support.insert(ADVISORIES_PATH.into(), target);
+        }
+        self.publish();
+    }
+
+    /// Lists them by the role `targets`, as a thief of its keys would.
+    pub(super) fn warn_by_targets(&mut self, advisories: &Value) {
+        self.warn(MODEL, advisories);
+        let stolen = self.support.remove(ADVISORIES_PATH).unwrap();
+        self.targets.insert(ADVISORIES_PATH.into(), stolen);
+        self.publish();
+    }
+
     pub(super) fn release(&mut self, version: &str, image: &[u8]) {
         self.release_as(version, image, image, [0, 0]);
     }
@@ -208,6 +228,24 @@ impl Repository {
         });
         let summary: Summary =
             serde_json::from_value(json!({"version": version, "kind": "feature", "rollback_index": listed})).unwrap();
+        let mut target = self.store_target(&path, manifest.to_string().into_bytes());
+        target.custom = Some(summary.to_custom());
+        self.targets.insert(path, target);
+        self.publish();
+    }
+
+    /// A security release that says nothing of what it fixes.
+    pub(super) fn mute_release(&mut self, version: &str, image: &[u8], advisory: &Value) {
+        let artifact = self.artifact(version, "rootfs", image, image);
+        let path = format!("releases/{version}/release.json");
+        let mut manifest = json!({
+            "_type": "release", "model": self.model, "version": version, "released_at": ISSUED, "kind": "security",
+            "disruption": "restart", "artifacts": [artifact],
+        });
+        if !advisory.is_null() {
+            manifest["advisory"] = advisory.clone();
+        }
+        let summary: Summary = serde_json::from_value(json!({"version": version, "kind": "security"})).unwrap();
         let mut target = self.store_target(&path, manifest.to_string().into_bytes());
         target.custom = Some(summary.to_custom());
         self.targets.insert(path, target);

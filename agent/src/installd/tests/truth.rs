@@ -38,7 +38,7 @@ fn open(board: &Board) -> Device {
 fn lead(board: &Board, mut device: Device, mut task: Option<Task>, health: Health) -> Device {
     for _ in 0..20 {
         let done = match task {
-            None | Some(Task::Look | Task::Settle) => return device,
+            None | Some(Task::Look | Task::Settle | Task::CheckIntegrity | Task::Enact(_)) => return device,
             Some(Task::Restart) => {
                 let slot = board.boot_step();
                 device = open(board);
@@ -108,6 +108,8 @@ fn judge(board: &Board, device: &Device, health: Health, what: &str) {
         ReportEvent::UpdateEnded { version, outcome, .. } => Some((version.to_string(), *outcome)),
         ReportEvent::Rescue { .. }
         | ReportEvent::Retry { .. }
+        | ReportEvent::IntegrityFailed { .. }
+        | ReportEvent::IntegrityRestored { .. }
         | ReportEvent::ShorteningRefused { .. }
         | ReportEvent::Refused { .. } => None,
     });

@@ -122,7 +122,7 @@ fn a_deferral_outlives_the_installer_has_a_cap_and_can_be_withdrawn() {
     let boot = board.boot();
     let defer = |until| {
         let reply = boot.connect().ask(Request::Defer { until }, &[]);
-        let Reply::Deferred { until } = reply else { panic!("{reply:?}") };
+        let Reply::Deferred { until, .. } = reply else { panic!("{reply:?}") };
         until
     };
     let in_s = |until: Option<Timestamp>| until.unwrap().seconds_since(boot.status().now).unwrap();
@@ -137,12 +137,13 @@ fn a_deferral_outlives_the_installer_has_a_cap_and_can_be_withdrawn() {
     assert!(boot.status().deferred_until.is_some());
     // Put off again and again, it waits no longer than the cap in all.
     set_clock(&board, 7000, true);
-    let Reply::Deferred { until } = boot.connect().ask(Request::Defer { until: Some(Until::ForS(7000)) }, &[]) else {
+    let Reply::Deferred { until, .. } = boot.connect().ask(Request::Defer { until: Some(Until::ForS(7000)) }, &[])
+    else {
         panic!();
     };
     assert!(until.unwrap().seconds_since(boot.status().now).unwrap() <= 200);
     assert_eq!(boot.shared().look(), None);
-    assert_eq!(boot.connect().ask(Request::Defer { until: None }, &[]), Reply::Deferred { until: None });
+    assert_eq!(boot.connect().ask(Request::Defer { until: None }, &[]), Reply::Deferred { until: None, capped: false });
     assert_eq!(look_and_restart(&boot), Some(Task::Restart));
     assert_eq!(board.env(), ARMED);
 }
@@ -204,8 +205,13 @@ fn a_release_waits_for_a_network_that_is_not_metered_and_nothing_is_written() {
     let mut fetchd = boot.connect();
     fetchd.refresh(&repository);
     let before = (board.slot("b"), board.env());
-    let reply = fetchd.ask(Request::Choose { offer: Offered::NoServer, metered: true }, &[]);
+    let choose = || Request::Choose { offer: Offered::NoServer, metered: true };
+    // Its manifest is read once, so that the owner can be told of it.
+    let Reply::Target { target: Some(manifest) } = fetchd.ask(choose(), &[]) else { panic!() };
+    let reply = fetchd.ask(Request::Manifest, repository.target(&manifest));
     let Reply::Waits(waits) = reply else { panic!("{reply:?}") };
+    assert_eq!(boot.status().news.unwrap().version.to_string(), "1.1.0");
+    assert_eq!(fetchd.ask(choose(), &[]), Reply::Waits(waits.clone()));
     assert_eq!((waits.step, waits.holds.as_slice()), (Step::Installation, &[Hold::Metered][..]));
     assert_eq!(boot.status().waits, Some(waits));
     assert!(matches!(fetchd.ask(Request::Manifest, b"x"), Reply::Refused { .. }));

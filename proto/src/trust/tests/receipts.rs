@@ -13,7 +13,7 @@ fn text(bytes: &[u8]) -> String {
 }
 
 /// Publishes the next declaration as the maker's keys sign it, whatever it says.
-fn declare(maker: &mut Maker, change: impl FnOnce(&mut Declaration)) {
+pub(super) fn declare(maker: &mut Maker, change: impl FnOnce(&mut Declaration)) {
     let before: Option<Declaration> = serde_json::from_slice(&maker.declaration).ok();
     let mut next = before.clone().unwrap_or_else(sample);
     if before.is_some() {
@@ -27,7 +27,7 @@ fn declare(maker: &mut Maker, change: impl FnOnce(&mut Declaration)) {
 }
 
 /// What a device keeps of what is published now.
-fn vouched(maker: &Maker) -> Vouched {
+pub(super) fn vouched(maker: &Maker) -> Vouched {
     let file = |role: usize, name: &str| text(&maker.files[&format!("{}.{name}.json", maker.versions[role])]);
     let files = [
         ("timestamp.json", text(&maker.files["timestamp.json"])),

@@ -197,9 +197,20 @@ impl Server {
         json(path, response)
     }
 
+    /// Changes what is at `path` by a JSON merge patch and takes the JSON that answers it.
+    pub(crate) fn patch(&self, path: &str, value: &Value) -> Result<Value, Error> {
+        let response = self.send("PATCH", path, value.to_string(), Some("application/merge-patch+json"))?;
+        json(path, response)
+    }
+
     /// Puts JSON to `path`.
     pub(crate) fn put(&self, path: &str, value: &Value) -> Result<(), Error> {
         self.send("PUT", path, value.to_string(), Some("application/json")).map(drop)
+    }
+
+    /// Has what is at `path` removed.
+    pub(crate) fn delete(&self, path: &str) -> Result<(), Error> {
+        self.send("DELETE", path, (), None).map(drop)
     }
 
     /// Asks for something that takes the server long.

@@ -1,7 +1,5 @@
 //! `tenurectl board import-rauc`: the agent's configuration for a board that has RAUC.
 
-use std::fs::File;
-use std::io::{self, Read as _};
 use std::path::PathBuf;
 
 use serde_json::json;
@@ -9,6 +7,7 @@ use tenure_proto::limits;
 use tenure_proto::model::Model;
 
 use crate::cli::Site;
+use crate::input;
 use crate::key_file;
 use crate::rauc::{self, Given};
 
@@ -18,7 +17,7 @@ use crate::rauc::{self, Given};
 Example:
   tenurectl board import-rauc /etc/rauc/system.conf --server https://updates.example.com > agent.toml
 
-The bootloader, its variables and the slots stay as they are, and the board's boot script goes on
+The bootloader, its variables and the slots stay as they are, and the board's boot script goes on \
 working. What has no counterpart is a comment at the end; what would be another board is refused.")]
 pub(crate) struct Args {
     /// RAUC's system.conf of the board
@@ -36,22 +35,8 @@ pub(crate) struct Args {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     /// The file does not read.
-    #[error("cannot read {path}")]
-    Read {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
-    /// It is longer than any.
-    #[error("{path} is longer than a configuration: {max} bytes at most")]
-    TooLong {
-        /// Which.
-        path: PathBuf,
-        /// The bound.
-        max: u64,
-    },
+    #[error(transparent)]
+    Read(#[from] input::Error),
     /// It is no key file.
     #[error("{path} is not a system.conf")]
     Parse {
@@ -74,12 +59,7 @@ pub(crate) enum Error {
 /// Runs `board import-rauc`.
 pub(crate) fn run(site: &Site, args: &Args) -> Result<(), Error> {
     let path = &args.conf;
-    let read = |source| Error::Read { path: path.clone(), source };
-    let mut bytes = Vec::new();
-    File::open(path).map_err(read)?.take(limits::CONFIG_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(read)?;
-    if bytes.len() as u64 > limits::CONFIG_BYTES_MAX {
-        return Err(Error::TooLong { path: path.clone(), max: limits::CONFIG_BYTES_MAX });
-    }
+    let bytes = input::read(path, limits::CONFIG_BYTES_MAX)?;
     let text = String::from_utf8_lossy(&bytes);
     let groups = key_file::parse(&text).map_err(|source| Error::Parse { path: path.clone(), source })?;
     let given = Given { model: args.model.as_ref(), server: &args.server };

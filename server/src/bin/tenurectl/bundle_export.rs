@@ -34,8 +34,8 @@ Examples:
   tenurectl bundle export acme-gw1 --out acme-gw1.tar
   tenurectl bundle export acme-gw1 1.2.0 --out /media/stick/acme-gw1-1.2.0.tar
 
-On a device: tenure install FILE. It checks all that it checks of a server's files, and needs no
-exact clock: a bundle can be used for 365 days. Where you have logged in to a server, it must be there
+On a device: tenure install FILE. It checks all that it checks of a server's files, and needs no \
+exact clock: a bundle can be used for 365 days. Where you have logged in to a server, it must be there \
 to ask, and the release must be on it.")]
 pub(crate) struct Args {
     /// The model

@@ -6,16 +6,69 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use tenure_server::clock::Clock;
 
+use crate::Failure;
+use crate::advisory;
+use crate::advisory_list;
+use crate::advisory_publish;
+use crate::assess;
+use crate::board_import_rauc;
+use crate::bundle_export;
+use crate::delivered;
+use crate::device_accept;
+use crate::device_forget;
+use crate::device_list;
+use crate::device_refuse;
+use crate::device_token;
+use crate::doctor;
 use crate::folder::{self, Folder};
+use crate::init;
+use crate::key_list;
+use crate::key_protect;
+use crate::keyring;
+use crate::label;
+use crate::login;
+use crate::model_add;
+use crate::model_image;
+use crate::model_renew;
 use crate::offline::KeyDirs;
 use crate::passphrase::Passphrases;
+use crate::proof_export;
+use crate::proof_verify;
+use crate::push;
+use crate::receipt_verify;
+use crate::record_add;
+use crate::record_export;
+use crate::record_list;
+use crate::record_verify;
+use crate::release_list;
+use crate::release_publish;
+use crate::release_show;
+use crate::root_propose;
+use crate::root_publish;
+use crate::root_sign;
 use crate::screen::Screen;
-use crate::{
-    Failure, board_import_rauc, bundle_export, device_accept, device_list, device_refuse, device_token, doctor, init,
-    key_list, key_protect, keyring, login, model_add, model_image, model_renew, push, receipt_verify, release_list,
-    release_publish, release_show, root_propose, root_publish, root_sign, support_cease, support_correct,
-    support_declare, support_diff, support_extend, support_history, support_show, verify,
-};
+use crate::shelf_check;
+use crate::shelf_verify;
+use crate::silence_list;
+use crate::statement_export;
+use crate::statement_issue;
+use crate::statement_list;
+use crate::statement_show;
+use crate::statement_verify;
+use crate::support_cease;
+use crate::support_correct;
+use crate::support_declare;
+use crate::support_diff;
+use crate::support_extend;
+use crate::support_history;
+use crate::support_show;
+use crate::verify;
+use crate::vulnerability_add;
+use crate::vulnerability_close;
+use crate::vulnerability_list;
+use crate::vulnerability_report;
+use crate::vulnerability_set;
+use crate::vulnerability_show;
 
 const EXAMPLES: &str = "\
 Examples, from nothing to a product with a promise:
@@ -36,26 +89,31 @@ pub(crate) struct Cli {
     #[command(flatten)]
     site: SiteArgs,
     /// Answer with one JSON value
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = EVERYWHERE)]
     pub(crate) json: bool,
     #[command(subcommand)]
     command: Command,
 }
 
+/// The heading of the options below, which would stand in the midst of a command's own.
+const EVERYWHERE: &str = "Options of every command";
+
+const CLOCK_FILE: &str = "Move the clock by this file, for drills: {\"offset_s\": 86400}";
+
 /// Where a command works.
 #[derive(Args, Debug)]
 struct SiteArgs {
     /// The manufacturer's folder
-    #[arg(long, global = true, value_name = "DIR", default_value = ".")]
+    #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "DIR", default_value = ".")]
     dir: PathBuf,
     /// Where private keys are; may be given more than once [default: DIR/keys]
-    #[arg(long, global = true, value_name = "DIR")]
+    #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "DIR")]
     keys: Vec<PathBuf>,
     /// The passphrase of private keys is the first line of this file [default: ask at the terminal]
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "FILE")]
     passphrase_file: Option<PathBuf>,
-    /// Move the clock by this file, for drills: {"`offset_s`": 86400}
-    #[arg(long, global = true, value_name = "FILE")]
+    /// What moves the clock.
+    #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "FILE", help = CLOCK_FILE)]
     clock_file: Option<PathBuf>,
 }
 
@@ -89,9 +147,23 @@ enum Command {
     /// The support period: updates until this day
     #[command(subcommand)]
     Support(Support),
+    /// Statements of compliance: what goes with a product to importers and shops
+    #[command(subcommand)]
+    Statement(Statement),
+    /// Records of investigations and compliance failures, on the server
+    #[command(subcommand)]
+    Record(Record),
+    /// Fill in the self-assessment of EN 303 645, clause 5.3, from signed facts
+    Assess(assess::Args),
     /// Receipts: proof of a broken promise
     #[command(subcommand)]
     Receipt(Receipt),
+    /// Proofs of a promise, for who does not trust a server
+    #[command(subcommand)]
+    Proof(Proof),
+    /// Labels that others gave a model
+    #[command(subcommand)]
+    Label(Label),
     /// Releases
     #[command(subcommand)]
     Release(Release),
@@ -109,8 +181,14 @@ enum Command {
     Root(Root),
     /// Read a repository as a device would
     Verify(verify::Args),
+    /// Count what was promised and what was delivered, from signed files alone
+    Delivered(delivered::Args),
     /// Say whether all that the promise rests on outlives it: dates, keys, algorithms, server
     Doctor(doctor::Args),
+    /// Say whether product pages and feeds show what was declared, without a barrier
+    ShelfCheck(shelf_check::Args),
+    /// Say whether a signed finding of a shelf check is whole
+    ShelfVerify(shelf_verify::Args),
     /// Log in to a server, or make its first administrator
     Login(login::Args),
     /// Bring what was signed to the server
@@ -118,6 +196,51 @@ enum Command {
     /// Devices
     #[command(subcommand)]
     Device(Device),
+    /// Advisories: owners are told of a hole, by their own devices
+    #[command(subcommand)]
+    Advisory(Advisory),
+    /// Vulnerabilities and severe incidents: what is known, what is owed, by when
+    #[command(subcommand)]
+    Vulnerability(Vulnerability),
+    /// A witness: what devices say of makers elsewhere
+    #[command(subcommand)]
+    Silence(Silence),
+}
+
+#[derive(Debug, Subcommand)]
+enum Silence {
+    /// List how many devices say what
+    List(silence_list::Args),
+}
+
+#[derive(Debug, Subcommand)]
+enum Advisory {
+    /// Tell the owners of some versions of a hole
+    Publish(Box<advisory_publish::Args>),
+    /// List what stands
+    List(advisory_list::ListArgs),
+    /// Take one back
+    Withdraw(advisory_list::WithdrawArgs),
+    /// Write one as CSAF 2.1
+    Export(advisory_list::ExportArgs),
+}
+
+#[derive(Debug, Subcommand)]
+enum Vulnerability {
+    /// Record a vulnerability or an incident
+    Add(Box<vulnerability_add::Args>),
+    /// List what is recorded, and what is due next
+    List(vulnerability_list::Args),
+    /// Show one, what is owed, and what became of its fix
+    Show(vulnerability_show::Args),
+    /// Record what was learnt since
+    Set(Box<vulnerability_set::Args>),
+    /// Write a report to the authorities, field by field
+    Report(vulnerability_report::Args),
+    /// Record that a report was submitted
+    Submitted(vulnerability_report::SubmittedArgs),
+    /// Say that nothing is left to do
+    Close(vulnerability_close::Args),
 }
 
 #[derive(Debug, Subcommand)]
@@ -133,11 +256,11 @@ enum Model {
 #[derive(Debug, Subcommand)]
 enum Support {
     /// Declare until when a model gets security updates, or word it anew
-    Declare(support_declare::Args),
+    Declare(Box<support_declare::Args>),
     /// Move the end of support to a later day
     Extend(support_extend::Args),
     /// Mend a mistake in the words, in public
-    Correct(support_correct::Args),
+    Correct(Box<support_correct::Args>),
     /// Say that the manufacturer stops operating
     Cease(support_cease::Args),
     /// Show what is promised
@@ -149,9 +272,53 @@ enum Support {
 }
 
 #[derive(Debug, Subcommand)]
+enum Statement {
+    /// State compliance, with the support period of the first supply
+    Issue(statement_issue::Args),
+    /// List the statements of a model
+    List(statement_list::Args),
+    /// Show what a statement says
+    Show(statement_show::Args),
+    /// Say, without a network, whether a statement is the maker's and good
+    Verify(statement_verify::Args),
+    /// Write a statement for a delivery: JSON, PDF and the public root
+    Export(statement_export::Args),
+}
+
+#[derive(Debug, Subcommand)]
+enum Record {
+    /// Record an investigation, and what it came to
+    Add(record_add::Args),
+    /// List every record
+    List(record_list::Args),
+    /// Write every record into a file, for an authority
+    Export(record_export::Args),
+    /// Say, without a network, whether a file of records is whole
+    Verify(record_verify::Args),
+}
+
+#[derive(Debug, Subcommand)]
 enum Receipt {
     /// Say whether a device's receipt proves a broken promise
     Verify(receipt_verify::Args),
+}
+
+#[derive(Debug, Subcommand)]
+enum Proof {
+    /// Write the proof of a model's promise into one small file
+    Export(proof_export::Args),
+    /// Say what a proof proves, by the maker's root alone
+    Verify(proof_verify::Args),
+}
+
+#[derive(Debug, Subcommand)]
+enum Label {
+    /// Note a label of somebody else's, with its own last day
+    Add(label::AddArgs),
+    /// List them
+    List(label::ListArgs),
+    /// Strike one out
+    Remove(label::RemoveArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -206,6 +373,8 @@ enum Device {
     Accept(device_accept::Args),
     /// Turn a device away
     Refuse(device_refuse::Args),
+    /// Erase all that the server knows of a device
+    Forget(device_forget::Args),
     /// Make a token that admits devices at once
     Token(device_token::Args),
 }
@@ -222,10 +391,25 @@ impl Cli {
             Command::Model(Model::Add(args)) => model_add::run(&site, &args)?,
             Command::Model(Model::Image(args)) => model_image::run(&site, &args)?,
             Command::Model(Model::Renew(args)) => model_renew::run(&site, &args)?,
+            Command::Statement(Statement::Issue(args)) => statement_issue::run(&site, &args)?,
+            Command::Statement(Statement::List(args)) => statement_list::run(&site, &args)?,
+            Command::Statement(Statement::Show(args)) => statement_show::run(&site, &args)?,
+            Command::Statement(Statement::Verify(args)) => statement_verify::run(&site, &args)?,
+            Command::Statement(Statement::Export(args)) => statement_export::run(&site, &args)?,
+            Command::Record(Record::Add(args)) => record_add::run(&site, &args)?,
+            Command::Record(Record::List(args)) => record_list::run(&site, &args)?,
+            Command::Record(Record::Export(args)) => record_export::run(&site, &args)?,
+            Command::Record(Record::Verify(args)) => record_verify::run(&site, &args)?,
+            Command::Assess(args) => assess::run(&site, &args)?,
             Command::Receipt(Receipt::Verify(args)) => receipt_verify::run(&site, &args)?,
-            Command::Support(Support::Declare(args)) => support_declare::run(&site, args)?,
+            Command::Proof(Proof::Export(args)) => proof_export::run(&site, &args)?,
+            Command::Proof(Proof::Verify(args)) => proof_verify::run(&site, &args)?,
+            Command::Label(Label::Add(args)) => label::add(&site, &args)?,
+            Command::Label(Label::List(args)) => label::list(&site, &args)?,
+            Command::Label(Label::Remove(args)) => label::remove(&site, &args)?,
+            Command::Support(Support::Declare(args)) => support_declare::run(&site, *args)?,
             Command::Support(Support::Extend(args)) => support_extend::run(&site, &args)?,
-            Command::Support(Support::Correct(args)) => support_correct::run(&site, args)?,
+            Command::Support(Support::Correct(args)) => support_correct::run(&site, *args)?,
             Command::Support(Support::Cease(args)) => support_cease::run(&site, &args)?,
             Command::Support(Support::Show(args)) => support_show::run(&site, &args)?,
             Command::Support(Support::Diff(args)) => support_diff::run(&site, &args)?,
@@ -243,15 +427,48 @@ impl Cli {
             Command::Root(Root::Sign(args)) => root_sign::run(&site, &args)?,
             Command::Root(Root::Publish(args)) => root_publish::run(&site, &args)?,
             Command::Verify(args) => verify::run(&site, args)?,
+            Command::Delivered(args) => delivered::run(&site, &args)?,
             Command::Doctor(args) => return Ok(doctor::run(&site, &args)?),
+            Command::ShelfCheck(args) => return Ok(shelf_check::run(&site, &args)?),
+            Command::ShelfVerify(args) => shelf_verify::run(&site, &args)?,
             Command::Login(args) => login::run(&site, &args)?,
             Command::Push(args) => push::run(&site, &args)?,
             Command::Device(Device::List(args)) => device_list::run(&site, &args)?,
             Command::Device(Device::Accept(args)) => device_accept::run(&site, &args)?,
             Command::Device(Device::Refuse(args)) => device_refuse::run(&site, &args)?,
+            Command::Device(Device::Forget(args)) => device_forget::run(&site, &args)?,
             Command::Device(Device::Token(args)) => device_token::run(&site, &args)?,
+            Command::Advisory(command) => command.run(&site)?,
+            Command::Silence(Silence::List(args)) => silence_list::run(&site, &args)?,
+            Command::Vulnerability(command) => command.run(&site)?,
         }
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl Vulnerability {
+    fn run(&self, site: &Site) -> Result<(), Failure> {
+        match self {
+            Self::Add(args) => vulnerability_add::run(site, args)?,
+            Self::List(args) => vulnerability_list::run(site, args)?,
+            Self::Show(args) => vulnerability_show::run(site, args)?,
+            Self::Set(args) => vulnerability_set::run(site, args)?,
+            Self::Report(args) => vulnerability_report::run(site, args)?,
+            Self::Submitted(args) => vulnerability_report::submitted(site, args)?,
+            Self::Close(args) => vulnerability_close::run(site, args)?,
+        }
+        Ok(())
+    }
+}
+
+impl Advisory {
+    fn run(self, site: &Site) -> Result<(), advisory::Error> {
+        match self {
+            Self::Publish(args) => advisory_publish::run(site, &args),
+            Self::List(args) => advisory_list::list(site, &args),
+            Self::Withdraw(args) => advisory_list::withdraw(site, &args),
+            Self::Export(args) => advisory_list::export(site, &args),
+        }
     }
 }
 

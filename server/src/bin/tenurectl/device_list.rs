@@ -41,7 +41,9 @@ fn line(device: &Value) -> String {
     let ends = text(device, "support_ends").and_then(|day| day.parse::<Day>().ok());
     let ends = ends.map_or(String::new(), |day| format!(", support until {}", day.in_words()));
     let (id, model, state, version) = (or("id", "?"), or("model", "?"), or("state", "?"), or("version", "-"));
-    format!("{id}  {model}  {state:<8}  {version:<8}  {seen}{ends}")
+    let is_changed = device.get("software_changed") == Some(&Value::Bool(true));
+    let changed = if is_changed { ", SOFTWARE CHANGED, and not by an update" } else { "" };
+    format!("{id}  {model}  {state:<8}  {version:<8}  {seen}{ends}{changed}")
 }
 
 #[cfg(test)]

@@ -41,7 +41,7 @@ pub(crate) fn all(server: &Server) -> Result<Vec<Value>, api::Error> {
     Ok(devices)
 }
 
-/// Tells the server to `accept` or `refuse` the device whose name begins with `start`.
+/// Tells the server to `accept`, `refuse` or `forget` the device whose name begins with `start`.
 pub(crate) fn decide(site: &Site, start: &str, verb: &str, done: &str) -> Result<(), Error> {
     let server = Server::open(&site.dir)?;
     let id = if start.len() == ID_CHARS { start.to_string() } else { resolve(&all(&server)?, start)? };

@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use serde_json::Value;
 use tenure_proto::key::PublicKey;
 use tenure_proto::model::Model;
-use tenure_server::doctor::{self, Facts, Grade, KeyFolder, Online, Report, Served, handshake};
+use tenure_server::doctor::{self, Facts, Grade, KeyFolder, LabelEnd, Online, Report, Served, handshake};
 use tenure_server::keys;
 
 use crate::api::{self, Remote, Server};
@@ -22,9 +23,9 @@ Examples:
   tenurectl doctor acme-gw1 --json
   tenurectl doctor acme-gw1 --keys /media/stick
 
-Looks at expiry dates, at how many keys can be lost or stolen, at whether the root's keys were
-used within a year, at algorithms with a known end, at dates past 2038, at the renewal of snapshot
-and timestamp, and at the server's TLS certificate. The folder is read without a network; if it is
+Looks at expiry dates, at how many keys can be lost or stolen, at whether the root's keys were \
+used within a year, at algorithms with a known end, at dates past 2038, at the renewal of snapshot \
+and timestamp, and at the server's TLS certificate. The folder is read without a network; if it is \
 logged in to a server, that server is asked, too.
 
 Exit status: 0 if nothing is bad, 1 if something is or cannot be read, 2 wrong usage.")]
@@ -59,7 +60,12 @@ pub(crate) fn run(site: &Site, args: &Args) -> Result<ExitCode, Error> {
     let declaration = declaration.as_ref().map(|(declaration, _)| &**declaration);
     let facts = Facts { at_hand: at_hand(&folder), ..Facts::new(&args.model, now, &repo.set, declaration) };
     let report = doctor::examine(&match Server::open_if_logged_in(&site.dir)? {
-        Some(server) => Facts { served: served(&server, &model)?, address: handshake::ask(server.url(), now), ..facts },
+        Some(server) => Facts {
+            served: served(&server, &model)?,
+            address: handshake::ask(server.url(), now),
+            labels: labels(&server, &args.model),
+            ..facts
+        },
         None => facts,
     });
     tell(site.screen, &report);
@@ -77,6 +83,18 @@ fn served(server: &Server, model: &ModelFolder) -> Result<Served, Error> {
         Err(finding) if answered => Served::Refused(screen::chain(&finding)),
         Err(finding) => Served::Silent(screen::chain(&finding)),
     })
+}
+
+/// The labels of others that the server knows. What it does not tell is not judged: that it does not
+/// answer is found elsewhere.
+fn labels(server: &Server, model: &Model) -> Vec<LabelEnd> {
+    let answer = server.get(&format!("/api/v1/models/{model}/labels")).map(|(answer, _)| answer).unwrap_or_default();
+    let labels = answer.get("labels").and_then(Value::as_array).cloned().unwrap_or_default();
+    let end = |label: &Value| {
+        let text = |key: &str| label.get(key).and_then(Value::as_str);
+        Some(LabelEnd { name: text("name")?.to_string(), expires: text("expires")?.parse().ok()? })
+    };
+    labels.iter().filter_map(end).collect()
 }
 
 /// The public halves of the private keys in each folder of keys. A file that is no key is passed over.

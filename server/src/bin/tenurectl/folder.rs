@@ -271,6 +271,11 @@ impl ModelFolder {
         self.dir.join("repo")
     }
 
+    /// The statements of compliance.
+    pub(crate) fn statements(&self) -> PathBuf {
+        self.dir.join("statements")
+    }
+
     /// The root that goes into the product's image.
     pub(crate) fn factory_root(&self) -> PathBuf {
         self.dir.join("root.json")

@@ -26,14 +26,14 @@ Examples:
       --address '1 High Street, London' --person mailto:help@acme.example
   tenurectl init --hybrid --manufacturer 'ACME Ltd' --contact https://acme.example/security
 
-Keys are made in DIR/keys: NAME.pem is the private key, NAME.pub the public half. They are
-encrypted with the passphrase that you are asked for or that --passphrase-file gives; without one
-they lie there in the clear, and `tenurectl key protect FILE` encrypts them later. Move the private
-keys to separate safe places afterwards; a command that signs says which it needs, and --keys names
+Keys are made in DIR/keys: NAME.pem is the private key, NAME.pub the public half. They are \
+encrypted with the passphrase that you are asked for or that --passphrase-file gives; without one \
+they lie there in the clear, and `tenurectl key protect FILE` encrypts them later. Move the private \
+keys to separate safe places afterwards; a command that signs says which it needs, and --keys names \
 where they are.
 
-With --hybrid the root has keys of two families, Ed25519 and ML-DSA-65, and so high a threshold that
-neither family reaches it alone: whoever breaks one of them, with a quantum computer or otherwise,
+With --hybrid the root has keys of two families, Ed25519 and ML-DSA-65, and so high a threshold that \
+neither family reaches it alone: whoever breaks one of them, with a quantum computer or otherwise, \
 still cannot make a root.")]
 pub(crate) struct Args {
     /// Who promises, as it is to be printed

@@ -19,7 +19,7 @@ Examples:
   tenurectl key list
   tenurectl key list --keys /media/stick
 
-Lists every key that has a say for a model of this folder or will have for a new one, and where its
+Lists every key that has a say for a model of this folder or will have for a new one, and where its \
 private half was found. Opens no encrypted key and no token, and asks for no passphrase.")]
 pub(crate) struct Args {}
 

@@ -16,8 +16,8 @@ Examples:
   tenurectl key protect keys/root-1.pem
   tenurectl key protect keys/root-1.pem --passphrase-file old --new-passphrase-file new
 
-Asks for the passphrase that the key has, if it has one, and for the new one twice. The file is
-replaced as a whole or not at all. On flash and on file systems that copy on write, the bytes that
+Asks for the passphrase that the key has, if it has one, and for the new one twice. The file is \
+replaced as a whole or not at all. On flash and on file systems that copy on write, the bytes that \
 lay there unencrypted may still be found on the medium: where that matters, make a new key instead.")]
 pub(crate) struct Args {
     /// The private key

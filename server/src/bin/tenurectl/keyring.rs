@@ -21,11 +21,11 @@ Examples:
   tenurectl key generate root \\
     --token 'pkcs11:token=ACME?module-path=/usr/lib/softhsm/libsofthsm2.so'
 
-Writes the private key (mode 0600), encrypted with a passphrase that you are asked for, and beside
-it the public half: FILE.pub. Hand over the public half alone; `tenurectl root propose --add-key`
+Writes the private key (mode 0600), encrypted with a passphrase that you are asked for, and beside \
+it the public half: FILE.pub. Hand over the public half alone; `tenurectl root propose --add-key` \
 takes it. Needs no manufacturer's folder.
 
-With --token the key is made in a PKCS#11 token (a hardware security module, a smart card), signs
+With --token the key is made in a PKCS#11 token (a hardware security module, a smart card), signs \
 there and never leaves it; FILE.p11 then holds its address (RFC 7512).")]
 pub(crate) struct GenerateArgs {
     /// What it is for
@@ -52,8 +52,8 @@ Examples, with a key that OpenSSL made, and with one in a token:
   tenurectl key import root \\
     --token 'pkcs11:token=ACME;object=root?module-path=/usr/lib/softhsm/libsofthsm2.so'
 
-Takes a private key in PKCS#8 PEM (Ed25519, or the seed form of ML-DSA-65), encrypted or not, under
-a name by which the commands that sign find it, and encrypts it with a passphrase that you are asked
+Takes a private key in PKCS#8 PEM (Ed25519, or the seed form of ML-DSA-65), encrypted or not, under \
+a name by which the commands that sign find it, and encrypts it with a passphrase that you are asked \
 for. The file that it came from stays where it is.")]
 pub(crate) struct ImportArgs {
     /// What it is for
@@ -80,6 +80,8 @@ enum RoleArg {
     Targets,
     /// Signs support declarations
     Support,
+    /// Signs what a shelf check found: the key of a shop, an authority, a buyer
+    Checker,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
@@ -129,6 +131,7 @@ impl RoleArg {
             Self::Root => "root",
             Self::Targets => "targets",
             Self::Support => "support",
+            Self::Checker => "checker",
         }
     }
 

@@ -14,7 +14,7 @@ Examples:
   tenurectl login --setup-link http://127.0.0.1:8080/setup/TOKEN --user ada
   tenurectl login https://updates.example.com --user ada --password-stdin < password.txt
 
-The server prints the one-time link when it starts and has no administrator. With the link and without
+The server prints the one-time link when it starts and has no administrator. With the link and without \
 --password-stdin, a password is made and shown once. The token goes to DIR/server.toml.")]
 pub(crate) struct Args {
     /// The server; not needed beside a whole setup link

@@ -1,7 +1,7 @@
 //! `tenurectl model add`: a model's root of trust and its empty repository.
 
 use serde_json::json;
-use tenure_proto::key::PublicKey;
+use tenure_proto::key::Scheme;
 use tenure_proto::metadata;
 use tenure_proto::model::Model;
 use tenure_server::keys;
@@ -88,7 +88,8 @@ fn build(site: &Site, folder: &Folder, model: &ModelFolder) -> Result<(), Error>
     let load = |role, holders: &Holders| Needed::held(role, holders).load(&folder.key_dirs);
     let (root_keys, targets_keys) = (load("root", &root)?, load("targets", &targets)?);
     let support_keys = load("support", &support)?;
-    let (snapshot, timestamp) = (online(model, "snapshot")?, online(model, "timestamp")?);
+    let scheme = sign::online_scheme(&root);
+    let (snapshot, timestamp) = (online(model, "snapshot", scheme)?, online(model, "timestamp", scheme)?);
     let stamp = Stamp { model: &model.model, version: 1, now };
     let delegates = Delegates { support, archive: targets.clone() };
     let top_level = TopLevel { root, targets, snapshot, timestamp };
@@ -105,13 +106,6 @@ fn build(site: &Site, folder: &Folder, model: &ModelFolder) -> Result<(), Error>
 }
 
 /// Makes an online key, or takes up the one that an interrupted run made.
-fn online(model: &ModelFolder, role: &str) -> Result<Holders, Error> {
-    let path = model.online_key(role);
-    let public = |key: &tenure_proto::key::SigningKey| -> PublicKey { key.public() };
-    if path.exists() {
-        return Ok(Holders::one(public(&keys::read(&path)?)));
-    }
-    let key = keys::generate()?;
-    keys::write(&path, &key)?;
-    Ok(Holders::one(public(&key)))
+fn online(model: &ModelFolder, role: &str, scheme: Scheme) -> Result<Holders, Error> {
+    Ok(Holders::one(keys::read_or_make(&model.online_key(role), scheme)?.public()))
 }

@@ -20,8 +20,8 @@ use crate::words;
 Example, as a step of the image's build:
   tenurectl model image acme-gw1 --out rootfs/usr/lib/tenure
 
-Writes root.json, the newest root, from which a device follows all later ones; and backstop.json, the
-versions and the time below which a device believes nothing, even if it has lost its state. Where you
+Writes root.json, the newest root, from which a device follows all later ones; and backstop.json, the \
+versions and the time below which a device believes nothing, even if it has lost its state. Where you \
 have logged in to a server, both say what is live there. Run it for every image that you build.")]
 pub(crate) struct Args {
     /// The model

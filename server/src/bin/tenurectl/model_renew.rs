@@ -21,8 +21,8 @@ Example:
   tenurectl model renew acme-gw1
   tenurectl model renew acme-gw1 --offline-roles
 
-tenure-server renews on its own. A folder that a plain web server carries is renewed with this, at
-least each week: devices believe a timestamp for seven days. What offline keys signed is valid for
+tenure-server renews on its own. A folder that a plain web server carries is renewed with this, at \
+least each week: devices believe a timestamp for seven days. What offline keys signed is valid for \
 ten years; --offline-roles signs it anew, for ten years from today. The root has its own ceremony:
 tenurectl root propose acme-gw1 --renew.")]
 pub(crate) struct Args {

@@ -5,35 +5,23 @@
 //! (`products/NAME.json`), of which the release whose name begins the part's version counts.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use tenure_proto::support::Part;
 use tenure_proto::time::Day;
 
+use crate::input;
+
 /// The largest file that is read here.
-const BYTES_MAX: u64 = 64 * 1024 * 1024;
+pub(crate) const BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 /// Why the parts cannot be judged.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     /// A file that does not read.
-    #[error("cannot read {}", path.display())]
-    Read {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
-    /// A file that is longer than any such file.
-    #[error("{} is longer than {} MiB", path.display(), BYTES_MAX >> 20)]
-    TooLong {
-        /// Which.
-        path: PathBuf,
-    },
+    #[error(transparent)]
+    Read(#[from] input::Error),
     /// Not JSON of this shape.
     #[error("{} is no SBOM in CycloneDX's JSON", path.display())]
     Sbom {
@@ -106,7 +94,7 @@ pub(crate) struct Ends(BTreeMap<String, Vec<(String, Day)>>);
 
 /// The parts of `sbom` that `ends` knows to end before `ends_at`, each once, by name.
 pub(crate) fn ending_earlier(sbom: &Path, ends: &[PathBuf], ends_at: Day) -> Result<Vec<Part>, Error> {
-    let text = read(sbom)?;
+    let text = input::read(sbom, BYTES_MAX)?;
     let fail = |source| Error::Sbom { path: sbom.to_path_buf(), source };
     let sbom: Sbom = serde_json::from_slice(&text).map_err(fail)?;
     let mut known = Ends::default();
@@ -124,10 +112,10 @@ pub(crate) fn ending_earlier(sbom: &Path, ends: &[PathBuf], ends_at: Day) -> Res
 
 impl Ends {
     fn add(&mut self, path: &Path) -> Result<(), Error> {
-        let text = read(path)?;
+        let text = input::read(path, BYTES_MAX)?;
         if let Ok(Answer { result }) = serde_json::from_slice(&text) {
-            // The last day of a release's life is the day before it counts as over.
-            let day = |release: Release| Some((release.name, release.eol_from?.plus_days(-1)));
+            // On that site `isEol` is true from the day after `eolFrom` on: it is the last day.
+            let day = |release: Release| Some((release.name, release.eol_from?));
             let releases: Vec<_> = result.releases.into_iter().filter_map(day).collect();
             for name in result.aliases.into_iter().chain([result.name]) {
                 self.0.entry(name.to_lowercase()).or_default().extend(releases.iter().cloned());
@@ -152,13 +140,6 @@ impl Ends {
         };
         versions.iter().filter(fits).max_by_key(|(version, _)| version.len()).map(|(_, day)| *day)
     }
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, Error> {
-    let mut bytes = Vec::new();
-    let file = File::open(path).and_then(|file| file.take(BYTES_MAX + 1).read_to_end(&mut bytes));
-    file.map_err(|source| Error::Read { path: path.to_path_buf(), source })?;
-    if bytes.len() as u64 > BYTES_MAX { Err(Error::TooLong { path: path.to_path_buf() }) } else { Ok(bytes) }
 }
 
 #[cfg(test)]
@@ -201,7 +182,7 @@ mod tests {
     #[test]
     fn parts_that_end_before_the_promise_are_found_by_name_and_version() {
         let all = [
-            part("Linux 6.1.90", "2027-12-30"),
+            part("Linux 6.1.90", "2027-12-31"),
             part("libacme 2.10", "2031-01-01"),
             part("openssl 3.0.14", "2026-09-07"),
             part("zlib v1.3", "2030-06-30"),

@@ -18,7 +18,7 @@ use crate::offline::{self, Needed};
 use crate::repo::{self, Next, Online, Repo};
 use crate::screen::Screen;
 use crate::support_diff::differences;
-use crate::{dates, wording, words};
+use crate::{dates, translations, wording, words};
 
 /// Why the promise was not changed.
 #[derive(Debug, thiserror::Error)]
@@ -43,12 +43,6 @@ pub(crate) enum Error {
         held: Day,
         /// What was asked for.
         asked: Day,
-    },
-    /// A change of nothing.
-    #[error("no support was declared for {model} yet; run: tenurectl support declare {model} --ends YYYY-MM-DD")]
-    Undeclared {
-        /// The model.
-        model: Model,
     },
     /// A correction that changes no word.
     #[error("nothing is corrected: name what changes, such as --component or --advice")]
@@ -94,6 +88,13 @@ pub(crate) struct Change<'a> {
     pub(crate) held: Option<&'a Declaration>,
 }
 
+impl<'a> Change<'a> {
+    /// The declaration that is held, where there must be one.
+    pub(crate) fn declared(&self) -> Result<&'a Declaration, Error> {
+        self.held.ok_or_else(|| repo::Error::Undeclared { model: self.model.model.clone() }.into())
+    }
+}
+
 /// Changes the promise of `model` to what `wording` says. Sequence, link and time are set here.
 pub(crate) fn change(
     site: &Site,
@@ -120,6 +121,10 @@ pub(crate) fn change(
         for gap in &open {
             site.screen.say(format!("  not said: {gap}"));
         }
+    }
+    let missing = translations::missing(&draft);
+    if !missing.is_empty() && held.is_none_or(|(held, _)| translations::missing(held) != missing) {
+        site.screen.say(translations::warning(&missing));
     }
     let digest = sign(&folder, &model, &repo, &draft, now)?;
     let fingerprint = Fingerprint::of(digest);
@@ -220,8 +225,10 @@ fn sign(
     let keys = Needed::held("support", &repo.support_holders()?).load(&folder.key_dirs)?;
     let online = Online::read(model, repo.set.root())?;
     let target = repo.put(DECLARATION_PATH, &bytes)?;
-    let stamp = repo.next_stamp(sign::SUPPORT_ROLE, now);
-    let support = Some(metadata::sign(&sign::support(stamp, Some(target)), &keys)?);
+    let (stamp, before) = (repo.next_stamp(sign::SUPPORT_ROLE, now), repo.set.delegated(sign::SUPPORT_ROLE));
+    // What else the role vouches for stays.
+    let support = sign::with_target(stamp, before, DECLARATION_PATH, Some(target));
+    let support = Some(metadata::sign(&support, &keys)?);
     repo.commit(Next { support, ..Next::default() }, &online, now)?;
     Ok(Digest::of(&bytes))
 }

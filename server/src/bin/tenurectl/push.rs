@@ -15,7 +15,7 @@ use crate::folder::{self, ModelFolder};
 use crate::progress::Progress;
 use crate::repo::{self, Online, Repo};
 use crate::screen::Screen;
-use crate::words;
+use crate::{statements, words};
 
 /// The options of `push`.
 #[derive(clap::Args, Debug)]
@@ -23,8 +23,8 @@ use crate::words;
 Example:
   tenurectl push acme-gw1
 
-Uploads what the server does not have. The server reads it as a device would, and makes all of it live
-at once or nothing. The model is created on the server if need be; its online keys go there, your
+Uploads what the server does not have. The server reads it as a device would, and makes all of it live \
+at once or nothing. The model is created on the server if need be; its online keys go there, your \
 offline keys never do.")]
 pub(crate) struct Args {
     /// The model
@@ -84,6 +84,9 @@ pub(crate) enum Error {
     /// The server.
     #[error(transparent)]
     Server(#[from] api::Error),
+    /// A statement of compliance.
+    #[error(transparent)]
+    Statements(#[from] statements::Error),
 }
 
 /// Runs `push`.
@@ -98,21 +101,29 @@ pub(crate) fn run(site: &Site, args: &Args) -> Result<(), Error> {
     let remote = Remote::new(&server, &args.model);
     let metadata = missing_metadata(&repo, &model, &remote, now)?;
     if metadata.is_empty() {
-        site.screen.say(format!("{} has all of {} already; nothing to push.", server.url(), model.designation));
-        site.screen.answer(&json!({"model": args.model, "pushed": false, "files": 0, "bytes": 0}));
+        let statements = statements::send(&server, &model)?;
+        site.screen.say(match statements {
+            0 => format!("{} has all of {} already; nothing to push.", server.url(), model.designation),
+            sent => format!("{} has {} more of {}.", server.url(), words::count(sent, "statement"), model.designation),
+        });
+        site.screen.answer(
+            &json!({"model": args.model, "pushed": statements > 0, "files": 0, "bytes": 0, "statements": statements}),
+        );
         return Ok(());
     }
-    let files = missing_targets(&repo, &remote)?;
+    let mut files = missing_targets(&repo, &remote)?;
+    files.extend(missing_history(&repo, &remote)?);
     let online = Online::read(&model, repo.set.root())?;
     let load = Load { metadata, files: &files, repo: &repo, online: &online };
     let versions = upload(site.screen, &server, &args.model, &load)?;
+    let statements = statements::send(&server, &model)?;
     let bytes: u64 = files.values().sum();
     let sent = format!("{} with {}", words::count(files.len(), "target file"), words::bytes(bytes));
     site.screen.say(format!("{} is live on {} ({sent} uploaded).", model.designation, server.url()));
     site.screen.say(format!("  public page: {}/p/{}", server.url(), args.model));
     let (pushed, count) = (true, files.len());
     site.screen
-        .answer(&json!({"model": args.model, "pushed": pushed, "files": count, "bytes": bytes, "versions": versions}));
+        .answer(&json!({"model": args.model, "pushed": pushed, "files": count, "bytes": bytes, "versions": versions, "statements": statements}));
     Ok(())
 }
 
@@ -182,6 +193,22 @@ fn missing_targets(repo: &Repo, remote: &Remote) -> Result<BTreeMap<String, u64>
         if !remote.has(&name)? {
             missing.insert(name, target.length);
         }
+    }
+    Ok(missing)
+}
+
+/// The declarations before the one that is listed, where the server does not have them: the public
+/// history. Each is found by the digest that the next one names.
+fn missing_history(repo: &Repo, remote: &Remote) -> Result<BTreeMap<String, u64>, Error> {
+    let mut missing = BTreeMap::new();
+    let mut next = repo.declaration()?.and_then(|(declaration, _)| declaration.previous_sha256);
+    while let Some(digest) = next {
+        let name = format!("support/{digest}.declaration.json");
+        let bytes = std::fs::metadata(repo.path().join("targets").join(&name)).map(|file| file.len());
+        // A folder may begin with a later one; the server has what it has.
+        let (Ok(bytes), false) = (bytes, remote.has(&name)?) else { break };
+        missing.insert(name, bytes);
+        next = repo.earlier_declaration(digest)?.0.previous_sha256;
     }
     Ok(missing)
 }

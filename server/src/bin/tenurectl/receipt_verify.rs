@@ -1,15 +1,14 @@
 //! `tenurectl receipt verify`: whether a device's receipt proves a broken promise. Needs nothing
 //! but the receipt and a root of the maker's.
 
-use std::fs::File;
-use std::io::{self, Read as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde_json::json;
 use tenure_proto::limits;
 use tenure_proto::trust::receipt::{Broken, Receipt, ReceiptError};
 
 use crate::cli::Site;
+use crate::input;
 
 /// The options of `receipt verify`.
 #[derive(clap::Args, Debug)]
@@ -17,9 +16,9 @@ use crate::cli::Site;
 Example:
   tenurectl receipt verify receipt.json --root root.json
 
-A device's owner gets the receipt with `tenure receipt export`. The root is the maker's public one, of
-the version that the device was made with or an earlier one: from the maker's server
-(/repo/MODEL/metadata/1.root.json), or from another device's image. Nothing else is believed, and no
+A device's owner gets the receipt with `tenure receipt export`. The root is the maker's public one, of \
+the version that the device was made with or an earlier one: from the maker's server \
+(/repo/MODEL/metadata/1.root.json), or from another device's image. Nothing else is believed, and no \
 network is used. The receipt proves what keys of the maker signed, not who held them.
 
 Exit status: 0 when it proves a broken promise, 1 when it does not.")]
@@ -36,14 +35,8 @@ pub(crate) struct Args {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     /// A file that does not read.
-    #[error("cannot read {}", path.display())]
-    Read {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Read(#[from] input::Error),
     /// The receipt itself.
     #[error("{} proves no broken promise", path.display())]
     Receipt {
@@ -57,7 +50,8 @@ pub(crate) enum Error {
 
 /// Runs `receipt verify`.
 pub(crate) fn run(site: &Site, args: &Args) -> Result<(), Error> {
-    let (text, root) = (read(&args.receipt)?, read(&args.root)?);
+    let (text, root) =
+        (input::read(&args.receipt, limits::RECEIPT_BYTES_MAX)?, input::read(&args.root, limits::ROOT_BYTES_MAX)?);
     let fail = |source| Error::Receipt { path: args.receipt.clone(), source: Box::new(source) };
     let receipt = Receipt::parse(&text).map_err(fail)?;
     let Broken { held, offered, refusal } = receipt.verify(&root).map_err(fail)?;
@@ -74,12 +68,4 @@ pub(crate) fn run(site: &Site, args: &Args) -> Result<(), Error> {
         "held": *held, "offered": *offered,
     }));
     Ok(())
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, Error> {
-    let mut bytes = Vec::new();
-    // One byte more than a receipt may have, so that the reader of it sees that it is too long.
-    let file = File::open(path).and_then(|file| file.take(limits::RECEIPT_BYTES_MAX + 1).read_to_end(&mut bytes));
-    file.map_err(|source| Error::Read { path: path.to_path_buf(), source })?;
-    Ok(bytes)
 }

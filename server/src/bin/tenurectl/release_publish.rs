@@ -10,20 +10,22 @@ use tenure_proto::metadata::{self, Target, Targets};
 use tenure_proto::model::{Model, Name};
 use tenure_proto::payload::{Full, IndexFile, Payload};
 use tenure_proto::release::{self, Advisory, Artifact, Disruption, Kind, Release, manifest_path, payload_path};
-use tenure_proto::time::Timestamp;
+use tenure_proto::support::Fingerprint;
+use tenure_proto::time::{Day, Timestamp};
 use tenure_proto::trust::{TargetFile as _, Verified};
 use tenure_proto::version::Version;
 use tenure_server::frames::{self, Plan};
 use tenure_server::sign::{self, Delegates, Holders};
-use tenure_server::{archive, disk};
+use tenure_server::{archive, disk, sbom};
 
 use crate::cli::Site;
 use crate::folder::{self, Folder, ModelFolder};
+use crate::input;
 use crate::offline::{self, Needed};
 use crate::progress::Progress;
 use crate::repo::{self, Next, Online, Repo};
 use crate::screen::Screen;
-use crate::{release_list, words};
+use crate::{parts, release_disclosed, release_list, words};
 
 /// The options of `release publish`.
 #[derive(clap::Args, Debug)]
@@ -35,7 +37,7 @@ Examples:
       --action 'Nothing: it is installed on its own.' --fixes CVE-2026-12345 --deadline 2026-12-24T00:00:00Z \
       --rollback-index 1    once it is confirmed, a device goes back to no release of index 0 again
 
-A release with security fixes says what was wrong, which risk it removes and what an owner should do.
+A release with security fixes says what was wrong, which risk it removes and what an owner should do. \
 Security fixes come apart from features; where they cannot, --kind mixed says why (--mixed-reason).")]
 pub(crate) struct Args {
     /// The model
@@ -60,6 +62,9 @@ pub(crate) struct Args {
     /// A vulnerability that is fixed, such as CVE-2026-12345; may be given more than once
     #[arg(long, value_name = "NAME", num_args = 1..)]
     fixes: Vec<String>,
+    /// The day on which others knew of one of them; may be given more than once [default: that of its advisory]
+    #[arg(long, value_name = "NAME=YYYY-MM-DD", value_parser = release_disclosed::parse)]
+    disclosed: Vec<(String, Day)>,
     /// Why security fixes and features come in one release
     #[arg(long, value_name = "TEXT")]
     mixed_reason: Option<String>,
@@ -72,6 +77,9 @@ pub(crate) struct Args {
     /// The oldest version that can be updated to this one
     #[arg(long, value_name = "VERSION")]
     minimum_version: Option<Version>,
+    /// The list of parts, in CycloneDX's JSON: signed with the release, with the milestones of its support
+    #[arg(long, value_name = "FILE")]
+    sbom: Option<PathBuf>,
     /// Raise it by one when no device may ever go back past this release; kept from the release before if left out
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(..=i64::from(limits::ROLLBACK_INDEX_MAX)))]
     rollback_index: Option<u32>,
@@ -126,6 +134,9 @@ pub(crate) enum Error {
     /// Options that contradict each other.
     #[error("{0}")]
     Contradiction(&'static str),
+    /// A day that cannot be.
+    #[error(transparent)]
+    Disclosed(#[from] release_disclosed::Error),
     /// A deadline that has passed.
     #[error("the deadline {} has passed; leave it out or name a later one", words::instant(*deadline))]
     Deadline {
@@ -161,6 +172,23 @@ pub(crate) enum Error {
         /// Why.
         #[source]
         source: frames::Error,
+    },
+    /// A list of parts that does not read.
+    #[error("cannot attach {}", file.display())]
+    Sbom {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A list of parts for a model without a promise.
+    #[error(
+        "the list of parts says until when there is support, and none was declared; run: tenurectl support declare {model} --ends YYYY-MM-DD"
+    )]
+    Undeclared {
+        /// The model.
+        model: Model,
     },
     /// A payload that cannot be kept.
     #[error("cannot write in {}", folder.display())]
@@ -210,12 +238,18 @@ pub(crate) fn run(site: &Site, args: &Args) -> Result<(), Error> {
     let (model, now) = (folder.model(&args.model)?, site.clock.now());
     let repo = Repo::open(&model, now)?;
     let mut draft = draft(args, now)?;
+    release_disclosed::fill(&mut draft, &args.disclosed, repo.advisories()?.as_deref())?;
     check_new(&repo, &draft)?;
     draft.rollback_index = rollback_index(&release_list::all(&repo)?, args)?;
     // Asked for before the long work, so that a missing key is not found out after it.
     let keys = Needed::listed("targets", &repo.set.root().roles.targets).load(&folder.key_dirs)?;
     announce(site.screen, &model, &repo, &draft)?;
+    let sbom = sbom_of(&repo, args)?;
     let (release, mut listed) = payloads(&repo, draft, &args.images)?;
+    if let Some(bytes) = sbom {
+        let path = sbom::path(&release.version);
+        listed.push((path.clone(), repo.put(&path, &bytes)?));
+    }
     let bytes = serde_json::to_vec_pretty(&release)?;
     drop(Release::parse(&bytes)?);
     let path = manifest_path(&release.version);
@@ -227,6 +261,17 @@ pub(crate) fn run(site: &Site, args: &Args) -> Result<(), Error> {
     repo.commit(next, &Online::read(&model, repo.set.root())?, now)?;
     tell(site.screen, &folder, &model, &release);
     Ok(())
+}
+
+/// The list of parts with the milestones of the promise that is signed now.
+fn sbom_of(repo: &Repo, args: &Args) -> Result<Option<Vec<u8>>, Error> {
+    let Some(file) = &args.sbom else { return Ok(None) };
+    let failed = |source: Box<dyn std::error::Error + Send + Sync>| Error::Sbom { file: file.clone(), source };
+    let promise = repo.declaration()?;
+    let (promise, digest) = promise.ok_or_else(|| Error::Undeclared { model: args.model.clone() })?;
+    let text = input::read(file, parts::BYTES_MAX).map_err(|error| failed(error.into()))?;
+    let attached = sbom::with_milestones(&text, &args.version, &promise, Fingerprint::of(digest));
+    attached.map(Some).map_err(|error| failed(error.into()))
 }
 
 /// The top-level targets and the archive with the new release. What the release takes the place of
@@ -286,7 +331,8 @@ fn advisory(args: &Args, kind: Kind) -> Result<Option<Advisory>, Error> {
         return Err(Error::Advisory { missing: missing.join(", ") });
     };
     let (summary, risk, action) = (summary.clone(), risk.clone(), action.clone());
-    Ok(Some(Advisory { summary, risk, action, fixes: args.fixes.clone() }))
+    let disclosed = args.disclosed.iter().cloned().collect();
+    Ok(Some(Advisory { summary, risk, action, fixes: args.fixes.clone(), disclosed }))
 }
 
 fn check_options(args: &Args, release: &Release, now: Timestamp) -> Result<(), Error> {
@@ -346,6 +392,9 @@ fn announce(screen: Screen, model: &ModelFolder, repo: &Repo, draft: &Release) -
     screen.say(format!("release {} of {name}: {kind}, {before}", draft.version));
     if let Some(advisory) = &draft.advisory {
         screen.say(format!("  owners will read: {} {} {}", advisory.summary, advisory.risk, advisory.action));
+        for name in advisory.fixes.iter().filter(|name| !advisory.disclosed.contains_key(*name)) {
+            screen.say(format!("  note: since when {name} is known is not stated (--disclosed {name}=YYYY-MM-DD)"));
+        }
     }
     if let Some(deadline) = draft.deadline {
         screen.say(format!("  devices take it on their own from {}", words::instant(deadline)));

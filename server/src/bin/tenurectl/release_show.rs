@@ -88,10 +88,14 @@ fn lines(release: &Release) -> Vec<String> {
 }
 
 fn advice(advisory: &Advisory) -> Vec<String> {
-    let Advisory { summary, risk, action, fixes } = advisory;
+    let Advisory { summary, risk, action, fixes, disclosed } = advisory;
     let mut lines = vec![format!("Fixes: {summary}"), format!("Risk: {risk}"), format!("What to do: {action}")];
     if !fixes.is_empty() {
-        lines.push(format!("Closes: {}", fixes.join(", ")));
+        let known = |name: &String| match disclosed.get(name) {
+            Some(day) => format!("{name} (known since {})", day.in_words()),
+            None => name.clone(),
+        };
+        lines.push(format!("Closes: {}", fixes.iter().map(known).collect::<Vec<_>>().join(", ")));
     }
     lines
 }

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use tenure_proto::advisory::{ADVISORIES_PATH, Advisories};
 use tenure_proto::digest::Digest;
 use tenure_proto::key::{RoleKeys, SigningKey};
 use tenure_proto::metadata::{self, Root, Signed, Target, Targets};
@@ -13,6 +14,7 @@ use tenure_proto::model::Model;
 use tenure_proto::release::Release;
 use tenure_proto::support::{DECLARATION_PATH, Declaration};
 use tenure_proto::time::Timestamp;
+use tenure_proto::trust::receipt::Vouched;
 use tenure_proto::trust::{Held, TargetFile as _, TrustedSet, Verified, Want};
 use tenure_server::check::{self, Finding, Folders};
 use tenure_server::sign::{self, Holders, Stamp};
@@ -55,6 +57,12 @@ pub(crate) enum Error {
         now: Timestamp,
         /// When the timestamp was signed.
         issued: Timestamp,
+    },
+    /// Nothing is promised yet.
+    #[error("no support was declared for {model} yet; run: tenurectl support declare {model} --ends YYYY-MM-DD")]
+    Undeclared {
+        /// The model.
+        model: Model,
     },
     /// The role `support` is not delegated to anybody.
     #[error("nobody may sign a support declaration of {model}: its targets delegate no role support")]
@@ -192,6 +200,42 @@ impl Repo {
         let bytes = read(&self.path.join("targets").join(name))?;
         let declaration = self.set.open(DECLARATION_PATH, &bytes).map_err(|error| self.damaged(error.into()))?;
         Ok(Some((declaration, Digest::of(&bytes))))
+    }
+
+    /// The same, where there must be one.
+    pub(crate) fn promise(&self) -> Result<(Verified<Declaration>, Digest), Error> {
+        self.declaration()?.ok_or_else(|| Error::Undeclared { model: self.model.clone() })
+    }
+
+    /// The declaration that is signed with the files that vouch for it, for who has no repository.
+    pub(crate) fn vouched(&self) -> Result<Vouched, Error> {
+        let name = self.set.file_name(DECLARATION_PATH).map_err(|error| self.damaged(error.into()))?;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let of = |name: &&str| Some(((*name).to_string(), text(self.held.files.get(*name)?)));
+        Ok(Vouched {
+            root_version: self.set.root().head.version,
+            files: ["timestamp.json", "snapshot.json", "targets.json", "support.json"].iter().filter_map(of).collect(),
+            declaration: text(&read(&self.path.join("targets").join(name))?),
+        })
+    }
+
+    /// Every root, the first one first.
+    pub(crate) fn roots(&self) -> Result<Vec<String>, Error> {
+        let roots = (1..=self.set.root().head.version).map(|version| format!("metadata/{version}.root.json"));
+        roots.map(|name| Ok(String::from_utf8_lossy(&read(&self.path.join(name))?).into_owned())).collect()
+    }
+
+    /// The text of the declaration of this digest.
+    pub(crate) fn declaration_text(&self, digest: Digest) -> Result<String, Error> {
+        let bytes = read(&self.target_file(DECLARATION_PATH, digest))?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// The advisories that are signed.
+    pub(crate) fn advisories(&self) -> Result<Option<Verified<Advisories>>, Error> {
+        let Ok(name) = self.set.file_name(ADVISORIES_PATH) else { return Ok(None) };
+        let bytes = read(&self.path.join("targets").join(name))?;
+        self.set.open(ADVISORIES_PATH, &bytes).map(Some).map_err(|error| self.damaged(error.into()))
     }
 
     /// An earlier declaration, vouched for by the digest that a later one names.

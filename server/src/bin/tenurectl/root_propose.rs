@@ -27,7 +27,7 @@ Examples:
   tenurectl root propose acme-gw1 --new-online-key timestamp --out gw1.ceremony
   tenurectl root propose acme-gw1 --renew --out gw1.ceremony
 
-Nothing is signed and nothing changes yet: the file goes to the key holders, who run
+Nothing is signed and nothing changes yet: the file goes to the key holders, who run \
 `tenurectl root sign`. Key names are those that `tenurectl key list` prints.")]
 pub(crate) struct Args {
     /// The model
@@ -44,7 +44,8 @@ pub(crate) struct Args {
     /// How many keys of a role must sign, such as root=3; may be given more than once
     #[arg(long, value_name = "ROLE=N", value_parser = threshold)]
     threshold: Vec<(RoleArg, u32)>,
-    /// Make a new online key in this folder, for the server; may be given more than once
+    /// Make a new online key in this folder, for the server; may be given more than once. It is Ed25519,
+    /// or ML-DSA-65 once the root's keys are that alone
     #[arg(long, value_name = "ROLE")]
     new_online_key: Vec<OnlineArg>,
     /// Sign the same keys anew, with a new date
@@ -189,12 +190,13 @@ pub(crate) fn run(site: &Site, args: &Args) -> Result<(), Error> {
     let mut draft = Draft { top_level: TopLevel::of(present), support: support.clone() };
     change(args, &mut draft)?;
     model.settle_online_keys(present)?;
+    let scheme = sign::online_scheme(&draft.top_level.root);
     for role in &args.new_online_key {
         let (name, role) = match role {
             OnlineArg::Snapshot => ("snapshot", RoleArg::Snapshot),
             OnlineArg::Timestamp => ("timestamp", RoleArg::Timestamp),
         };
-        *draft.role(role) = Holders::one(keys::read_or_make(&model.next_online_key(name))?.public());
+        *draft.role(role) = Holders::one(keys::read_or_make(&model.next_online_key(name), scheme)?.public());
     }
     let role = |holders: Holders| SupportRole { keys: holders.keys, threshold: holders.threshold };
     sign::check_role("support", &draft.support.keys, draft.support.threshold)?;

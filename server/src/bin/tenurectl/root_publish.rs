@@ -22,8 +22,8 @@ use crate::repo::{self, Next, Online, Repo};
 Example:
   tenurectl root publish acme-gw1 gw1.ceremony
 
-Checks the signatures as a device does that trusts the present root, and writes the new root beside
-the old ones. What keys that lost their say had signed is signed anew, with keys from DIR/keys or
+Checks the signatures as a device does that trusts the present root, and writes the new root beside \
+the old ones. What keys that lost their say had signed is signed anew, with keys from DIR/keys or \
 --keys. Devices follow with their next check-in after a push.")]
 pub(crate) struct Args {
     /// The model

@@ -18,8 +18,8 @@ use crate::{passphrase, words};
 Example, with a private key on a stick:
   tenurectl root sign acme-gw1.ceremony --keys /media/stick
 
-Needs the file and your keys, and no manufacturer's folder. Says what the new root changes, then signs
-with every key found that has a say. Signing twice changes nothing. Files that several holders signed
+Needs the file and your keys, and no manufacturer's folder. Says what the new root changes, then signs \
+with every key found that has a say. Signing twice changes nothing. Files that several holders signed \
 at the same time are brought together with --merge.")]
 pub(crate) struct Args {
     /// The ceremony's file, from `tenurectl root propose`

@@ -3,7 +3,7 @@
 use tenure_proto::model::Model;
 
 use crate::cli::Site;
-use crate::promise::{self, Change, Error};
+use crate::promise::{self, Error};
 use crate::wording::Wording;
 
 /// The options of `support correct`.
@@ -26,9 +26,9 @@ pub(crate) struct Args {
 /// Runs `support correct`.
 pub(crate) fn run(site: &Site, args: Args) -> Result<(), Error> {
     let Args { model, change, wording } = args;
-    promise::change(site, &model, |Change { folder, model, held }| {
-        let held = held.ok_or_else(|| Error::Undeclared { model: model.model.clone() })?;
-        let corrected = wording.apply(held.clone(), held.ends, folder, model)?;
+    promise::change(site, &model, |before| {
+        let held = before.declared()?;
+        let corrected = wording.apply(held.clone(), held.ends, before.folder, before.model)?;
         if corrected == *held {
             return Err(Error::NothingCorrected);
         }

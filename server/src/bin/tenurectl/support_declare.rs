@@ -17,8 +17,8 @@ Examples:
       --basis 'Buyers keep such a gateway for seven years' --advice 'Replace it with an ACME Gateway 2'
   tenurectl support declare acme-gw1 --ends 2033-12-31 --sbom bom.json --part-ends linux.json --part-ends ours.toml
 
-The last day is included. It can be moved later at any time, and never earlier. Declaring again words
-the promise anew: what is not given stays as it was. The manufacturer's name, address and contact are
+The last day is included. It can be moved later at any time, and never earlier. Declaring again words \
+the promise anew: what is not given stays as it was. The manufacturer's name, address and contact are \
 those of tenure.toml. What the law wants said and is not is named.")]
 pub(crate) struct Args {
     /// The model

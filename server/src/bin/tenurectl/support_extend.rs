@@ -5,7 +5,7 @@ use tenure_proto::support::unit_digest;
 
 use crate::cli::Site;
 use crate::dates;
-use crate::promise::{self, Change, Error};
+use crate::promise::{self, Error};
 
 /// The options of `support extend`.
 #[derive(clap::Args, Debug)]
@@ -15,8 +15,8 @@ Examples:
   tenurectl support extend acme-gw1 --ends 2036-06-30 --batch 2027-03
   tenurectl support extend acme-gw1 --ends 2036-06-30 --unit SN0001234
 
-All other words of the promise stay as they are. A day that is earlier than the one that was promised
-is refused, here, by the server and by each device. A unit that was sold late can have a later day, and
+All other words of the promise stay as they are. A day that is earlier than the one that was promised \
+is refused, here, by the server and by each device. A unit that was sold late can have a later day, and \
 so can a whole batch; each device counts the latest day that applies to it.")]
 pub(crate) struct Args {
     /// The model
@@ -38,11 +38,11 @@ pub(crate) struct Args {
 /// Runs `support extend`.
 pub(crate) fn run(site: &Site, args: &Args) -> Result<(), Error> {
     let ends = dates::end(&args.ends, site.clock.now())?;
-    promise::change(site, &args.model, |Change { model, held, .. }| {
-        let held = held.ok_or_else(|| Error::Undeclared { model: model.model.clone() })?;
+    promise::change(site, &args.model, |change| {
+        let held = change.declared()?;
         let mut extended = tenure_proto::support::Declaration { change: args.change.clone(), ..held.clone() };
         extended.batches.extend(args.batches.iter().map(|batch| (batch.clone(), ends)));
-        extended.units.extend(args.units.iter().map(|serial| (unit_digest(&model.model, serial), ends)));
+        extended.units.extend(args.units.iter().map(|serial| (unit_digest(&change.model.model, serial), ends)));
         if args.batches.is_empty() && args.units.is_empty() {
             extended.ends = ends;
             // What is no later than everybody's day says nothing any more.

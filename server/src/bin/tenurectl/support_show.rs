@@ -65,6 +65,14 @@ fn show(screen: Screen, declaration: &Declaration, fingerprint: Fingerprint, now
     screen.say(format!("  basis: {}", declaration.basis));
     screen.say(format!("  after the end: {}", declaration.after_end));
     screen.say(format!("  advice: {}", declaration.advice));
+    if let Some(fixed) = &declaration.fixed {
+        screen.say(format!("  cannot be updated: {}", fixed.reason));
+        screen.say(format!("  replaced until {}: {}", fixed.replacement_ends.in_words(), fixed.replacement));
+        screen.say(format!("  to isolate it: {}", fixed.isolation));
+    }
+    for (language, words) in &declaration.translations {
+        screen.say(format!("  in {language}: {} {} {}", words.after_end, words.risks, words.advice));
+    }
     if let Some(cessation) = &declaration.cessation {
         screen.say(format!(
             "  {} stops operating on {}: {}",

@@ -26,8 +26,8 @@ Examples:
   tenurectl verify --url https://updates.example.com --root root.json --model acme-gw1
   tenurectl verify --bundle acme-gw1.tar --root root.json
 
-The first form reads the folder, the second a server, the third an offline bundle, with nothing but
-the root that is in the product's image. Without --payloads, payloads must be there and have the
+The first form reads the folder, the second a server, the third an offline bundle, with nothing but \
+the root that is in the product's image. Without --payloads, payloads must be there and have the \
 right length; a bundle is read to its last byte.")]
 pub(crate) struct Args {
     /// The model, in the folder

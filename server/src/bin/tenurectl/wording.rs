@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use tenure_proto::support::identifiers::{Cpe, Gmn, Gtin, Identifiers, Purl};
 use tenure_proto::support::{Contact, Declaration, Posture, Reason, TYPE};
 use tenure_proto::time::{Day, Timestamp};
+use tenure_proto::words::{Language, Usual};
 
+use crate::fixed::{self, FixedWording};
 use crate::folder::{Folder, ModelFolder};
-use crate::{dates, parts};
+use crate::{dates, parts, translations};
 
 /// Why a declaration cannot be worded.
 #[derive(Debug, thiserror::Error)]
@@ -15,9 +18,15 @@ pub(crate) enum Error {
     /// A day that is none.
     #[error(transparent)]
     Date(#[from] dates::Error),
+    /// A product that cannot be updated, half described.
+    #[error(transparent)]
+    Fixed(#[from] fixed::Error),
     /// The list of parts, or what is known of them.
     #[error(transparent)]
     Parts(#[from] parts::Error),
+    /// The words in other languages.
+    #[error(transparent)]
+    Translations(#[from] translations::Error),
 }
 
 /// The options that word a declaration. What is not given stays as it was.
@@ -29,6 +38,18 @@ pub(crate) struct Wording {
     /// What is covered: the device, an app, a service; may be given more than once [default: device]
     #[arg(long = "component", value_name = "NAME")]
     components: Vec<String>,
+    /// A number under which it is sold (GTIN: EAN, UPC); may be given more than once, the label's first
+    #[arg(long = "gtin", value_name = "DIGITS")]
+    gtins: Vec<Gtin>,
+    /// The number of the model (GS1 Global Model Number)
+    #[arg(long)]
+    gmn: Option<Gmn>,
+    /// Its package URL, such as pkg:generic/acme/gateway-1, for lists of parts
+    #[arg(long, value_name = "URL")]
+    purl: Option<Purl>,
+    /// Its CPE 2.3 name, for advisories
+    #[arg(long, value_name = "NAME")]
+    cpe: Option<Cpe>,
     /// The product's list of parts, in CycloneDX's JSON: those that end earlier are named and signed
     #[arg(long, value_name = "FILE", requires = "part_ends")]
     sbom: Option<PathBuf>,
@@ -56,9 +77,14 @@ pub(crate) struct Wording {
     /// What an owner can do then, in words for an owner
     #[arg(long, value_name = "TEXT")]
     advice: Option<String>,
+    /// What is lost, the risks and what to do, in other languages: a table for each in TOML, such as de
+    #[arg(long, value_name = "FILE")]
+    translations: Option<PathBuf>,
     /// What the product does after the end; can only become freer later [default: keep]
     #[arg(long, value_name = "NAME", value_enum)]
     posture: Option<PostureName>,
+    #[command(flatten)]
+    fixed: FixedWording,
     /// Within how many days a report of a weakness is acknowledged [default: 5]
     #[arg(long, value_name = "DAYS")]
     acknowledge_within_days: Option<u32>,
@@ -114,21 +140,17 @@ impl From<PostureName> for Posture {
     }
 }
 
-const BASIS: &str = "The time for which buyers can expect to use such a product.";
-const AFTER_END: &str = "Weaknesses that are found later will not be fixed.";
-const RISKS: &str =
-    "Attackers may use such weaknesses to read your data, to control the product, or to attack others with it.";
-const ADVICE: &str = "Disconnect the product from the internet, or replace it with one that gets security updates.";
 const ACKNOWLEDGE_WITHIN_DAYS: u32 = 5;
 const STATUS_EVERY_DAYS: u32 = 14;
 
 /// The words of a promise whose maker gives none. Day, sequence and link are set when it is signed.
 pub(crate) fn usual(model: &ModelFolder) -> Declaration {
-    let day = Timestamp::UNIX_EPOCH.day();
+    let (day, usual) = (Timestamp::UNIX_EPOCH.day(), Usual::of(Language::English));
     Declaration {
         kind_of_file: TYPE.to_string(),
         model: model.model.clone(),
         designation: model.designation.clone(),
+        identifiers: Identifiers::default(),
         manufacturer: String::new(),
         manufacturer_address: None,
         authorised_representative: None,
@@ -142,7 +164,7 @@ pub(crate) fn usual(model: &ModelFolder) -> Declaration {
         units: BTreeMap::new(),
         components: vec!["device".to_string()],
         parts_ending_earlier: Vec::new(),
-        basis: BASIS.to_string(),
+        basis: usual.basis.to_string(),
         reasons: vec![Reason::ExpectedUse],
         short_because: None,
         reviewer: None,
@@ -152,11 +174,12 @@ pub(crate) fn usual(model: &ModelFolder) -> Declaration {
             acknowledge_within_days: ACKNOWLEDGE_WITHIN_DAYS,
             status_every_days: STATUS_EVERY_DAYS,
         },
-        after_end: AFTER_END.to_string(),
-        risks: Some(RISKS.to_string()),
-        advice: ADVICE.to_string(),
+        after_end: usual.after_end.to_string(),
+        risks: Some(usual.risks.to_string()),
+        advice: usual.advice.to_string(),
         posture: Posture::default(),
         translations: BTreeMap::new(),
+        fixed: None,
         cessation: None,
         extra: BTreeMap::new(),
     }
@@ -180,11 +203,21 @@ impl Wording {
         };
         let parts = self.sbom.as_deref().map(|sbom| parts::ending_earlier(sbom, &self.part_ends, ends)).transpose()?;
         let placed_on_market: Option<Day> = self.placed_on_market.as_deref().map(dates::day).transpose()?;
+        let translations = self.translations.as_deref().map(translations::read).transpose()?;
+        let before = held.identifiers;
+        let identifiers = Identifiers {
+            gtin: if self.gtins.is_empty() { before.gtin } else { self.gtins },
+            gmn: self.gmn.or(before.gmn),
+            purl: self.purl.or(before.purl),
+            cpe: self.cpe.or(before.cpe),
+            extra: before.extra,
+        };
         let reasons: Vec<Reason> = self.reasons.into_iter().map(Reason::from).collect();
         Ok(Declaration {
             ends,
             parts_ending_earlier: parts.unwrap_or(held.parts_ending_earlier),
             designation: model.designation.clone(),
+            identifiers,
             manufacturer: maker.manufacturer.clone(),
             manufacturer_address: maker.address.clone().or(held.manufacturer_address),
             authorised_representative: maker.representative.clone().or(held.authorised_representative),
@@ -198,6 +231,8 @@ impl Wording {
             after_end: self.after_end.unwrap_or(held.after_end),
             risks: self.risks.or(held.risks),
             advice: self.advice.unwrap_or(held.advice),
+            fixed: self.fixed.apply(held.fixed)?,
+            translations: translations.unwrap_or(held.translations),
             posture: self.posture.map_or(held.posture, Posture::from),
             ..held
         })

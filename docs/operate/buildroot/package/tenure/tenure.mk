@@ -30,7 +30,7 @@ define TENURE_INSTALL_CONFIG
 endef
 
 TENURE_UNITS = tenure-fetchd.service tenure-installd.service tenure-installd.socket \
-	tenure-programs.socket tenure-programs@.service
+	tenure-programs.socket tenure-programs@.service tenure-tell.service
 
 define TENURE_INSTALL_INIT_SYSTEMD
 	$(foreach unit,$(TENURE_UNITS),\
@@ -40,6 +40,8 @@ define TENURE_INSTALL_INIT_SYSTEMD
 	$(INSTALL) -D -m 0644 $(@D)/systemd/tenure.preset \
 		$(TARGET_DIR)/usr/lib/systemd/system-preset/80-tenure.preset
 	$(INSTALL) -D -m 0644 $(@D)/systemd/sysusers.d/tenure.conf $(TARGET_DIR)/usr/lib/sysusers.d/tenure.conf
+	$(INSTALL) -D -m 0644 $(@D)/systemd/io.tenure.Agent1.conf \
+		$(TARGET_DIR)/usr/share/dbus-1/system.d/io.tenure.Agent1.conf
 	$(INSTALL) -D -m 0644 $(@D)/systemd/tmpfiles.d/tenure.conf $(TARGET_DIR)/usr/lib/tmpfiles.d/tenure.conf
 endef
 

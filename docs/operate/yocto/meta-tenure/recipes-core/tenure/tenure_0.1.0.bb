@@ -25,21 +25,22 @@ BUILD_DIR = "device"
 do_install() {
     install -D -m 0755 ${B}/target/${CARGO_TARGET_SUBDIR}/tenure ${D}${bindir}/tenure
     for unit in tenure-fetchd.service tenure-installd.service tenure-installd.socket \
-                tenure-programs.socket tenure-programs@.service; do
+                tenure-programs.socket tenure-programs@.service tenure-tell.service; do
         install -D -m 0644 ${S}/systemd/$unit ${D}${systemd_system_unitdir}/$unit
     done
     install -D -m 0755 ${S}/systemd/tenure-cage-generator \
         ${D}${systemd_unitdir}/system-generators/tenure-cage-generator
     install -D -m 0644 ${S}/systemd/tenure.preset ${D}${systemd_unitdir}/system-preset/80-tenure.preset
     install -D -m 0644 ${S}/systemd/sysusers.d/tenure.conf ${D}${nonarch_libdir}/sysusers.d/tenure.conf
+    install -D -m 0644 ${S}/systemd/io.tenure.Agent1.conf ${D}${datadir}/dbus-1/system.d/io.tenure.Agent1.conf
     install -D -m 0644 ${S}/systemd/tmpfiles.d/tenure.conf ${D}${nonarch_libdir}/tmpfiles.d/tenure.conf
 }
 
 USERADD_PACKAGES = "${PN}"
 USERADD_PARAM:${PN} = "--system --user-group --no-create-home --home-dir ${localstatedir}/lib/tenure --shell /sbin/nologin tenure"
 
-SYSTEMD_SERVICE:${PN} = "tenure-fetchd.service tenure-installd.service tenure-installd.socket tenure-programs.socket"
-FILES:${PN} += "${systemd_unitdir} ${nonarch_libdir}/sysusers.d ${nonarch_libdir}/tmpfiles.d"
+SYSTEMD_SERVICE:${PN} = "tenure-fetchd.service tenure-installd.service tenure-installd.socket tenure-programs.socket tenure-tell.service"
+FILES:${PN} += "${systemd_unitdir} ${nonarch_libdir}/sysusers.d ${nonarch_libdir}/tmpfiles.d ${datadir}/dbus-1"
 
 # What is yours: the configuration and the root of trust.
 RRECOMMENDS:${PN} = "tenure-config"

@@ -1,0 +1,186 @@
+"""Others' tools judge the feeds of a server: schema.org's vocabulary and a JSON-LD processor the product,
+a client of endoflife.date's API that API's shape, CSAF's own validator the advisories, a YANG parser the
+MUD file, JSON Schema the published schemas.
+
+Usage: judge_feeds.py SERVER MODEL ENDS [FOLDER]
+FOLDER holds the published schemas, if somebody has them: openeox-core.json, cle-1.0.0.schema.json,
+endoflife-openapi.yml, csaf-provider.json. Ends with an error if anything is wrong.
+"""
+
+import asyncio
+import csv
+import datetime
+import enum
+import io
+import json
+import subprocess
+import sys
+import tempfile
+import typing
+import urllib.request
+from pathlib import Path
+
+import aiohttp
+import jsonschema
+import schema_org
+from csaf.csaf.v21._validator import validate
+from eoltracker.api import EOLClient
+from pyld import jsonld
+
+VOCABULARY = {"@context": {"@vocab": "https://schema.org/", "id": "@id", "type": "@type"}}
+
+
+def get(server, path):
+    with urllib.request.urlopen(server + path) as answer:
+        return answer.read()
+
+
+def build(thing):
+    """A thing of schema.org's, made by its vocabulary, which refuses unknown properties and values."""
+    if isinstance(thing, list):
+        return [build(one) for one in thing]
+    if not isinstance(thing, dict):
+        return thing
+    kind = getattr(schema_org, thing["@type"])
+    names = {field.alias: name for name, field in kind.model_fields.items()}
+    fields = {}
+    for key, value in thing.items():
+        if not key.startswith("@"):
+            assert key in names, f"schema.org's {thing['@type']} has no property {key}"
+            fields[names[key]] = typed(kind.model_fields[names[key]], build(value))
+    return kind(**fields)
+
+
+def typed(field, value):
+    """Days and members of enumerations as what they are."""
+    for kind in kinds(field.annotation):
+        if isinstance(value, str) and kind is datetime.date:
+            return datetime.date.fromisoformat(value)
+        if isinstance(value, str) and issubclass(kind, enum.Enum):
+            return next((member for member in kind if str(member.value).endswith(value)), value)
+    return value
+
+
+def kinds(annotation):
+    """The classes that an annotation is made of."""
+    parts = typing.get_args(annotation)
+    if not parts:
+        return [annotation] if isinstance(annotation, type) else []
+    return [kind for part in parts for kind in kinds(part)]
+
+
+def judge_product(server, model, ends):
+    product = json.loads(get(server, f"/p/{model}/product.jsonld"))
+    build(product)
+    jsonld.set_document_loader(
+        lambda url, options: {"contextUrl": None, "documentUrl": url, "document": VOCABULARY})
+    (expanded,) = jsonld.expand(product)
+    assert expanded["@type"] == ["https://schema.org/ProductModel"], expanded
+    until = [
+        one["https://schema.org/value"][0]["@value"]
+        for one in expanded["https://schema.org/additionalProperty"]
+        if one["https://schema.org/propertyID"][0]["@value"] == "securityUpdatesUntil"
+    ]
+    assert until == [ends], until
+    quads = jsonld.to_rdf(product)["@default"]
+    assert len(quads) > 20, "what a processor makes no sense of is dropped"
+    try:
+        build({**product, "supportedUntil": ends})
+    except AssertionError:
+        return
+    sys.exit("the vocabulary lets anything pass")
+
+
+async def judge_endoflife(server, model, ends):
+    async with aiohttp.ClientSession() as session:
+        client = EOLClient(session)
+        base = f"{server}/feeds/endoflife/v1/products/{model}"
+        found = await client.fetch_all(f"{base}/releases/latest")
+        assert (found["release"]["eolFrom"], found["release"]["isEol"]) == (ends, False), found
+        assert found["product"]["name"] == model, found
+
+
+def judge_table(server, ends):
+    rows = list(csv.reader(io.StringIO(get(server, "/feeds/retailers.csv").decode(), newline=""), strict=True))
+    assert len(rows) > 1 and all(len(row) == len(rows[0]) for row in rows), rows
+    assert rows[1][rows[0].index("security_updates_until")] == ends
+
+
+def judge_advisories(server, folder):
+    """Follows a reader's way: security.txt, the provider, its feed, each document."""
+    here = lambda url: get(server, url.removeprefix(server))
+    text = get(server, "/.well-known/security.txt").decode()
+    (url,) = [line.removeprefix("CSAF: ") for line in text.splitlines() if line.startswith("CSAF: ")]
+    provider = json.loads(here(url))
+    feed = json.loads(here(provider["distributions"][0]["rolie"]["feeds"][0]["url"]))["feed"]
+    assert feed["entry"], "there is no advisory to judge"
+    for entry in feed["entry"]:
+        document = json.loads(here(entry["content"]["src"]))
+        report = validate(document, path=entry["content"]["src"].rsplit("/", 1)[1])
+        assert report.overall_valid, [result for result in report.results if "FAIL" in str(result).upper()]
+        broken = json.loads(json.dumps(document))
+        del broken["document"]["tracking"]
+        assert not validate(broken).overall_valid, "the validator lets anything pass"
+    return provider
+
+
+def judge_by_published(server, model, provider, folder):
+    """The schemas as their makers publish them, for who has them."""
+    feeds = {"openeox-core.json": f"/p/{model}/openeox.json", "cle-1.0.0.schema.json": f"/p/{model}/cle.json"}
+    for name, path in feeds.items():
+        schema = json.loads((folder / name).read_text())
+        judge_by(schema, json.loads(get(server, path)))
+    judge_by(json.loads((folder / "csaf-provider.json").read_text()), provider)
+    from ruamel.yaml import YAML
+    api = YAML(typ="safe").load((folder / "endoflife-openapi.yml").read_text())
+    base = "/feeds/endoflife/v1"
+    answers = {
+        "UriListResponse": base, "ProductListResponse": f"{base}/products",
+        "FullProductListResponse": f"{base}/products/full", "ProductResponse": f"{base}/products/{model}",
+        "ProductReleaseResponse": f"{base}/products/{model}/releases/latest",
+    }
+    for name, path in answers.items():
+        schema = {"$ref": f"#/components/schemas/{name}", "components": api["components"]}
+        judge_by(schema, json.loads(get(server, path)))
+    print("the published schemas hold, too")
+
+
+def judge_by(schema, document):
+    # Their own metaschemas add words of their own, and lie at addresses that nobody asks here.
+    schema = {key: value for key, value in schema.items() if key not in ("$schema", "$id")}
+    validator = jsonschema.Draft202012Validator(schema, format_checker=jsonschema.FormatChecker())
+    validator.validate(document)
+
+
+def judge_mud(server, model):
+    """By RFC 8520's modules, which pyang brings; RFC 9472's extension is not among them."""
+    modules = Path(sys.prefix) / "share/yang/modules/ietf"
+
+    def is_valid(mud):
+        with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+            json.dump({"ietf-mud:mud": mud}, file)
+            file.flush()
+            judge = ["yanglint", "-p", str(modules), str(modules / "ietf-mud.yang"), "-t", "data", file.name]
+            return subprocess.run(judge, capture_output=True).returncode == 0
+
+    mud = json.loads(get(server, f"/p/{model}/mud.json"))["ietf-mud:mud"]
+    assert mud.pop("ietf-mud-transparency:transparency"), "the way to the list of parts is missing"
+    assert is_valid(mud), mud
+    unsaid = {name: value for name, value in mud.items() if name != "is-supported"}
+    for broken in (unsaid, {**mud, "cache-validity": 500}, {**mud, "supported-until": "2033"}):
+        assert not is_valid(broken), "the modules let anything pass"
+
+
+def main(server, model, ends, folder=None):
+    judge_product(server, model, ends)
+    asyncio.run(judge_endoflife(server, model, ends))
+    judge_table(server, ends)
+    judge_mud(server, model)
+    provider = judge_advisories(server, folder)
+    if folder:
+        judge_by_published(server, model, provider, Path(folder))
+    print("good")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
