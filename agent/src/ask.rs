@@ -257,7 +257,7 @@ impl Ask<'_> {
     pub(crate) fn restart(&self) -> Result<(), Error> {
         let reply = self.ask_installer("restart into the update", &Request::RestartNow)?;
         if let Reply::Waits(waits) = reply {
-            return self.say(&show::waits(&waits));
+            return self.say(&show::waits(&waits, Language::English));
         }
         self.say("The device restarts into the update.")
     }
@@ -388,7 +388,9 @@ impl Ask<'_> {
 
     fn warn_of_age(&self, at: Timestamp) {
         let now = Clock::new(self.config).reading(Timestamp::UNIX_EPOCH).now;
-        let age = now.seconds_since(at).map_or_else(|| "of unknown age".into(), |s| format!("{} old", show::age(s)));
+        let age = now
+            .seconds_since(at)
+            .map_or_else(|| "of unknown age".into(), |s| format!("{} old", Language::English.duration(s)));
         drop(writeln!(io::stderr(), "{NOT_RUNNING}; this is {age}:"));
     }
 

@@ -10,20 +10,20 @@ use std::fmt::Write as _;
 
 use tenure_proto::checkin::EnrolmentState;
 use tenure_proto::choice::Settings;
-use tenure_proto::lifecycle::{self, State};
+use tenure_proto::lifecycle::State;
 use tenure_proto::time::{Proof, Timestamp};
-use tenure_proto::words::{Terminal, fill};
+use tenure_proto::words::{Language, Progress, Terminal, fill};
 
-use crate::channel::{ClockTrouble, LastUpdate, RefusedDeclaration, Rescue, Status};
+use crate::channel::{ClockTrouble, Status};
 use crate::owner::{Outcome, Overview};
-pub(crate) use owner::{notices, support, waits_in};
-pub(crate) use waits::words as waits;
+pub(crate) use owner::{notices, support};
+pub(crate) use waits::waits;
 
 /// The answer to `tenure status`.
 pub(crate) fn status(overview: &Overview) -> String {
     let device = &overview.device;
     let language = device.settings.language;
-    let words = Terminal::of(language);
+    let (words, progress) = (Terminal::of(language), Progress::of(language));
     let mut text = format!("{}\n", name(device));
     let mut line = |label: &str, words: &str| {
         let _ = writeln!(text, "  {label:<13} {words}");
@@ -36,7 +36,7 @@ pub(crate) fn status(overview: &Overview) -> String {
     if let Some(verdict) = overview.maker {
         line(words.maker, &owner::maker_line(verdict, overview.witness, language));
     }
-    line(words.update, &owner::update_line(device, words));
+    line(words.update, &owner::update_line(device));
     if let Some(news) = device.news.as_ref().filter(|news| news.version > device.version) {
         line(words.available, &owner::news_line(news, words));
     }
@@ -44,16 +44,19 @@ pub(crate) fn status(overview: &Overview) -> String {
         line(label, &said);
     }
     if let Some(last) = &device.last_update {
-        line("Last update", &last_update_line(last));
+        line(progress.last, &owner::last_update_line(last, language));
     }
     if let Some(alarm) = &device.alarm {
-        line(words.changed, &fill(words.changed_since, &[("at", &at(alarm.at)), ("reason", &alarm.reason)]));
+        line(
+            words.changed,
+            &fill(words.changed_since, &[("at", &language.moment(alarm.at)), ("reason", &alarm.reason)]),
+        );
     }
     if let Some(rescue) = &device.rescue {
-        line("Rescue", &rescue_line(rescue));
+        line(progress.rescue, &owner::rescue_line(rescue, language));
     }
     for version in &device.failed {
-        line("Failed here", &format!("version {version}; to let it be tried again: `tenure retry {version}`"));
+        line(progress.failed, &fill(progress.retry, &[("version", version.as_str())]));
     }
     if let Some(last) = &overview.last_check {
         line("Last check", &format!("{}: {}", at(last.at), outcome(&last.outcome)));
@@ -70,7 +73,7 @@ pub(crate) fn status(overview: &Overview) -> String {
         line(words.notices, &fill(words.to_read, &[("count", &overview.notices_open.to_string())]));
     }
     for refused in &device.refused {
-        line(words.refused, &refused_line(refused));
+        line(words.refused, &owner::refused_line(refused, language));
     }
     text
 }
@@ -81,26 +84,6 @@ fn name(device: &Status) -> String {
         Some(declaration) => format!("{} ({})", declaration.designation, device.model),
         None => device.model.to_string(),
     }
-}
-
-fn ended_word(outcome: lifecycle::Outcome) -> &'static str {
-    match outcome {
-        lifecycle::Outcome::Confirmed => "was installed",
-        lifecycle::Outcome::FellBack => "was not healthy, and the version before runs again",
-        lifecycle::Outcome::Failed => "was not installed",
-    }
-}
-
-fn last_update_line(last: &LastUpdate) -> String {
-    let reason = last.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
-    let kept = last.outcome == lifecycle::Outcome::Confirmed && !last.checks.is_empty();
-    let worse: Vec<_> = last.checks.iter().filter(|_| kept).map(|finding| finding.said.as_str()).collect();
-    let worse = if kept { format!("; since then: {}", worse.join("; ")) } else { String::new() };
-    format!("{}: version {} {}{reason}{worse}", at(last.at), last.version, ended_word(last.outcome))
-}
-
-fn rescue_line(rescue: &Rescue) -> String {
-    format!("since {} no slot is healthy, and the device waits for another release ({})", at(rescue.at), rescue.reason)
 }
 
 fn clock_line(device: &Status) -> &'static str {
@@ -124,22 +107,6 @@ fn server_line(server: &str, enrolment: Option<EnrolmentState>) -> String {
     format!("{server}{standing}")
 }
 
-fn refused_line(refused: &RefusedDeclaration) -> String {
-    if refused.offered_ends >= refused.held_ends {
-        let (day, evidence) = (refused.at.day().in_words(), &refused.evidence);
-        return format!(
-            "on {day} a declaration that breaks the promise otherwise; both signed texts are in {evidence}"
-        );
-    }
-    format!(
-        "on {} an attempt to shorten support from {} to {}; both signed texts are in {}",
-        refused.at.day().in_words(),
-        refused.held_ends.in_words(),
-        refused.offered_ends.in_words(),
-        refused.evidence
-    )
-}
-
 /// What a check led to, in a few words.
 pub(crate) fn outcome(outcome: &Outcome) -> String {
     match outcome {
@@ -154,7 +121,7 @@ pub(crate) fn outcome(outcome: &Outcome) -> String {
             format!("installing version {version}: {}", progress(*bytes, *of_bytes))
         }
         Outcome::Installing { version, .. } => format!("installing version {version}"),
-        Outcome::Held(waits) => waits::words(waits),
+        Outcome::Held(held) => waits(held, Language::English),
         Outcome::Restarting { version } => format!("version {version} is installed; the device restarts into it"),
         Outcome::Waiting { state } => match state {
             State::Armed => "the device is about to restart into an update".into(),
@@ -177,8 +144,7 @@ pub(crate) fn progress(bytes: u64, of_bytes: u64) -> String {
 
 /// `22 November 2026, 09:30 UTC`.
 pub(crate) fn at(at: Timestamp) -> String {
-    let time = at.to_string();
-    format!("{}, {} UTC", at.day().in_words(), time.get(11..16).unwrap_or_default())
+    Language::English.moment(at)
 }
 
 /// The answer to `tenure settings`.
@@ -195,28 +161,18 @@ pub(crate) fn settings(settings: &Settings) -> String {
     text + "To change one: tenure set SETTING VALUE\n"
 }
 
-/// How old something is: `3 minutes`.
-pub(crate) fn age(seconds: u64) -> String {
-    let (number, unit) = match seconds {
-        0..=119 => (seconds, "second"),
-        120..=7_199 => (seconds / 60, "minute"),
-        7_200..=172_799 => (seconds / 3600, "hour"),
-        _ => (seconds / 86_400, "day"),
-    };
-    format!("{number} {unit}{}", if number == 1 { "" } else { "s" })
-}
-
 #[cfg(test)]
 mod tests {
     use super::owner::{maker_line, support_line};
     use super::*;
+    use crate::channel::{LastUpdate, RefusedDeclaration};
     use crate::owner::{LastCheck, Support};
     use serde_json::json;
+    use tenure_proto::lifecycle;
     use tenure_proto::notice::Notice;
     use tenure_proto::silence::witness::Says;
     use tenure_proto::silence::{Obstacle, Verdict};
     use tenure_proto::support::{Cessation, Contact, Declaration, Posture};
-    use tenure_proto::words::Language;
 
     fn declaration() -> Declaration {
         serde_json::from_value(json!({
@@ -474,13 +430,8 @@ acme-gw1
     }
 
     #[test]
-    fn numbers_are_rounded_and_plural() {
+    fn numbers_are_rounded() {
         assert_eq!(progress(0, 0), "0.0 of 0.0 MiB (100 %)");
         assert_eq!(progress(1_048_575, 1_048_576), "1.0 of 1.0 MiB (99 %)");
-        for (seconds, words) in
-            [(1, "1 second"), (119, "119 seconds"), (120, "2 minutes"), (7200, "2 hours"), (172_800, "2 days")]
-        {
-            assert_eq!(age(seconds), words);
-        }
     }
 }

@@ -9,6 +9,7 @@ mod days;
 mod letters;
 mod local_page;
 mod notices;
+mod progress;
 mod public_pages;
 mod record;
 mod risks;
@@ -27,6 +28,7 @@ pub use changes::Changes;
 pub use letters::Letters;
 pub use local_page::LocalPage;
 pub use notices::Notices;
+pub use progress::Progress;
 pub use public_pages::PublicPages;
 pub use record::Record;
 pub use risks::Risks;
@@ -201,6 +203,7 @@ pub fn all(language: Language) -> impl Iterator<Item = (&'static str, &'static s
         .chain(LocalPage::of(language).texts().map(named("local_page")))
         .chain(Risks::of(language).texts().map(named("risks")))
         .chain(Terminal::of(language).texts().map(named("terminal")))
+        .chain(Progress::of(language).texts().map(named("progress")))
         .chain(Changes::of(language).texts().map(named("changes")))
 }
 

@@ -1,10 +1,10 @@
 """Others' tools judge the feeds of a server: schema.org's vocabulary and a JSON-LD processor the product,
-a client of endoflife.date's API that API's shape, CSAF's own validator the advisories, a YANG parser the
-MUD file, JSON Schema the published schemas.
+a client of endoflife.date's API that API's shape, CSAF's own validator the advisories and their provider,
+a client of the Transparency Exchange API the CLE document, a YANG parser the MUD file. No program that
+reads OpenEoX is to be had; JSON Schema judges it by what the specification says.
 
-Usage: judge_feeds.py SERVER MODEL ENDS [FOLDER]
-FOLDER holds the published schemas, if somebody has them: openeox-core.json, cle-1.0.0.schema.json,
-endoflife-openapi.yml, csaf-provider.json. Ends with an error if anything is wrong.
+Usage: judge_feeds.py SERVER MODEL ENDS
+Ends with an error if anything is wrong.
 """
 
 import asyncio
@@ -22,9 +22,12 @@ from pathlib import Path
 
 import aiohttp
 import jsonschema
+import pydantic
 import schema_org
+from csaf._distribute import validate_feed
 from csaf.csaf.v21._validator import validate
 from eoltracker.api import EOLClient
+from libtea.models import CLE, CLEEventType
 from pyld import jsonld
 
 VOCABULARY = {"@context": {"@vocab": "https://schema.org/", "id": "@id", "type": "@type"}}
@@ -106,12 +109,13 @@ def judge_table(server, ends):
     assert rows[1][rows[0].index("security_updates_until")] == ends
 
 
-def judge_advisories(server, folder):
+def judge_advisories(server):
     """Follows a reader's way: security.txt, the provider, its feed, each document."""
     here = lambda url: get(server, url.removeprefix(server))
     text = get(server, "/.well-known/security.txt").decode()
     (url,) = [line.removeprefix("CSAF: ") for line in text.splitlines() if line.startswith("CSAF: ")]
     provider = json.loads(here(url))
+    judge_provider(provider)
     feed = json.loads(here(provider["distributions"][0]["rolie"]["feeds"][0]["url"]))["feed"]
     assert feed["entry"], "there is no advisory to judge"
     for entry in feed["entry"]:
@@ -121,35 +125,54 @@ def judge_advisories(server, folder):
         broken = json.loads(json.dumps(document))
         del broken["document"]["tracking"]
         assert not validate(broken).overall_valid, "the validator lets anything pass"
-    return provider
 
 
-def judge_by_published(server, model, provider, folder):
-    """The schemas as their makers publish them, for who has them."""
-    feeds = {"openeox-core.json": f"/p/{model}/openeox.json", "cle-1.0.0.schema.json": f"/p/{model}/cle.json"}
-    for name, path in feeds.items():
-        schema = json.loads((folder / name).read_text())
-        judge_by(schema, json.loads(get(server, path)))
-    judge_by(json.loads((folder / "csaf-provider.json").read_text()), provider)
-    from ruamel.yaml import YAML
-    api = YAML(typ="safe").load((folder / "endoflife-openapi.yml").read_text())
-    base = "/feeds/endoflife/v1"
-    answers = {
-        "UriListResponse": base, "ProductListResponse": f"{base}/products",
-        "FullProductListResponse": f"{base}/products/full", "ProductResponse": f"{base}/products/{model}",
-        "ProductReleaseResponse": f"{base}/products/{model}/releases/latest",
+def judge_provider(provider):
+    """By CSAF's published schema. The address of a server under test is none of HTTPS, which it asks for."""
+    over_https = json.dumps(provider).replace('"http://', '"https://')
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+        for text, is_good in ((over_https, True), (over_https.replace("csaf_provider", "csaf_seller"), False)):
+            file.seek(0)
+            file.truncate()
+            file.write(text)
+            file.flush()
+            assert validate_feed(file.name, "provider")[0] == is_good, validate_feed(file.name, "provider")
+
+
+def judge_openeox(server, model, ends):
+    """By the fields of OpenEoX Core 1.0 (CSD01)."""
+    instant = {"type": "string", "format": "date-time"}
+    stages = ["end_of_life", "end_of_sales", "end_of_security_support", "general_availability"]
+    schema = {
+        "type": "object",
+        "properties": {
+            "$schema": {"const": "https://docs.oasis-open.org/openeox/v1.0/schema/core.json"},
+            "last_updated": instant,
+            **{stage: {"anyOf": [instant, {"const": "tba"}]} for stage in stages},
+        },
+        "required": ["$schema", "end_of_life", "end_of_security_support", "last_updated"],
+        "additionalProperties": False,
     }
-    for name, path in answers.items():
-        schema = {"$ref": f"#/components/schemas/{name}", "components": api["components"]}
-        judge_by(schema, json.loads(get(server, path)))
-    print("the published schemas hold, too")
-
-
-def judge_by(schema, document):
-    # Their own metaschemas add words of their own, and lie at addresses that nobody asks here.
-    schema = {key: value for key, value in schema.items() if key not in ("$schema", "$id")}
     validator = jsonschema.Draft202012Validator(schema, format_checker=jsonschema.FormatChecker())
+    document = json.loads(get(server, f"/p/{model}/openeox.json"))
     validator.validate(document)
+    assert document["end_of_security_support"].startswith(ends), document
+    for broken in ({**document, "fingerprint": "x"}, {**document, "end_of_life": "two years"}):
+        assert not validator.is_valid(broken), "the schema lets anything pass"
+
+
+def judge_cle(server, model, ends):
+    document = json.loads(get(server, f"/p/{model}/cle.json"))
+    read = CLE.model_validate(document)
+    last = max((event for event in read.events if event.type == CLEEventType.END_OF_SUPPORT), key=lambda event: event.id)
+    assert last.effective.date().isoformat() == ends, read
+    assert last.support_id in [policy.id for policy in read.definitions.support], read
+    del document["events"][0]["effective"]
+    try:
+        CLE.model_validate(document)
+    except pydantic.ValidationError:
+        return
+    sys.exit("the client lets anything pass")
 
 
 def judge_mud(server, model):
@@ -171,14 +194,14 @@ def judge_mud(server, model):
         assert not is_valid(broken), "the modules let anything pass"
 
 
-def main(server, model, ends, folder=None):
+def main(server, model, ends):
     judge_product(server, model, ends)
     asyncio.run(judge_endoflife(server, model, ends))
     judge_table(server, ends)
+    judge_openeox(server, model, ends)
+    judge_cle(server, model, ends)
     judge_mud(server, model)
-    provider = judge_advisories(server, folder)
-    if folder:
-        judge_by_published(server, model, provider, Path(folder))
+    judge_advisories(server)
     print("good")
 
 

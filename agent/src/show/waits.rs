@@ -1,72 +1,73 @@
-//! For what an update waits, and the way out of each wait.
+//! For what an update waits, and the way out of each wait, in the owner's language.
 
 use tenure_proto::lifecycle::State;
 use tenure_proto::restart::{Hold, Unknown};
+use tenure_proto::words::{Language, Progress, fill};
 
-use super::{age, at};
 use crate::channel::{Status, Step, Waits};
 
 /// The lines of `tenure status` about it.
 pub(super) fn lines(device: &Status) -> Vec<(&'static str, String)> {
-    let mut lines: Vec<_> =
-        device.waits.iter().flat_map(|waits| &waits.holds).map(|hold| ("Waits for", of(hold))).collect();
+    let language = device.settings.language;
+    let words = Progress::of(language);
+    let holds = device.waits.iter().flat_map(|waits| &waits.holds);
+    let mut lines: Vec<_> = holds.map(|hold| (words.waits_for, of(hold, language))).collect();
     if let Some(latest) = device.waits.as_ref().and_then(|waits| waits.latest) {
-        lines.push(("At the latest", at(latest)));
+        lines.push((words.latest, language.moment(latest)));
     }
     if let Some(until) = device.deferred_until {
-        lines.push(("Put off", format!("until {}; no longer: `tenure defer --withdraw`", at(until))));
+        lines.push((words.put_off, fill(words.until_put_off, &[("at", &language.moment(until))])));
     }
     if let Some(trouble) =
         device.restart_trouble.as_ref().filter(|_| matches!(device.state, State::Armed | State::FallingBack))
     {
-        lines.push(("Restart", format!("is tried again: {trouble}")));
+        lines.push((words.restart, fill(words.again, &[("trouble", trouble)])));
     }
     lines
 }
 
 /// An update that waits, in one sentence.
-pub(crate) fn words(waits: &Waits) -> String {
-    let step = match waits.step {
-        Step::Installation => "waits to be installed",
-        Step::Restart => "is installed and waits for the restart",
+pub(crate) fn waits(waits: &Waits, language: Language) -> String {
+    let words = Progress::of(language);
+    let template = match waits.step {
+        Step::Installation => words.to_install,
+        Step::Restart => words.to_restart,
     };
-    let holds: Vec<_> = waits.holds.iter().map(of).collect();
-    format!("version {} {step}: {}", waits.version, holds.join("; "))
+    let holds: Vec<_> = waits.holds.iter().map(|hold| of(hold, language)).collect();
+    fill(template, &[("version", waits.version.as_str()), ("holds", &holds.join("; "))])
 }
 
-fn of(hold: &Hold) -> String {
+fn of(hold: &Hold, language: Language) -> String {
+    let words = Progress::of(language);
+    let at = |template, at| fill(template, &[("at", &language.moment(at))]);
     match hold {
-        Hold::Inhibited(inhibitor) => format!(
-            "{} ({}), since {}; this counts until {}, unless it is renewed",
-            inhibitor.why,
-            inhibitor.name,
-            at(inhibitor.since),
-            at(inhibitor.until)
-        ),
-        Hold::Locked(lock) => format!("{}, which holds a lock of the system: {}", lock.who, lock.why),
+        Hold::Inhibited(inhibitor) => {
+            let [since, until] = [inhibitor.since, inhibitor.until].map(|at| language.moment(at));
+            let places = [("why", &*inhibitor.why), ("name", &inhibitor.name), ("since", &since), ("until", &until)];
+            fill(words.inhibited, &places)
+        }
+        Hold::Locked(lock) => fill(words.locked, &[("who", &lock.who), ("why", &lock.why)]),
         Hold::Battery { percent, percent_min } => {
-            format!("power: the battery has {percent} %, and {percent_min} % is the least; connect the device to mains")
+            let [percent, least] = [percent, percent_min].map(|percent| format!("{percent} %"));
+            fill(words.battery, &[("percent", &percent), ("least", &least)])
         }
-        Hold::NoMains => "power: connect the device to mains".into(),
-        Hold::Deferred { until } => format!("the owner, who put it off until {}; now: `tenure restart`", at(*until)),
-        Hold::Owner => "the owner: `tenure restart`".into(),
-        Hold::Window { opens } => format!("the window that opens on {}; now: `tenure restart`", at(*opens)),
-        Hold::UnknownWindow { why: Unknown::Clock, left_s } => format!(
-            "a clock that is proven, to know its window; after {} any time will do; now: `tenure restart`",
-            age(*left_s)
-        ),
-        Hold::UnknownWindow { why: Unknown::Zone, left_s } => format!(
-            "a time zone that is known here, to know its window (restart.time_zone); after {} any time will do; now: `tenure restart`",
-            age(*left_s)
-        ),
-        Hold::Busy { why } => format!("an idle device: {why}; now: `tenure restart`"),
-        Hold::Quiet { until } => {
-            format!("the end of the quiet hours, {}; now: `tenure update` or `tenure restart`", at(*until))
+        Hold::NoMains => words.mains.into(),
+        Hold::Deferred { until } => at(words.owner_until, *until),
+        Hold::Owner => words.owner.into(),
+        Hold::Window { opens } => at(words.window, *opens),
+        Hold::UnknownWindow { why, left_s } => {
+            let template = match why {
+                Unknown::Clock => words.clock,
+                Unknown::Zone => words.zone,
+            };
+            fill(template, &[("left", &language.duration(*left_s))])
         }
-        Hold::NotAutomatic => "its owner, who installs updates: `tenure update`".into(),
-        Hold::Metered => "a network that is not metered; over this one: download.metered".into(),
+        Hold::Busy { why } => fill(words.busy, &[("why", why)]),
+        Hold::Quiet { until } => at(words.quiet, *until),
+        Hold::NotAutomatic => words.by_hand.into(),
+        Hold::Metered => words.metered.into(),
         Hold::Room { free_bytes, free_bytes_min } => {
-            format!("room: the state folder has {free_bytes} bytes free, and {free_bytes_min} are needed")
+            fill(words.room, &[("free", &free_bytes.to_string()), ("needed", &free_bytes_min.to_string())])
         }
     }
 }
@@ -115,6 +116,16 @@ mod tests {
                 "Put off: until 24 November 2026, 00:00 UTC; no longer: `tenure defer --withdraw`",
             ]
         );
+        device.settings.language = Language::German;
+        let (label, said) = lines(&device).swap_remove(2);
+        assert_eq!(
+            (label, &*said),
+            (
+                "Wartet auf",
+                "Strom: der Akku hat 12 %, und 20 % sind das Mindeste; schließen Sie das Gerät an das Stromnetz an",
+            )
+        );
+        device.settings.language = Language::English;
         device.state = State::Armed;
         device.waits = None;
         assert_eq!(lines(&device).last().unwrap().1, "is tried again: an old one");
@@ -123,9 +134,9 @@ mod tests {
     #[test]
     fn a_release_that_waits_to_be_fetched_is_told_in_one_sentence() {
         let holds = vec![Hold::Metered, Hold::Room { free_bytes: 5, free_bytes_min: 1_048_576 }];
-        let waits = Waits { version: "1.2.0".parse().unwrap(), step: Step::Installation, holds, latest: None };
+        let waiting = Waits { version: "1.2.0".parse().unwrap(), step: Step::Installation, holds, latest: None };
         assert_eq!(
-            words(&waits),
+            waits(&waiting, Language::English),
             "version 1.2.0 waits to be installed: a network that is not metered; over this one: download.metered; \
 room: the state folder has 5 bytes free, and 1048576 are needed"
         );

@@ -80,6 +80,26 @@ impl Language {
         format!("{}, {} UTC", self.day(at.day()), at.to_string().get(11..16).unwrap_or_default())
     }
 
+    /// How long something takes, in its largest unit of which there are two: `3 minutes`.
+    pub fn duration(self, seconds: u64) -> String {
+        let (number, unit) = match seconds {
+            0..=119 => (seconds, 0),
+            120..=7_199 => (seconds / 60, 1),
+            7_200..=172_799 => (seconds / 3600, 2),
+            _ => (seconds / 86_400, 3),
+        };
+        let units: [[&str; 2]; 4] = match self {
+            Self::English => [["second", "seconds"], ["minute", "minutes"], ["hour", "hours"], ["day", "days"]],
+            Self::German => [["Sekunde", "Sekunden"], ["Minute", "Minuten"], ["Stunde", "Stunden"], ["Tag", "Tage"]],
+            Self::French => [["seconde", "secondes"], ["minute", "minutes"], ["heure", "heures"], ["jour", "jours"]],
+            Self::Spanish => [["segundo", "segundos"], ["minuto", "minutos"], ["hora", "horas"], ["día", "días"]],
+            // After a number, one form.
+            Self::Welsh => [["eiliad"; 2], ["munud"; 2], ["awr"; 2], ["diwrnod"; 2]],
+        };
+        let forms = units.get(unit).copied().unwrap_or_default();
+        format!("{number} {}", if number == 1 { forms[0] } else { forms[1] })
+    }
+
     /// The name of the day's month.
     pub fn month(self, day: Day) -> &'static str {
         let names = match self {

@@ -99,6 +99,18 @@ topic! {
         every_days,
         /// The way to the page for reports.
         policy,
+        /// The heading of an address with nothing.
+        not_here,
+        /// Why nothing may be there.
+        not_here_why,
+        /// The heading of something that was asked for and is not done.
+        did_not_work,
+        /// The heading of a fault of the server.
+        our_fault,
+        /// What to do about it.
+        our_fault_why,
+        /// Before the word for programs.
+        code,
     }
 }
 
@@ -150,6 +162,12 @@ const ENGLISH: PublicPages = PublicPages {
     every_day: "Every day",
     every_days: "Every {days} days",
     policy: "How to report a problem, and what happens then",
+    not_here: "Nothing is here",
+    not_here_why: "There is nothing at this address. It may have moved, or be mistyped.",
+    did_not_work: "This did not work",
+    our_fault: "Something went wrong on our side",
+    our_fault_why: "Please try again later.",
+    code: "Code for support:",
 };
 
 const GERMAN: PublicPages = PublicPages {
@@ -200,6 +218,12 @@ const GERMAN: PublicPages = PublicPages {
     every_day: "Jeden Tag",
     every_days: "Alle {days} Tage",
     policy: "Wie man ein Problem meldet, und was dann geschieht",
+    not_here: "Hier ist nichts",
+    not_here_why: "Unter dieser Adresse gibt es nichts. Vielleicht ist sie umgezogen oder falsch getippt.",
+    did_not_work: "Das ging nicht",
+    our_fault: "Bei uns ging etwas schief",
+    our_fault_why: "Bitte versuchen Sie es später noch einmal.",
+    code: "Code für Rückfragen:",
 };
 
 const FRENCH: PublicPages = PublicPages {
@@ -250,6 +274,12 @@ const FRENCH: PublicPages = PublicPages {
     every_day: "Chaque jour",
     every_days: "Tous les {days} jours",
     policy: "Comment signaler un problème, et ce qui se passe ensuite",
+    not_here: "Il n’y a rien ici",
+    not_here_why: "Il n’y a rien à cette adresse. Elle a peut-être changé, ou elle est mal tapée.",
+    did_not_work: "Cela n’a pas marché",
+    our_fault: "Il y a eu un problème chez nous",
+    our_fault_why: "Merci d’essayer plus tard.",
+    code: "Code pour l’assistance :",
 };
 
 const SPANISH: PublicPages = PublicPages {
@@ -300,6 +330,12 @@ const SPANISH: PublicPages = PublicPages {
     every_day: "Cada día",
     every_days: "Cada {days} días",
     policy: "Cómo avisar de un problema y qué pasa después",
+    not_here: "Aquí no hay nada",
+    not_here_why: "No hay nada en esta dirección. Quizá ha cambiado o está mal escrita.",
+    did_not_work: "Esto no ha funcionado",
+    our_fault: "Algo ha fallado por nuestra parte",
+    our_fault_why: "Inténtelo de nuevo más tarde.",
+    code: "Código para consultas:",
 };
 
 const WELSH: PublicPages = PublicPages {
@@ -350,4 +386,10 @@ const WELSH: PublicPages = PublicPages {
     every_day: "Bob dydd",
     every_days: "Bob {days} diwrnod",
     policy: "Sut i roi gwybod am broblem, a beth sy’n digwydd wedyn",
+    not_here: "Does dim byd yma",
+    not_here_why: "Nid oes dim yn y cyfeiriad hwn. Efallai ei fod wedi symud, neu ei fod wedi’i deipio’n anghywir.",
+    did_not_work: "Ni weithiodd hyn",
+    our_fault: "Aeth rhywbeth o’i le ar ein hochr ni",
+    our_fault_why: "Rhowch gynnig arall arni yn nes ymlaen.",
+    code: "Cod ar gyfer cymorth:",
 };

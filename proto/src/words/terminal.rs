@@ -21,6 +21,10 @@ topic! {
         notices,
         /// Over a promise that was refused.
         refused,
+        /// How a promise was refused.
+        shortened,
+        /// How a promise was refused.
+        broken,
         /// No promise is held.
         no_promise,
         /// Until when.
@@ -147,6 +151,8 @@ const ENGLISH: Terminal = Terminal {
     available: "Available",
     notices: "Notices",
     refused: "Refused",
+    shortened: "on {at} an attempt to shorten support from {held} to {offered}; both signed texts are in {evidence}",
+    broken: "on {at} a declaration that breaks the promise otherwise; both signed texts are in {evidence}",
     no_promise: "no declaration yet",
     until: "security updates until {day}",
     ended: "security updates ended on {day}",
@@ -215,6 +221,8 @@ const GERMAN: Terminal = Terminal {
     available: "Verfügbar",
     notices: "Hinweise",
     refused: "Abgelehnt",
+    shortened: "am {at} ein Versuch, die Updates von {held} auf {offered} zu kürzen; beide unterschriebenen Texte sind in {evidence}",
+    broken: "am {at} eine Erklärung, die das Versprechen anders bricht; beide unterschriebenen Texte sind in {evidence}",
     no_promise: "noch keine Erklärung",
     until: "Sicherheits-Updates bis zum {day}",
     ended: "Sicherheits-Updates endeten am {day}",
@@ -283,6 +291,8 @@ const FRENCH: Terminal = Terminal {
     available: "Disponible",
     notices: "Avis",
     refused: "Refusé",
+    shortened: "le {at}, un essai de raccourcir le suivi du {held} au {offered} ; les deux textes signés sont dans {evidence}",
+    broken: "le {at}, une déclaration qui rompt autrement la promesse ; les deux textes signés sont dans {evidence}",
     no_promise: "pas encore de déclaration",
     until: "mises à jour de sécurité jusqu’au {day}",
     ended: "mises à jour de sécurité finies le {day}",
@@ -351,6 +361,8 @@ const SPANISH: Terminal = Terminal {
     available: "Disponible",
     notices: "Avisos",
     refused: "Rechazado",
+    shortened: "el {at}, un intento de acortar el soporte del {held} al {offered}; los dos textos firmados están en {evidence}",
+    broken: "el {at}, una declaración que rompe la promesa de otro modo; los dos textos firmados están en {evidence}",
     no_promise: "aún sin declaración",
     until: "actualizaciones de seguridad hasta el {day}",
     ended: "las actualizaciones de seguridad terminaron el {day}",
@@ -419,6 +431,8 @@ const WELSH: Terminal = Terminal {
     available: "Ar gael",
     notices: "Hysbysiadau",
     refused: "Gwrthodwyd",
+    shortened: "ar {at}, ymgais i fyrhau’r cymorth o {held} i {offered}; mae’r ddau destun a lofnodwyd yn {evidence}",
+    broken: "ar {at}, datganiad sy’n torri’r addewid mewn ffordd arall; mae’r ddau destun a lofnodwyd yn {evidence}",
     no_promise: "dim datganiad eto",
     until: "diweddariadau diogelwch hyd at {day}",
     ended: "daeth y diweddariadau diogelwch i ben ar {day}",

@@ -133,6 +133,17 @@ fn days_are_written_as_in_each_language() {
 }
 
 #[test]
+fn durations_are_rounded_and_plural_in_each_language() {
+    for (seconds, words) in
+        [(1, "1 second"), (119, "119 seconds"), (120, "2 minutes"), (7200, "2 hours"), (172_800, "2 days")]
+    {
+        assert_eq!(Language::English.duration(seconds), words);
+    }
+    let said: Vec<_> = Language::ALL.iter().map(|language| language.duration(3 * 86_400)).collect();
+    assert_eq!(said, ["3 days", "3 Tage", "3 jours", "3 días", "3 diwrnod"]);
+}
+
+#[test]
 fn what_is_put_into_a_template_is_not_a_template() {
     assert_eq!(fill("{a} and {b}{", &[("a", "{b}"), ("b", "x")]), "{b} and x{");
     assert_eq!(fill("{unknown}", &[]), "{unknown}");

@@ -12,7 +12,7 @@ use axum::response::Response;
 use serde::Deserialize;
 use tenure_proto::model::{Model, Name};
 use tenure_proto::notice::Ledger;
-use tenure_proto::words::{Language, Letters, fill};
+use tenure_proto::words::{Language, Letters, PublicPages, fill};
 
 use super::{STYLE, page};
 use crate::app::{App, Handle};
@@ -55,6 +55,7 @@ pub(crate) struct Act {
 struct MailPage<'a> {
     style: &'static str,
     t: &'static Letters,
+    skip: &'static str,
     language: Language,
     heading: String,
     product: &'a str,
@@ -220,8 +221,9 @@ fn show(
 ) -> Result<Response, ApiError> {
     let wrong = matches!(&shown, Shown::Form(form) if form.is_wrong);
     let product = declared.map_or("", |declared| &declared.declaration.designation);
-    let (t, back) = (Letters::of(language), declared.map(|declared| &declared.model));
-    let template = MailPage { style: STYLE, t, language, heading, product, shown, back };
+    let (t, skip) = (Letters::of(language), PublicPages::of(language).skip);
+    let back = declared.map(|declared| &declared.model);
+    let template = MailPage { style: STYLE, t, skip, language, heading, product, shown, back };
     let status = if wrong { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
     let mut response = page(status, &template)?;
     let headers = response.headers_mut();

@@ -36,8 +36,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use tenure_proto::checkin::Problem;
 use tenure_proto::digest::Digest;
+use tenure_proto::words::{Language, PublicPages};
 
 use crate::error::ApiError;
+use said::Said;
 
 /// The style of every page; it stands in the page, so that one request shows all.
 pub(crate) const STYLE: &str = include_str!("../../templates/style.css");
@@ -54,7 +56,11 @@ static POLICY: LazyLock<String> = LazyLock::new(|| {
 #[template(path = "problem.html")]
 struct ProblemPage<'a> {
     style: &'static str,
+    t: &'static PublicPages,
+    language: Language,
     title: &'a str,
+    /// What there is to say in every language; what only the server's `detail` says is English.
+    said: Option<&'a str>,
     detail: &'a str,
     code: &'a str,
 }
@@ -69,19 +75,22 @@ fn page(status: StatusCode, template: &impl Template) -> Result<Response, ApiErr
 }
 
 /// Shows a failure as a page to who asked for a page.
-pub(crate) async fn problems_as_pages(request: Request, next: Next) -> Response {
+pub(crate) async fn problems_as_pages(said: Said, request: Request, next: Next) -> Response {
     let accepts = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
     let wants_page = accepts.is_some_and(|accepts| accepts.contains("text/html"));
     let response = next.run(request).await;
     let Some(problem) = response.extensions().get::<Arc<Problem>>().cloned().filter(|_| wants_page) else {
         return response;
     };
-    let title = match problem.status {
-        404 => "Nothing is here",
-        400..500 => "This did not work",
-        _ => "Something went wrong on our side",
+    let language = said.language;
+    let t = PublicPages::of(language);
+    let (title, said) = match problem.status {
+        404 => (t.not_here, Some(t.not_here_why)),
+        400..500 => (t.did_not_work, None),
+        _ => (t.our_fault, Some(t.our_fault_why)),
     };
-    let template = ProblemPage { style: STYLE, title, detail: &problem.detail, code: &problem.code };
+    let Problem { detail, code, .. } = &*problem;
+    let template = ProblemPage { style: STYLE, t, language, title, said, detail, code };
     let Ok(mut shown) = page(response.status(), &template) else { return response };
     shown.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     shown

@@ -121,3 +121,22 @@ fn a_public_page_needs_no_cookie_form_or_script() {
     }
     assert_eq!(world.get("/p/other", &[]).status, 404);
 }
+
+#[test]
+fn an_address_with_nothing_says_so_to_people_in_their_language_and_to_programs_by_its_code() {
+    let world = World::with_operator();
+    for (path, wish, language, said) in [
+        ("/p/other", "de-AT,en;q=0.5", "de", "Hier ist nichts"),
+        ("/p/other?lang=cy", "de", "cy", "Does dim byd yma"),
+        ("/nowhere", "", "en", "Nothing is here"),
+    ] {
+        let wishes = [("accept", "text/html"), ("accept-language", wish), ("authorization", "none")];
+        let answer = world.get(path, &wishes);
+        let page = answer.text();
+        assert_eq!((answer.status, answer.header("cache-control")), (404, "no-store"), "{path}");
+        assert!(page.contains(&format!("<html lang=\"{language}\">")) && page.contains(said), "{page}");
+        assert!(page.contains("<code>not_found</code>") && !page.contains("lang=\"en\">there"), "{page}");
+    }
+    let answer = world.get("/nowhere", &[("authorization", "none")]);
+    assert_eq!((answer.status, &answer.json()["code"]), (404, &serde_json::json!("not_found")));
+}
