@@ -13,8 +13,7 @@ use tenure_proto::limits;
 use tenure_proto::notice::{Notice, Stage, Subject};
 use tenure_proto::time::Timestamp;
 use tenure_proto::version::Version;
-use tenure_proto::words::Language;
-use tenure_proto::words::Updates;
+use tenure_proto::words::{Answers, Language, Updates, fill};
 
 use crate::channel::{Reply, Request, Until};
 use crate::clock::Clock;
@@ -169,6 +168,10 @@ impl Ask<'_> {
         overview.map_or(self.config.defaults.language, |overview| overview.device.settings.language)
     }
 
+    fn words(&self) -> &'static Answers {
+        Answers::of(self.language())
+    }
+
     /// `tenure notices --acknowledge`: a person has read a notice.
     pub(crate) fn acknowledge(&self, id: &str, support_has_ended: bool) -> Result<(), Error> {
         self.call("Acknowledge", json!({"id": id, "support_has_ended": support_has_ended}))?;
@@ -215,7 +218,7 @@ impl Ask<'_> {
         // What is shown follows at once, if there is somebody to show it.
         let known = self.call("Settings", json!({}));
         if known.is_err() {
-            return self.say(&format!("{name} is now {value}."));
+            return self.say(&fill(self.words().now_is, &[("name", name), ("value", value)]));
         }
         self.settings()
     }
@@ -231,7 +234,7 @@ impl Ask<'_> {
         let agent = self.connect()?;
         // Where updates are not automatic it takes the word of who may give it; from others the agent asks the same.
         drop(self.order("ask for updates", &Request::Resume));
-        let mut told = Told::new(self.form);
+        let mut told = Told::new(self.form, self.language());
         let answer = agent.call_more("Update", json!({}), true, &mut |mut answer: Value| {
             if let Ok(outcome) = serde_json::from_value(part(&mut answer, "result")) {
                 told.tell(&outcome);
@@ -244,22 +247,22 @@ impl Ask<'_> {
     /// `tenure confirm`: keeps the slot that is being tried.
     pub(crate) fn confirm(&self) -> Result<(), Error> {
         self.order("confirm the slot that runs", &Request::Confirm)?;
-        self.say("The version that runs is kept.")
+        self.say(self.words().version_kept)
     }
 
     /// `tenure rollback`: goes back to the slot that ran before.
     pub(crate) fn roll_back(&self) -> Result<(), Error> {
         self.order("go back to the version before", &Request::RollBack)?;
-        self.say("The device restarts into the version that ran before.")
+        self.say(self.words().goes_back)
     }
 
     /// `tenure restart`: restarts into the update that waits.
     pub(crate) fn restart(&self) -> Result<(), Error> {
         let reply = self.ask_installer("restart into the update", &Request::RestartNow)?;
         if let Reply::Waits(waits) = reply {
-            return self.say(&show::waits(&waits, Language::English));
+            return self.say(&show::waits(&waits, self.language()));
         }
-        self.say("The device restarts into the update.")
+        self.say(self.words().restarts)
     }
 
     /// `tenure defer`: puts the restart off, or no longer.
@@ -268,18 +271,15 @@ impl Ask<'_> {
         let Reply::Deferred { until, capped } = reply else {
             return Err(Error::Installer { what: "put the restart off", source: installer::Error::Unexpected });
         };
-        match until {
-            Some(until) => {
-                let most = if capped { ", the longest that the maker of this device allows" } else { "" };
-                self.say(&format!("Updates wait with their restart until {}{most}.", show::at(until)))
-            }
-            None => self.say("Updates do not wait for you."),
-        }
+        let words = self.words();
+        let Some(until) = until else { return self.say(words.not_deferred) };
+        let template = if capped { words.deferred_most } else { words.deferred };
+        self.say(&fill(template, &[("at", &self.language().moment(until))]))
     }
 
     /// `tenure wipe --owner-data`: forgets what this device keeps about its owner.
     pub(crate) fn wipe(&self, yes: bool) -> Result<(), Error> {
-        if !yes && !Self::is_confirmed()? {
+        if !yes && !self.is_confirmed()? {
             return Err(Error::NotConfirmed);
         }
         self.order("erase what the owner chose", &Request::Wipe)?;
@@ -292,17 +292,15 @@ impl Ask<'_> {
             done => drop(done?),
         }
         password::forget(self.config)?;
-        self.say(ERASED)
+        let words = self.words();
+        [words.erased, words.not_erased, words.next_owner].iter().try_for_each(|line| self.say(line))
     }
 
-    fn is_confirmed() -> Result<bool, Error> {
+    fn is_confirmed(&self) -> Result<bool, Error> {
         if !io::stdin().is_terminal() {
             return Ok(false);
         }
-        write!(
-            io::stderr(),
-            "This erases what was chosen, put off and read on this device, and the local page's password. Type yes to go on: "
-        )?;
+        write!(io::stderr(), "{} ", self.words().erase_asks)?;
         let mut answer = String::new();
         io::stdin().lock().take(64).read_line(&mut answer)?;
         Ok(answer.trim() == "yes")
@@ -346,13 +344,13 @@ impl Ask<'_> {
         self.order("cancel the update", &Request::Cancel)?;
         // The installer has ended it; fetchd, if it runs, need not bring the rest of a frame.
         drop(self.call("Cancel", json!({})));
-        self.say("The update is cancelled. It comes again in a day, or when you run: tenure update")
+        self.say(self.words().cancelled)
     }
 
     /// `tenure retry`: lets a release that failed here be tried again.
     pub(crate) fn retry(&self, version: &Version) -> Result<(), Error> {
         self.order("let the version be tried again", &Request::Retry { version: version.clone() })?;
-        self.say("It is tried again at the next check, if it is offered still. To check now: tenure update")
+        self.say(self.words().tried_again)
     }
 
     fn order(&self, what: &'static str, request: &Request) -> Result<(), Error> {
@@ -364,7 +362,8 @@ impl Ask<'_> {
     /// Nothing to install and an update on its way are both good.
     fn conclude(&self, outcome: Outcome) -> Result<(), Error> {
         if !matches!(outcome, Outcome::Failed { .. }) || self.form == Form::Json {
-            self.print(&outcome, |outcome| format!("{}\n", show::outcome(outcome)))?;
+            let language = self.language();
+            self.print(&outcome, |outcome| show::outcome(outcome, language) + "\n")?;
         }
         if let Outcome::Failed { reason, .. } = outcome { Err(Error::Check { reason }) } else { Ok(()) }
     }
@@ -410,12 +409,6 @@ impl Ask<'_> {
     }
 }
 
-const ERASED: &str = "\
-Erased: what was chosen, what was put off, which notices were told and read, and the local page's password.
-Kept: the maker's promise and the evidence about it, the software, the record of its updates and the device's own
-key. None of them says who owns the device. Whoever owns it next is told the facts again; for the local page, make a
-new password: tenure password";
-
 const NOT_RUNNING: &str = "fetchd does not run; start it with `systemctl start tenure-fetchd` or `tenure run`";
 
 /// A part of an answer; null if it has none of this name.
@@ -432,13 +425,14 @@ fn is_absent(error: &io::Error) -> bool {
 #[derive(Debug)]
 struct Told {
     form: Form,
+    language: Language,
     terminal: bool,
     tenths: Option<u64>,
 }
 
 impl Told {
-    fn new(form: Form) -> Self {
-        Self { form, terminal: io::stderr().is_terminal(), tenths: None }
+    fn new(form: Form, language: Language) -> Self {
+        Self { form, language, terminal: io::stderr().is_terminal(), tenths: None }
     }
 
     fn tell(&mut self, outcome: &Outcome) {
@@ -447,7 +441,7 @@ impl Told {
         let fresh = self.tenths.replace(tenths) != Some(tenths);
         let line = match self.form {
             Form::Json => serde_json::to_string(outcome).unwrap_or_default(),
-            Form::Text => show::outcome(outcome),
+            Form::Text => show::outcome(outcome, self.language),
         };
         let mut out = io::stderr();
         if self.terminal && self.form == Form::Text {

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use tenure_proto::lifecycle::State;
 use tenure_proto::version::Version;
+use tenure_proto::words::Language;
 use tenure_proto::{limits, policy};
 
 use crate::chain::Chain;
@@ -196,7 +197,7 @@ impl<'a> Fetchd<'a> {
             Outcome::UpToDate { .. } => systemd::status("up to date"),
             Outcome::Restarting { version } => systemd::status(&format!("restarting into {version}")),
             Outcome::Failed { reason, .. } => systemd::status(&format!("the last check failed: {reason}")),
-            Outcome::Held(_) => systemd::status(&show::outcome(outcome)),
+            Outcome::Held(_) => systemd::status(&show::outcome(outcome, Language::English)),
             Outcome::Waiting { .. } | Outcome::Installing { .. } => {}
         }
         self.shared.change(|overview| {

@@ -12,7 +12,8 @@ use tenure_proto::checkin::EnrolmentState;
 use tenure_proto::choice::Settings;
 use tenure_proto::lifecycle::State;
 use tenure_proto::time::{Proof, Timestamp};
-use tenure_proto::words::{Language, Progress, Terminal, fill};
+use tenure_proto::version::Version;
+use tenure_proto::words::{Answers, Language, Progress, Terminal, fill};
 
 use crate::channel::{ClockTrouble, Status};
 use crate::owner::{Outcome, Overview};
@@ -59,7 +60,7 @@ pub(crate) fn status(overview: &Overview) -> String {
         line(progress.failed, &fill(progress.retry, &[("version", version.as_str())]));
     }
     if let Some(last) = &overview.last_check {
-        line("Last check", &format!("{}: {}", at(last.at), outcome(&last.outcome)));
+        line("Last check", &format!("{}: {}", at(last.at), outcome(&last.outcome, Language::English)));
     }
     if let Some(next) = overview.next_check_at {
         line("Next check", &at(next));
@@ -108,38 +109,41 @@ fn server_line(server: &str, enrolment: Option<EnrolmentState>) -> String {
 }
 
 /// What a check led to, in a few words.
-pub(crate) fn outcome(outcome: &Outcome) -> String {
+pub(crate) fn outcome(outcome: &Outcome, language: Language) -> String {
+    let (words, terminal) = (Answers::of(language), Terminal::of(language));
+    let numbered = |template, version: &Version| {
+        fill(template, &[("update", &fill(terminal.numbered, &[("version", version.as_str())]))])
+    };
     match outcome {
-        Outcome::UpToDate { enrolment: None | Some(EnrolmentState::Accepted) } => "up to date".into(),
-        Outcome::UpToDate { enrolment: Some(EnrolmentState::Pending) } => {
-            "nothing to install; the server has yet to accept this device".into()
-        }
-        Outcome::UpToDate { enrolment: Some(EnrolmentState::Refused) } => {
-            "nothing to install; the server has refused this device".into()
-        }
+        Outcome::UpToDate { enrolment: None | Some(EnrolmentState::Accepted) } => words.up_to_date.into(),
+        Outcome::UpToDate { enrolment: Some(EnrolmentState::Pending) } => words.not_yet_known.into(),
+        Outcome::UpToDate { enrolment: Some(EnrolmentState::Refused) } => words.turned_away.into(),
         Outcome::Installing { version, bytes, of_bytes } if *of_bytes > 0 => {
-            format!("installing version {version}: {}", progress(*bytes, *of_bytes))
+            numbered(terminal.installing, version) + ": " + &progress(*bytes, *of_bytes)
         }
-        Outcome::Installing { version, .. } => format!("installing version {version}"),
-        Outcome::Held(held) => waits(held, Language::English),
-        Outcome::Restarting { version } => format!("version {version} is installed; the device restarts into it"),
-        Outcome::Waiting { state } => match state {
-            State::Armed => "the device is about to restart into an update".into(),
-            State::Trying => "an update runs, and its health is being checked".into(),
-            State::Confirming => "an update is healthy and is being kept".into(),
-            State::FallingBack => "an update is not healthy; the device goes back to the version before".into(),
-            State::Idle | State::Writing | State::Staged | State::Ended { .. } => "an update is about to end".into(),
-        },
-        Outcome::Failed { reason, .. } => format!("failed: {reason}"),
+        Outcome::Installing { version, .. } => numbered(terminal.installing, version),
+        Outcome::Held(held) => waits(held, language),
+        Outcome::Restarting { version } => numbered(terminal.armed, version),
+        Outcome::Waiting { state } => {
+            let template = match state {
+                State::Armed => terminal.armed,
+                State::Trying => terminal.trying,
+                State::Confirming => terminal.confirming,
+                State::FallingBack => terminal.falling_back,
+                State::Idle | State::Writing | State::Staged | State::Ended { .. } => words.about_to_end,
+            };
+            fill(template, &[("update", terminal.unnamed)])
+        }
+        Outcome::Failed { reason, .. } => fill(words.failed, &[("reason", reason)]),
     }
 }
 
-/// `12.5 of 512.0 MiB (2 %)`.
+/// `12.5 / 512.0 MiB (2 %)`.
 pub(crate) fn progress(bytes: u64, of_bytes: u64) -> String {
     let percent = bytes.saturating_mul(100).checked_div(of_bytes).unwrap_or(100);
     let tenths = |bytes: u64| (u128::from(bytes) * 10 + (1 << 19)) >> 20;
     let mebibytes = |bytes| format!("{}.{}", tenths(bytes) / 10, tenths(bytes) % 10);
-    format!("{} of {} MiB ({percent} %)", mebibytes(bytes), mebibytes(of_bytes))
+    format!("{} / {} MiB ({percent} %)", mebibytes(bytes), mebibytes(of_bytes))
 }
 
 /// `22 November 2026, 09:30 UTC`.
@@ -149,16 +153,17 @@ pub(crate) fn at(at: Timestamp) -> String {
 
 /// The answer to `tenure settings`.
 pub(crate) fn settings(settings: &Settings) -> String {
+    let words = Answers::of(settings.language);
     let mut text = String::new();
     for (name, value) in settings.values() {
         let by = match name {
-            "automatic" if settings.managed => "decided by the operator of this device",
-            _ if settings.chosen.iter().any(|chosen| chosen == name) => "chosen here",
-            _ => "as the maker has set it",
+            "automatic" if settings.managed => words.by_operator,
+            _ if settings.chosen.iter().any(|chosen| chosen == name) => words.chosen,
+            _ => words.by_maker,
         };
         let _ = writeln!(text, "{name:<14} {value:<12} {by}");
     }
-    text + "To change one: tenure set SETTING VALUE\n"
+    text + words.to_change + "\n"
 }
 
 #[cfg(test)]
@@ -287,7 +292,7 @@ acme-gw1
 Acme Gateway 1 (acme-gw1)
   Version       1.0.0, slot A
   Support       security updates until 31 December 2033
-  Update        installing version 1.2.0: 12.5 of 512.0 MiB (2 %)
+  Update        installing version 1.2.0: 12.5 / 512.0 MiB (2 %)
   Last update   20 November 2026, 08:00 UTC: version 1.1.0 was not healthy, and the version before runs again \
 (the health check ended with status 1)
   Last check    22 November 2026, 09:29 UTC: failed: cannot reach https://updates.example.com
@@ -431,7 +436,7 @@ acme-gw1
 
     #[test]
     fn numbers_are_rounded() {
-        assert_eq!(progress(0, 0), "0.0 of 0.0 MiB (100 %)");
-        assert_eq!(progress(1_048_575, 1_048_576), "1.0 of 1.0 MiB (99 %)");
+        assert_eq!(progress(0, 0), "0.0 / 0.0 MiB (100 %)");
+        assert_eq!(progress(1_048_575, 1_048_576), "1.0 / 1.0 MiB (99 %)");
     }
 }

@@ -83,7 +83,7 @@ impl Scene {
     fn installs(&mut self, bundle: &Path, version: &str) -> Result<()> {
         let answer = self.update_from(bundle)?;
         assert_eq!(answer.code, 0, "{}", answer.stderr);
-        assert_eq!(answer.stdout, format!("version {version} is installed; the device restarts into it"));
+        assert_eq!(answer.stdout, format!("version {version} is installed; the device is about to restart"));
         self.board.run_until_settled(version, UPDATE_LIMIT)?;
         Ok(())
     }

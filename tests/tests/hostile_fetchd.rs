@@ -248,11 +248,7 @@ fn system_a_thief_with_the_user_of_fetchd_neither_orders_nor_keeps_the_owner_out
     for folder in [stage.world.folder(), &board.path(""), &board.path("state")] {
         fs::set_permissions(folder, fs::Permissions::from_mode(0o755))?;
     }
-    board.power_on()?;
-    let ends = stage.ends.to_string();
-    board.run_until("the promise is held", UPDATE_LIMIT, |board| {
-        Ok(board.status()?.filter(|status| status.support_ends() == Some(ends.as_str())))
-    })?;
+    stage.settle(&mut board)?;
     let stolen = Stolen::steal(stage, files, board)?;
     let program = stolen.stage.world.path("hostile-fetchd");
     fs::copy(env!("CARGO_BIN_EXE_hostile-fetchd"), &program)?;

@@ -266,6 +266,18 @@ mod tests {
         }
     }
 
+    /// `tests/run` runs no examples of rustdoc: to build none took two minutes. An example is a test of its own.
+    #[test]
+    fn no_documentation_has_an_example_that_nobody_runs() {
+        for file in all_sources() {
+            let text = read(&file);
+            let comments = text.lines().filter_map(|line| line.trim().strip_prefix("//")?.strip_prefix(['/', '!']));
+            let fences: Vec<_> = comments.filter_map(|line| line.trim().strip_prefix("```")).collect();
+            let opening = fences.iter().step_by(2);
+            assert!(opening.clone().all(|kind| *kind == "text"), "{}: {fences:?}", file.display());
+        }
+    }
+
     #[test]
     fn every_bound_of_the_agent_stands_in_limits() {
         for file in sources("agent/src") {

@@ -30,15 +30,17 @@ const WHAT: &str = "install a bundle";
 impl Ask<'_> {
     /// Installs the release of the bundle in a file or at an address; stays until the device restarts.
     pub(crate) fn install(&self, from: &str) -> Result<(), Error> {
-        let done = self.install_from(from);
+        let (done, language) = (self.install_from(from), self.language());
         if let (Form::Json, Err(error)) = (self.form, &done) {
-            self.print(&Outcome::Failed { reason: Chain(error).to_string(), code: "bundle".into() }, show::outcome)?;
+            self.print(&Outcome::Failed { reason: Chain(error).to_string(), code: "bundle".into() }, |outcome| {
+                show::outcome(outcome, language)
+            })?;
         }
         let outcome = done?;
         if let (Form::Text, Outcome::UpToDate { .. }) = (self.form, &outcome) {
             return self.say("the version in the bundle already runs");
         }
-        self.print(&outcome, |outcome| format!("{}\n", show::outcome(outcome)))
+        self.print(&outcome, |outcome| show::outcome(outcome, language) + "\n")
     }
 
     fn install_from(&self, from: &str) -> Result<Outcome, Error> {
@@ -91,7 +93,7 @@ impl Ask<'_> {
     }
 
     fn write(&self, fetch: &mut Fetch<'_>, plan: &fetch::Plan) -> Result<Option<Waits>, fetch::Error> {
-        let mut told = Told::new(self.form);
+        let mut told = Told::new(self.form, self.language());
         let written = fetch.write(plan, &mut |bytes, of_bytes| {
             told.tell(&Outcome::Installing { version: plan.version.clone(), bytes, of_bytes });
         });

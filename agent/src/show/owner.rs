@@ -114,7 +114,7 @@ pub(super) fn refused_line(refused: &RefusedDeclaration, language: Language) -> 
     let words = Terminal::of(language);
     let template = if refused.offered_ends < refused.held_ends { words.shortened } else { words.broken };
     let [at, held, offered] = [refused.at.day(), refused.held_ends, refused.offered_ends].map(|day| language.day(day));
-    let places = [("at", &*at), ("held", &held), ("offered", &offered), ("evidence", &refused.evidence)];
+    let places = [("at", &*at), ("held", &held), ("shorter", &offered), ("evidence", &refused.evidence)];
     fill(template, &places)
 }
 

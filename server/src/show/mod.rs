@@ -36,7 +36,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use tenure_proto::checkin::Problem;
 use tenure_proto::digest::Digest;
-use tenure_proto::words::{Language, PublicPages};
+use tenure_proto::words::PublicPages;
 
 use crate::error::ApiError;
 use said::Said;
@@ -57,10 +57,10 @@ static POLICY: LazyLock<String> = LazyLock::new(|| {
 struct ProblemPage<'a> {
     style: &'static str,
     t: &'static PublicPages,
-    language: Language,
+    said: &'a Said,
     title: &'a str,
-    /// What there is to say in every language; what only the server's `detail` says is English.
-    said: Option<&'a str>,
+    /// What there is to say in every language; the server's own `detail` is English.
+    why: Option<&'a str>,
     detail: &'a str,
     code: &'a str,
 }
@@ -82,15 +82,14 @@ pub(crate) async fn problems_as_pages(said: Said, request: Request, next: Next) 
     let Some(problem) = response.extensions().get::<Arc<Problem>>().cloned().filter(|_| wants_page) else {
         return response;
     };
-    let language = said.language;
-    let t = PublicPages::of(language);
-    let (title, said) = match problem.status {
+    let t = PublicPages::of(said.language);
+    let (title, why) = match problem.status {
         404 => (t.not_here, Some(t.not_here_why)),
         400..500 => (t.did_not_work, None),
         _ => (t.our_fault, Some(t.our_fault_why)),
     };
     let Problem { detail, code, .. } = &*problem;
-    let template = ProblemPage { style: STYLE, t, language, title, said, detail, code };
+    let template = ProblemPage { style: STYLE, t, said: &said, title, why, detail, code };
     let Ok(mut shown) = page(response.status(), &template) else { return response };
     shown.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     shown
