@@ -344,7 +344,7 @@ You get security updates until 31 December 2033. The maker said so on 1 January 
 Covered: device, app
 After that: The product goes on without its cloud.
 Advice: You can keep using it.
-The product then goes on as it is.
+After the end, the product goes on as it is.
 To report a security problem: https://acme.example/security (answer within 5 days, news every 14 days)
 Fingerprint, as on the label and the maker's page: vohuh-tibol-taluf X4TD-89YH-Y8X2-WE13
 "
@@ -372,7 +372,7 @@ Covered: device, app
 After that: The product goes on without its cloud.
 Risks then: Strangers may read your data.
 Advice: You can keep using it.
-The product then shuts itself off from networks; you keep a way in.
+After the end, the product shuts itself off from networks; you keep a way in.
 To report a security problem: https://acme.example/security (answer within 5 days, news every 14 days)
 A person answers: tel:+441234567
 Acme Ltd stops operating on 31 March 2029: Nobody takes over its updates.

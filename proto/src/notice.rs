@@ -21,7 +21,7 @@ use crate::release::News;
 use crate::support::Declaration;
 use crate::time::{Day, Proof, Reading, Timestamp};
 use crate::version::Version;
-use crate::words::{Language, Notices, fill};
+use crate::words::{Afterwards, Language, Notices, fill};
 pub use change::Change;
 pub use situation::Situation;
 pub use stage::Stage;
@@ -283,7 +283,9 @@ fn said(subject: &Subject, declaration: &Declaration, ends: Day, language: Langu
         fill(template, &[&common, places].concat())
     };
     let then = |consequence: &str| {
-        let parts = [consequence, own.after_end.as_str(), own.risks.as_str()];
+        // A product that goes on as it is takes nothing from its owner: nobody needs to be told so.
+        let does = if declaration.posture.is_keep() { "" } else { Afterwards::said(declaration.posture, language) };
+        let parts = [consequence, own.after_end.as_str(), own.risks.as_str(), does];
         parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
     };
     match subject {

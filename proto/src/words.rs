@@ -4,6 +4,7 @@
 //! translation does not compile. `{name}` in a template is a place that [`fill`] fills. Tests hold
 //! all texts to the same places, to plain words, and to having neither price nor shop (LAW §4.1).
 
+mod afterwards;
 mod answers;
 mod changes;
 mod days;
@@ -25,6 +26,7 @@ use core::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+pub use afterwards::Afterwards;
 pub use answers::Answers;
 pub use changes::Changes;
 pub use letters::Letters;
@@ -208,6 +210,7 @@ pub fn all(language: Language) -> impl Iterator<Item = (&'static str, &'static s
         .chain(Progress::of(language).texts().map(named("progress")))
         .chain(Answers::of(language).texts().map(named("answers")))
         .chain(Changes::of(language).texts().map(named("changes")))
+        .chain(Afterwards::of(language).texts().map(named("afterwards")))
 }
 
 #[cfg(test)]

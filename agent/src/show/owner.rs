@@ -7,7 +7,7 @@ use tenure_proto::silence::witness::Says;
 use tenure_proto::silence::{Obstacle, Verdict};
 use tenure_proto::support::{Declaration, Posture};
 use tenure_proto::time::{Day, Reading};
-use tenure_proto::words::{Language, Progress, Terminal, fill};
+use tenure_proto::words::{Afterwards, Language, Progress, Terminal, fill};
 
 use super::progress;
 use crate::channel::{LastUpdate, RefusedDeclaration, Rescue, Status};
@@ -170,7 +170,7 @@ fn promise(declaration: &Declaration, ends: Day, language: Language) -> Vec<Stri
     let [days, every] = [contact.acknowledge_within_days, contact.status_every_days].map(|days| days.to_string());
     lines.extend([
         text(words.advice, &own.advice),
-        posture(declaration.posture, words).into(),
+        Afterwards::said(declaration.posture, language).into(),
         fill(words.report, &[("url", &contact.url), ("days", &days), ("every", &every)]),
     ]);
     lines.extend(contact.person.as_ref().map(|person| fill(words.person, &[("contact", person)])));
@@ -179,14 +179,6 @@ fn promise(declaration: &Declaration, ends: Day, language: Language) -> Vec<Stri
         fill(words.ceases, &[("maker", manufacturer), ("on", &on), ("text", &cessation.notice)])
     }));
     lines
-}
-
-fn posture(posture: Posture, words: &Terminal) -> &'static str {
-    match posture {
-        Posture::Keep => words.goes_on,
-        Posture::LocalOnly => words.goes_local,
-        Posture::Isolate => words.goes_off,
-    }
 }
 
 /// The answer to `tenure notices`.

@@ -1,5 +1,5 @@
 use super::*;
-use crate::support::Cessation;
+use crate::support::{Cessation, Posture};
 use proptest::prelude::*;
 
 fn declaration(ends: &str) -> Declaration {
@@ -149,6 +149,24 @@ fn the_words_are_one_fact_one_consequence_one_action_one_contact() {
          Switch remote access off, or replace the device.\n\
          Questions: https://acme.example/security\n"
     );
+}
+
+#[test]
+fn row_26_what_the_product_does_after_the_end_is_told_with_it_in_each_language() {
+    let said = |posture, now, language| {
+        let declaration = Declaration { posture, ..declaration("2033-12-31") };
+        let told = Ledger::default().update(&declaration, declaration.ends, language, proven(now));
+        told[0].consequence.clone()
+    };
+    for language in Language::ALL {
+        for now in ["2026-11-22T00:00:00Z", "2033-12-05T00:00:00Z", "2034-01-01T12:00:00Z", "2040-01-01T00:00:00Z"] {
+            for posture in [Posture::Isolate, Posture::LocalOnly] {
+                let consequence = said(posture, now, language);
+                assert!(consequence.ends_with(Afterwards::said(posture, language)), "{now}: {consequence}");
+            }
+            assert!(!said(Posture::Keep, now, language).contains(Afterwards::of(language).goes_on), "nothing is taken");
+        }
+    }
 }
 
 proptest! {

@@ -119,12 +119,6 @@ topic! {
         risks,
         /// What to do.
         advice,
-        /// What the product does then.
-        goes_on,
-        /// What the product does then.
-        goes_local,
-        /// What the product does then.
-        goes_off,
         /// Whom to tell of a hole.
         report,
         /// Where a person answers.
@@ -200,9 +194,6 @@ const ENGLISH: Terminal = Terminal {
     after: "After that: {text}",
     risks: "Risks then: {text}",
     advice: "Advice: {text}",
-    goes_on: "The product then goes on as it is.",
-    goes_local: "The product then talks to your own network only.",
-    goes_off: "The product then shuts itself off from networks; you keep a way in.",
     report: "To report a security problem: {url} (answer within {days} days, news every {every} days)",
     person: "A person answers: {contact}",
     ceases: "{maker} stops operating on {on}: {text}",
@@ -270,9 +261,6 @@ const GERMAN: Terminal = Terminal {
     after: "Danach: {text}",
     risks: "Risiken dann: {text}",
     advice: "Rat: {text}",
-    goes_on: "Das Produkt läuft dann weiter wie bisher.",
-    goes_local: "Das Produkt spricht dann nur noch mit Ihrem eigenen Netz.",
-    goes_off: "Das Produkt trennt sich dann von Netzen; Sie kommen weiter hinein.",
     report: "Sicherheitsproblem melden: {url} (Antwort binnen {days} Tagen, Neues alle {every} Tage)",
     person: "Ein Mensch antwortet: {contact}",
     ceases: "{maker} stellt am {on} den Betrieb ein: {text}",
@@ -340,9 +328,6 @@ const FRENCH: Terminal = Terminal {
     after: "Ensuite : {text}",
     risks: "Risques alors : {text}",
     advice: "Conseil : {text}",
-    goes_on: "Le produit continue alors comme avant.",
-    goes_local: "Le produit ne communique alors qu’avec votre propre réseau.",
-    goes_off: "Le produit se coupe alors des réseaux ; vous gardez un accès.",
     report: "Signaler un problème de sécurité : {url} (réponse en {days} jours, nouvelles tous les {every} jours)",
     person: "Une personne répond : {contact}",
     ceases: "{maker} cesse ses activités le {on} : {text}",
@@ -410,9 +395,6 @@ const SPANISH: Terminal = Terminal {
     after: "Después: {text}",
     risks: "Riesgos entonces: {text}",
     advice: "Consejo: {text}",
-    goes_on: "El producto sigue entonces como está.",
-    goes_local: "El producto habla entonces solo con su propia red.",
-    goes_off: "El producto se aísla entonces de las redes; usted conserva una entrada.",
     report: "Avisar de un problema de seguridad: {url} (respuesta en {days} días, noticias cada {every} días)",
     person: "Responde una persona: {contact}",
     ceases: "{maker} deja de operar el {on}: {text}",
@@ -480,9 +462,6 @@ const WELSH: Terminal = Terminal {
     after: "Wedyn: {text}",
     risks: "Risgiau wedyn: {text}",
     advice: "Cyngor: {text}",
-    goes_on: "Mae’r cynnyrch wedyn yn parhau fel y mae.",
-    goes_local: "Dim ond â’ch rhwydwaith eich hun y mae’r cynnyrch yn siarad wedyn.",
-    goes_off: "Mae’r cynnyrch wedyn yn cau ei hun oddi wrth rwydweithiau; cewch chi fynd i mewn o hyd.",
     report: "Rhoi gwybod am broblem diogelwch: {url} (ateb o fewn {days} diwrnod, newyddion bob {every} diwrnod)",
     person: "Mae person yn ateb: {contact}",
     ceases: "Mae {maker} yn rhoi’r gorau i weithredu ar {on}: {text}",
