@@ -106,6 +106,41 @@ mod tests {
     }
 
     #[test]
+    fn what_is_declared_is_shown_at_the_desk_as_on_the_page() {
+        let representative = ["--representative", "ACME Europe", "--representative-address", "1 Rue Haute, Lyon"];
+        let office = Office::open(
+            &[&["--address", "1 High Street, London", "--person", "tel:+441234567"][..], &representative].concat(),
+        );
+        let said = ["--posture", "isolate", "--gtin", "4006381333931"];
+        office.ok(&[&FIRST[..], &said].concat());
+        office.ok(&["support", "extend", "acme-gw1", "--ends", "2100-12-31", "--batch", "2027-03"]);
+        let shown = office.ok(&["support", "show", "acme-gw1"]);
+        let lines = [
+            "batch 2027-03: until 31 December 2100",
+            "covers: ",
+            "posture: isolate. After the end, the product shuts itself off from networks; you keep a way in.",
+            "after the end: ",
+            "risks: Strangers may read your data.",
+            "advice: ",
+            "contact: ",
+            "a person answers: tel:+441234567",
+            "GTIN: 4006381333931",
+            "address: 1 High Street, London",
+            "representative: ACME Europe, 1 Rue Haute, Lyon",
+            "on the market since: 1 December 2026",
+            "basis: ",
+            "reasons: expected-use, components",
+            "reviewed by: A. Smith",
+            "declaration: 2, fingerprint ",
+        ];
+        let mut rest = shown.as_str();
+        for line in lines {
+            let (_, after) = rest.split_once(&format!("\n  {line}")).unwrap_or_else(|| panic!("{line}: {shown}"));
+            rest = after;
+        }
+    }
+
+    #[test]
     fn row_01_thirty_ends_that_are_none_are_refused_at_the_desk_with_the_reason() {
         let office = Office::open(&[]);
         let none = [

@@ -2,8 +2,9 @@
 
 use serde_json::json;
 use tenure_proto::model::Model;
-use tenure_proto::support::{Declaration, Fingerprint};
+use tenure_proto::support::{Declaration, Fingerprint, Reason};
 use tenure_proto::time::Timestamp;
+use tenure_proto::words::{Afterwards, Language};
 
 use crate::cli::Site;
 use crate::folder;
@@ -47,7 +48,7 @@ pub(crate) fn run(site: &Site, args: &Args) -> Result<(), Error> {
 }
 
 fn show(screen: Screen, declaration: &Declaration, fingerprint: Fingerprint, now: Timestamp) {
-    let (ends, contact) = (declaration.ends, &declaration.contact);
+    let ends = declaration.ends;
     let left = ends.days_since(now.day());
     let state = if declaration.is_over(now) {
         format!("support for {} ended on {}", declaration.designation, ends.in_words())
@@ -61,28 +62,77 @@ fn show(screen: Screen, declaration: &Declaration, fingerprint: Fingerprint, now
     };
     screen.say(state);
     screen.say(format!("  promised by: {}, on {}", declaration.manufacturer, declaration.declared_at.day().in_words()));
-    screen.say(format!("  covers: {}", declaration.components.join(", ")));
-    screen.say(format!("  basis: {}", declaration.basis));
-    screen.say(format!("  after the end: {}", declaration.after_end));
-    screen.say(format!("  advice: {}", declaration.advice));
-    if let Some(fixed) = &declaration.fixed {
-        screen.say(format!("  cannot be updated: {}", fixed.reason));
-        screen.say(format!("  replaced until {}: {}", fixed.replacement_ends.in_words(), fixed.replacement));
-        screen.say(format!("  to isolate it: {}", fixed.isolation));
+    let parts = [stops(declaration), covered(declaration), afterwards(declaration), contact(declaration)];
+    for line in parts.into_iter().flatten().chain(about(declaration)) {
+        screen.say(format!("  {line}"));
     }
+    screen.say(format!("  declaration: {}, fingerprint {fingerprint}", declaration.sequence));
+}
+
+/// The maker stops, and units that go on for longer.
+fn stops(declaration: &Declaration) -> Vec<String> {
+    let stops = declaration.cessation.iter().map(|cessation| {
+        format!("{} stops operating on {}: {}", declaration.manufacturer, cessation.on.in_words(), cessation.notice)
+    });
+    let batches = declaration.batches.iter().map(|(batch, ends)| format!("batch {batch}: until {}", ends.in_words()));
+    let units = declaration.units.iter().map(|(unit, ends)| format!("unit {unit}: until {}", ends.in_words()));
+    stops.chain(batches).chain(units).collect()
+}
+
+fn covered(declaration: &Declaration) -> Vec<String> {
+    let parts = declaration.parts_ending_earlier.iter();
+    let earlier = parts.map(|part| format!("a part of it ends earlier: {} on {}", part.name, part.ends.in_words()));
+    [format!("covers: {}", declaration.components.join(", "))].into_iter().chain(earlier).collect()
+}
+
+/// What comes after the end, in the maker's words.
+fn afterwards(declaration: &Declaration) -> Vec<String> {
+    let posture = declaration.posture;
+    let mut lines = vec![
+        format!("posture: {posture}. {}", Afterwards::said(posture, Language::English)),
+        format!("after the end: {}", declaration.after_end),
+    ];
+    lines.extend(declaration.risks.iter().map(|risks| format!("risks: {risks}")));
+    lines.push(format!("advice: {}", declaration.advice));
     for (language, words) in &declaration.translations {
-        screen.say(format!("  in {language}: {} {} {}", words.after_end, words.risks, words.advice));
+        lines.push(format!("in {language}: {} {} {}", words.after_end, words.risks, words.advice));
     }
-    if let Some(cessation) = &declaration.cessation {
-        screen.say(format!(
-            "  {} stops operating on {}: {}",
-            declaration.manufacturer,
-            cessation.on.in_words(),
-            cessation.notice
-        ));
+    if let Some(fixed) = &declaration.fixed {
+        lines.push(format!("cannot be updated: {}", fixed.reason));
+        lines.push(format!("replaced until {}: {}", fixed.replacement_ends.in_words(), fixed.replacement));
+        lines.push(format!("to isolate it: {}", fixed.isolation));
     }
+    lines
+}
+
+fn contact(declaration: &Declaration) -> Vec<String> {
+    let contact = &declaration.contact;
     let (acknowledged, status) = (contact.acknowledge_within_days, contact.status_every_days);
     let (acknowledged, status) = (words::days(acknowledged.into()), words::days(status.into()));
-    screen.say(format!("  contact: {} (answer within {acknowledged}, then every {status})", contact.url));
-    screen.say(format!("  declaration: {}, fingerprint {fingerprint}", declaration.sequence));
+    let url = format!("contact: {} (answer within {acknowledged}, then every {status})", contact.url);
+    [url].into_iter().chain(contact.person.iter().map(|person| format!("a person answers: {person}"))).collect()
+}
+
+/// Whose product it is, and why the period is as long as it is.
+fn about(declaration: &Declaration) -> Vec<String> {
+    let numbers = &declaration.identifiers;
+    let gtins = numbers.gtin.iter().map(|gtin| format!("GTIN: {gtin}"));
+    let mut lines: Vec<_> = gtins.chain(numbers.gmn.iter().map(|gmn| format!("GMN: {gmn}"))).collect();
+    lines.extend(declaration.manufacturer_address.iter().map(|address| format!("address: {address}")));
+    let representative = declaration.authorised_representative.iter();
+    lines.extend(representative.map(|other| format!("representative: {}, {}", other.name, other.address)));
+    lines.extend(declaration.placed_on_market.iter().map(|day| format!("on the market since: {}", day.in_words())));
+    lines.push(format!("basis: {}", declaration.basis));
+    let reasons: Vec<_> = declaration.reasons.iter().map(|reason| named(*reason)).collect();
+    lines.extend((!reasons.is_empty()).then(|| format!("reasons: {}", reasons.join(", "))));
+    lines.extend(declaration.short_because.iter().map(|why| format!("under five years because: {why}")));
+    lines.extend(declaration.reviewer.iter().map(|who| format!("reviewed by: {who}")));
+    lines.extend(declaration.change.iter().map(|change| format!("last change: {change}")));
+    lines
+}
+
+/// A reason as `--reasons` takes it.
+fn named(reason: Reason) -> String {
+    let name = json!(reason);
+    name.as_str().unwrap_or_default().replace('_', "-")
 }
