@@ -444,6 +444,44 @@ mod tests {
         assert_eq!(verify(&good).0, 0, "what was proved stays true");
     }
 
+    /// What `docs/operate/feeds.md` says of the row's signature, done with a library that Tenure does not use
+    /// for it, and canonical JSON as any program writes it: sorted, without spaces.
+    #[test]
+    fn row_43_a_shop_checks_the_signature_of_a_row_by_itself() {
+        let shop = Shop::open();
+        for ends in [ENDS, "2101-06-30"] {
+            if ends != ENDS {
+                shop.ok(&["support", "extend", "acme-gw1", "--ends", ends]);
+                shop.ok(&["push", "acme-gw1"]);
+            }
+            let table = shop.get("/feeds/retailers.csv").body;
+            let cells =
+                |line: &str| -> Vec<String> { line.trim_matches('"').split("\",\"").map(str::to_owned).collect() };
+            let (head, row) = (cells(table.lines().next().unwrap()), cells(table.lines().nth(1).unwrap()));
+            let cell = |name: &str| row[head.iter().position(|column| column == name).unwrap()].clone();
+            let get = |url: String| shop.get(url.strip_prefix(&shop.server.url).unwrap()).body;
+            let declaration = get(cell("declaration"));
+            assert_eq!(
+                serde_json::from_str::<Value>(&declaration).unwrap()["ends"],
+                json!(cell("security_updates_until"))
+            );
+            let signed = serde_json::from_str::<Value>(&get(cell("signed_file"))).unwrap()["signed"].clone();
+            let listed = &signed["targets"]["support/declaration.json"]["hashes"]["sha256"];
+            assert_eq!(*listed, json!(Digest::of(declaration.as_bytes())), "what is signed names the declaration");
+            let targets = shop.get("/repo/acme-gw1/metadata/1.targets.json").json();
+            let key = targets["signed"]["delegations"]["keys"][cell("key_id")]["keyval"]["public"].clone();
+            let bytes = |hex: &str| -> Vec<u8> {
+                let digits = |at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap();
+                (0..hex.len()).step_by(2).map(digits).collect()
+            };
+            let key = ring::signature::UnparsedPublicKey::new(&ring::signature::ED25519, bytes(key.as_str().unwrap()));
+            let signature = bytes(&cell("signature"));
+            key.verify(signed.to_string().as_bytes(), &signature).unwrap();
+            let edited = signed.to_string().replace(listed.as_str().unwrap(), &Digest::of(b"another").to_string());
+            assert!(key.verify(edited.as_bytes(), &signature).is_err(), "of another declaration it is none");
+        }
+    }
+
     #[test]
     fn a_label_leads_to_the_page_of_the_model_and_names_no_unit() {
         let shop = Shop::open();

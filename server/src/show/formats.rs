@@ -29,6 +29,7 @@ use crate::error::ApiError;
 use crate::serve::range;
 use crate::store::labels::Label;
 use crate::store::models::Declared;
+use proof::Proved;
 use releases::Newest;
 
 /// Caches may keep a feed for five minutes: an extension is seen soon.
@@ -177,9 +178,9 @@ pub(crate) async fn retailers(State(app): State<Handle>, headers: HeaderMap) -> 
     let base = base(&app, &headers);
     let mut table = csv::head();
     for declared in app.store.declared().await? {
-        let proof = proof::current(&app, &declared).await?;
+        let proved = Proved::of(&proof::current(&app, &declared).await?)?;
         let labels = app.store.labels(&declared.model).await?;
-        csv::add(&mut table, &declared, Digest::of(proof.as_bytes()), &labels, &base);
+        csv::add(&mut table, &declared, &proved, &labels, &base);
     }
     answer(&headers, "text/csv; charset=utf-8; header=present", table.into_bytes())
 }

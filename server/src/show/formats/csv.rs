@@ -1,13 +1,13 @@
 //! A table for shops (RFC 4180): one line for each number under which a model is sold.
 
-use tenure_proto::digest::Digest;
 use tenure_proto::support::identifiers::Gtin;
 
 use super::fingerprint;
+use super::proof::Proved;
 use crate::store::labels::Label;
 use crate::store::models::Declared;
 
-const HEAD: [&str; 13] = [
+const HEAD: [&str; 17] = [
     "gtin",
     "gmn",
     "model",
@@ -21,6 +21,10 @@ const HEAD: [&str; 13] = [
     "page",
     "proof",
     "proof_sha256",
+    "declaration",
+    "signed_file",
+    "key_id",
+    "signature",
 ];
 
 /// The table without a product.
@@ -31,10 +35,11 @@ pub(super) fn head() -> String {
 }
 
 /// Adds a model: a line for each GTIN, or one without.
-pub(super) fn add(table: &mut String, declared: &Declared, proof: Digest, labels: &[Label], base: &str) {
+pub(super) fn add(table: &mut String, declared: &Declared, proved: &Proved, labels: &[Label], base: &str) {
     let promise = &declared.declaration;
     let page = declared.page(base);
     let labels: Vec<_> = labels.iter().map(Label::in_words).collect();
+    let repo = format!("{base}/repo/{}", declared.model);
     let gtins = promise.identifiers.gtin.iter().map(Gtin::to_14_digits);
     let none = promise.identifiers.gtin.is_empty().then(String::new);
     for gtin in gtins.chain(none) {
@@ -51,7 +56,11 @@ pub(super) fn add(table: &mut String, declared: &Declared, proof: Digest, labels
             &labels.join("; "),
             &page,
             &format!("{page}/proof.json"),
-            &proof.to_string(),
+            &proved.sha256.to_string(),
+            &format!("{repo}/targets/support/{}.declaration.json", declared.sha256),
+            &format!("{repo}/metadata/{}.support.json", proved.version),
+            &proved.joined(|signature| signature.keyid.to_string()),
+            &proved.joined(|signature| signature.sig.clone()),
         ];
         line(table, &cells.map(String::as_str));
     }

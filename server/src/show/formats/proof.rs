@@ -1,6 +1,10 @@
 //! The pocket proof of a model's promise: made once for each declaration and root, and then kept, so
 //! that it and the digest that the table for shops gives of it stay the same from day to day.
 
+use tenure_proto::digest::Digest;
+use tenure_proto::key::Signature;
+use tenure_proto::metadata::{Signed, Targets};
+use tenure_proto::support::SUPPORT_ROLE;
 use tenure_proto::trust::proof::Proof;
 
 use crate::app::App;
@@ -31,4 +35,29 @@ pub(super) async fn current(app: &App, declared: &Declared) -> Result<String, Ap
     let text = serde_json::to_string(&made).map_err(ApiError::internal)?;
     app.store.keep_proof(&declared.model, declared.sha256, made.declared.root_version, &text).await?;
     Ok(text)
+}
+
+/// What a table says of a proof: its digest, and who signed the list that names the declaration.
+pub(super) struct Proved {
+    /// The digest of the proof.
+    pub(super) sha256: Digest,
+    /// The version of the list.
+    pub(super) version: u64,
+    signatures: Vec<Signature>,
+}
+
+impl Proved {
+    /// Reads it out of a proof of ours.
+    pub(super) fn of(proof: &str) -> Result<Self, ApiError> {
+        let parsed = Proof::parse(proof.as_bytes()).map_err(ApiError::internal)?;
+        let list = parsed.declared.files.get(&format!("{SUPPORT_ROLE}.json")).map(String::as_str).unwrap_or_default();
+        let list = Signed::<Targets>::parse(list.as_bytes()).map_err(ApiError::internal)?;
+        let (sha256, version) = (Digest::of(proof.as_bytes()), list.signed.head.version);
+        Ok(Self { sha256, version, signatures: list.signatures })
+    }
+
+    /// Something of each signature, in one cell.
+    pub(super) fn joined(&self, of: impl Fn(&Signature) -> String) -> String {
+        self.signatures.iter().map(of).collect::<Vec<_>>().join("; ")
+    }
 }
