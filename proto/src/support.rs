@@ -340,6 +340,11 @@ impl Declaration {
         [batch, own].into_iter().flatten().copied().fold(self.ends, Day::max)
     }
 
+    /// The latest last day that any unit has.
+    pub fn ends_latest(&self) -> Day {
+        self.batches.values().chain(self.units.values()).copied().fold(self.ends, Day::max)
+    }
+
     /// The maker's words for an owner, in the language if the maker has written them in it or they are
     /// the [`Usual`] ones, else in English; and in which they are.
     pub fn words_in(&self, language: Language) -> (Language, Words) {

@@ -21,7 +21,7 @@ use crate::show::{
     api, devices, entry, formats, health, mail, models as known, problems_as_pages, records, silence, statement,
     vulnerabilities,
 };
-use crate::show::{archive, badge, csaf, embed, feed, label, public, reporting};
+use crate::show::{archive, badge, csaf, embed, feed, label, public, reporting, rest};
 use crate::vulnerability::api as vulnerability;
 
 /// The longest form.
@@ -73,11 +73,14 @@ fn public_plane() -> Router<Handle> {
         .route("/p/{model}", get(public::model)) // and /p/{model}.ics
         .route("/p/{model}/archive", get(archive::archive))
         .route("/p/{model}/badge.svg", get(badge::badge))
+        .route("/p/{model}/batches", get(rest::batches))
         .route("/p/{model}/delivered.json", get(archive::figures))
         .route("/p/{model}/embed.html", get(embed::block))
         .route("/p/{model}/feed.atom", get(feed::of_model))
+        .route("/p/{model}/history", get(rest::history))
         .route("/p/{model}/label.pdf", get(label::pdf))
         .route("/p/{model}/label.svg", get(label::svg))
+        .route("/p/{model}/release/{version}", get(archive::release))
         .route("/p/{model}/statement.json", get(statement::json))
         .route("/p/{model}/statement.pdf", get(statement::pdf))
         .route("/p/{model}/statements/{file}", get(statement::numbered))

@@ -19,6 +19,8 @@ topic! {
         index_lead,
         /// Nothing is in it.
         index_empty,
+        /// The list goes on.
+        more_products,
         /// A day that is to come, in a list.
         until,
         /// A day that is past, in a list.
@@ -55,6 +57,10 @@ topic! {
         batches,
         /// What the list of batches says.
         batches_lead,
+        /// The list goes on.
+        more_batches,
+        /// The model's day is past, and not that of every unit.
+        later,
         /// Some units have a day of their own.
         units,
         /// The heading of a product without updates.
@@ -122,6 +128,7 @@ const ENGLISH: PublicPages = PublicPages {
     index_title: "Security updates: until when",
     index_lead: "Each product here gets security updates at least until the day shown. The day can be moved later, never earlier.",
     index_empty: "No product is listed yet.",
+    more_products: "More products",
     until: "Until {day}",
     ended: "Ended on {day}",
     made_by: "Made by {maker}",
@@ -140,6 +147,8 @@ const ENGLISH: PublicPages = PublicPages {
     batch_others: "All other units: until {day}",
     batches: "Later days for some units",
     batches_lead: "You find the batch on the product or its box. These batches have a later day:",
+    more_batches: "More batches",
+    later: "Some units get security updates for longer: until {day} at the latest.",
     units: "Some single units have a later day, too. The product itself shows its own day, and the contact below can tell you.",
     fixed: "This product cannot be updated",
     fixed_replaced: "Until {day} it is replaced:",
@@ -178,6 +187,7 @@ const GERMAN: PublicPages = PublicPages {
     index_title: "Sicherheits-Updates: wie lange",
     index_lead: "Jedes Produkt hier bekommt mindestens bis zum genannten Tag Sicherheits-Updates. Der Tag kann später werden, nie früher.",
     index_empty: "Noch ist kein Produkt genannt.",
+    more_products: "Weitere Produkte",
     until: "Bis {day}",
     ended: "Endete am {day}",
     made_by: "Hergestellt von {maker}",
@@ -196,6 +206,8 @@ const GERMAN: PublicPages = PublicPages {
     batch_others: "Alle anderen Geräte: bis zum {day}",
     batches: "Spätere Tage für einige Geräte",
     batches_lead: "Die Charge steht auf dem Produkt oder seiner Verpackung. Diese Chargen haben einen späteren Tag:",
+    more_batches: "Weitere Chargen",
+    later: "Einige Geräte bekommen länger Sicherheits-Updates: längstens bis zum {day}.",
     units: "Auch einzelne Geräte haben einen späteren Tag. Das Produkt selbst zeigt seinen Tag, und der Kontakt unten kann ihn nennen.",
     fixed: "Dieses Produkt bekommt keine Updates",
     fixed_replaced: "Bis zum {day} wird es ersetzt:",
@@ -234,6 +246,7 @@ const FRENCH: PublicPages = PublicPages {
     index_title: "Mises à jour de sécurité : jusqu’à quand",
     index_lead: "Chaque produit reçoit des mises à jour de sécurité au moins jusqu’au jour indiqué. Ce jour peut être repoussé, jamais avancé.",
     index_empty: "Aucun produit n’est encore indiqué.",
+    more_products: "Autres produits",
     until: "Jusqu’au {day}",
     ended: "Terminé le {day}",
     made_by: "Fabriqué par {maker}",
@@ -252,6 +265,8 @@ const FRENCH: PublicPages = PublicPages {
     batch_others: "Tous les autres appareils : jusqu’au {day}",
     batches: "Des jours plus tardifs pour certains appareils",
     batches_lead: "Le lot est indiqué sur le produit ou sur sa boîte. Ces lots ont un jour plus tardif :",
+    more_batches: "Autres lots",
+    later: "Certains appareils reçoivent des mises à jour de sécurité plus longtemps : jusqu’au {day} au plus tard.",
     units: "Certains appareils ont aussi un jour plus tardif. Le produit lui-même affiche son jour, et le contact ci-dessous peut vous le dire.",
     fixed: "Ce produit ne peut pas être mis à jour",
     fixed_replaced: "Jusqu’au {day}, il est remplacé :",
@@ -290,6 +305,7 @@ const SPANISH: PublicPages = PublicPages {
     index_title: "Actualizaciones de seguridad: hasta cuándo",
     index_lead: "Cada producto recibe actualizaciones de seguridad al menos hasta el día indicado. Ese día se puede retrasar, nunca adelantar.",
     index_empty: "Todavía no hay ningún producto.",
+    more_products: "Más productos",
     until: "Hasta el {day}",
     ended: "Terminó el {day}",
     made_by: "Fabricado por {maker}",
@@ -308,6 +324,8 @@ const SPANISH: PublicPages = PublicPages {
     batch_others: "Todos los demás aparatos: hasta el {day}",
     batches: "Fechas posteriores para algunos aparatos",
     batches_lead: "El lote figura en el producto o en su caja. Estos lotes tienen una fecha posterior:",
+    more_batches: "Más lotes",
+    later: "Algunas unidades reciben actualizaciones de seguridad durante más tiempo: como máximo hasta el {day}.",
     units: "Algunos aparatos también tienen una fecha posterior. El propio producto muestra su fecha, y el contacto de abajo puede decírsela.",
     fixed: "Este producto no se puede actualizar",
     fixed_replaced: "Hasta el {day} se sustituye:",
@@ -346,6 +364,7 @@ const WELSH: PublicPages = PublicPages {
     index_title: "Diweddariadau diogelwch: tan pryd",
     index_lead: "Bydd pob cynnyrch yma yn cael diweddariadau diogelwch o leiaf tan y dyddiad a ddangosir. Gellir symud y dyddiad yn hwyrach, byth yn gynharach.",
     index_empty: "Nid oes cynnyrch wedi’i restru eto.",
+    more_products: "Mwy o gynhyrchion",
     until: "Tan {day}",
     ended: "Daeth i ben ar {day}",
     made_by: "Gwnaed gan {maker}",
@@ -364,6 +383,8 @@ const WELSH: PublicPages = PublicPages {
     batch_others: "Pob uned arall: hyd at {day}",
     batches: "Dyddiadau hwyrach i rai unedau",
     batches_lead: "Mae’r swp i’w weld ar y cynnyrch neu ar ei flwch. Mae gan y sypiau hyn ddyddiad hwyrach:",
+    more_batches: "Mwy o sypiau",
+    later: "Mae rhai unedau’n cael diweddariadau diogelwch am fwy o amser: hyd at {day} fan bellaf.",
     units: "Mae gan rai unedau unigol ddyddiad hwyrach hefyd. Mae’r cynnyrch ei hun yn dangos ei ddyddiad, a gall y cyswllt isod ddweud wrthych.",
     fixed: "Ni ellir diweddaru’r cynnyrch hwn",
     fixed_replaced: "Hyd at {day} caiff ei amnewid:",

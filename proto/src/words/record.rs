@@ -87,6 +87,10 @@ topic! {
         archive_empty,
         /// The way to the next page.
         archive_older,
+        /// A page that has no room for all.
+        part,
+        /// Where all of it is.
+        whole,
         /// An update's name.
         version,
         /// Before what was fixed.
@@ -144,6 +148,8 @@ const ENGLISH: Record = Record {
     archive_kept: "Each security update stays here for ten years, or until the promised end if that is later. The product takes its updates by itself: you need these files only if it cannot.",
     archive_empty: "There is no security update yet.",
     archive_older: "Older ones",
+    part: "There was no room here for all of it.",
+    whole: "All of it, as data (JSON)",
     version: "Version {version}, {day}",
     fixed: "What was fixed:",
     removed: "The risk that it removes:",
@@ -194,6 +200,8 @@ const GERMAN: Record = Record {
     archive_kept: "Jedes Sicherheits-Update bleibt zehn Jahre hier, oder bis zum versprochenen Ende, wenn das später ist. Das Produkt holt seine Updates selbst: diese Dateien brauchen Sie nur, wenn es das nicht kann.",
     archive_empty: "Es gibt noch kein Sicherheits-Update.",
     archive_older: "Ältere",
+    part: "Hier war nicht Platz für alles.",
+    whole: "Alles, als Daten (JSON)",
     version: "Version {version}, {day}",
     fixed: "Was behoben wurde:",
     removed: "Das Risiko, das es beseitigt:",
@@ -244,6 +252,8 @@ const FRENCH: Record = Record {
     archive_kept: "Chaque mise à jour de sécurité reste ici dix ans, ou jusqu’à la fin promise si elle est plus tardive. Le produit prend ses mises à jour tout seul : ces fichiers ne servent que s’il ne le peut pas.",
     archive_empty: "Il n’y a pas encore de mise à jour de sécurité.",
     archive_older: "Plus anciennes",
+    part: "Il n’y avait pas la place de tout montrer ici.",
+    whole: "Tout, en données (JSON)",
     version: "Version {version}, {day}",
     fixed: "Ce qui a été corrigé :",
     removed: "Le risque qu’elle supprime :",
@@ -294,6 +304,8 @@ const SPANISH: Record = Record {
     archive_kept: "Cada actualización de seguridad queda aquí diez años, o hasta el final prometido si es posterior. El producto toma sus actualizaciones solo: necesita estos archivos únicamente si no puede.",
     archive_empty: "Todavía no hay ninguna actualización de seguridad.",
     archive_older: "Más antiguas",
+    part: "Aquí no cabía todo.",
+    whole: "Todo, como datos (JSON)",
     version: "Versión {version}, {day}",
     fixed: "Qué se corrigió:",
     removed: "El riesgo que elimina:",
@@ -344,6 +356,8 @@ const WELSH: Record = Record {
     archive_kept: "Bydd pob diweddariad diogelwch yn aros yma am ddeng mlynedd, neu tan y diwedd a addawyd os yw hynny’n hwyrach. Mae’r cynnyrch yn cymryd ei ddiweddariadau ei hun: dim ond os na all wneud hynny y bydd angen y ffeiliau hyn arnoch.",
     archive_empty: "Nid oes diweddariad diogelwch eto.",
     archive_older: "Rhai hŷn",
+    part: "Nid oedd lle yma i’r cyfan.",
+    whole: "Y cyfan, fel data (JSON)",
     version: "Fersiwn {version}, {day}",
     fixed: "Beth gafodd ei drwsio:",
     removed: "Y risg y mae’n ei dileu:",

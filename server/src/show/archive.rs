@@ -3,21 +3,21 @@
 use askama::Template;
 use axum::Json;
 use axum::extract::{Path, Query, State};
-use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
 use tenure_proto::digest::Digest;
 use tenure_proto::model::Model;
-use tenure_proto::release::{Artifact, Release};
+use tenure_proto::release::{Advisory, Artifact, Release};
 use tenure_proto::support::Declaration;
 use tenure_proto::time::Day;
 use tenure_proto::version::Version;
 use tenure_proto::words::{PublicPages, Record, Takeaway, fill};
 
+use super::STYLE;
 use super::facts::Facts;
-use super::public::home;
+use super::public::{home, rest};
+use super::room::{self, Room};
 use super::said::Said;
-use super::{STYLE, page};
 use crate::app::Handle;
 use crate::body::invalid;
 use crate::delivered;
@@ -36,8 +36,11 @@ struct ArchivePage<'a> {
     w: &'static Takeaway,
     q: String,
     home: String,
+    product: String,
     promise: &'a Declaration,
     is_over: bool,
+    /// Units that have a later day.
+    later: Option<String>,
     updates: Vec<Update<'a>>,
     /// The query of the next page.
     older: Option<String>,
@@ -48,7 +51,11 @@ struct Update<'a> {
     title: String,
     release: &'a Release,
     is_beyond: bool,
+    /// As much of it as there is room for.
+    advisory: Option<Advisory>,
     files: Vec<File>,
+    /// Where all of it is, if there was no room for it.
+    whole: Option<String>,
 }
 
 /// A file that can be had.
@@ -80,33 +87,56 @@ pub(crate) async fn archive(
 ) -> Result<Response, ApiError> {
     let facts = Facts::of(&app, &name).await?;
     let is_before = |version: &Version| from.before.as_ref().is_none_or(|before| version < before);
-    let mut left = facts.security_updates().map(|issued| &issued.release).filter(|release| is_before(&release.version));
-    let updates: Vec<_> = left.by_ref().take(UPDATES_MAX).map(|release| Update::new(release, &facts, &said)).collect();
-    let last = left.next().and(updates.last()).map(|update| update.release.version.clone());
-    let and = if said.is_named { format!("&lang={}", said.language) } else { String::new() };
-    let template = ArchivePage {
+    let left = facts.security_updates().map(|issued| &issued.release).filter(|release| is_before(&release.version));
+    let left: Vec<_> = left.collect();
+    let shown = room::fit(UPDATES_MAX, |room| ArchivePage {
         style: STYLE,
         t: PublicPages::of(said.language),
         r: Record::of(said.language),
         w: Takeaway::of(said.language),
         q: said.query(),
         home: home(facts.model()),
+        product: room.part(&facts.promise().designation),
         promise: facts.promise(),
         is_over: facts.is_over(facts.promise().ends),
-        older: last.map(|version| format!("?before={version}{and}")),
-        updates,
+        later: facts.later(&said),
+        updates: left.iter().take(room.entries).map(|release| Update::new(release, &facts, &said, room)).collect(),
+        older: rest(&left, room.entries).map(|last| said.query_with("before", &last.version)),
         said: &said,
-    };
-    Ok(said.mark(page(StatusCode::OK, &template)?))
+    })?;
+    Ok(said.mark(shown))
+}
+
+/// `GET /p/{model}/release/{version}`: all that a release says.
+pub(crate) async fn release(
+    State(app): State<Handle>,
+    said: Said,
+    Path((name, version)): Path<(String, String)>,
+) -> Result<Response, ApiError> {
+    let facts = Facts::of(&app, &name).await?;
+    let mut releases = facts.issued.iter().map(|issued| &issued.release);
+    let found = releases.find(|release| release.version.as_str() == version).ok_or_else(ApiError::not_found)?;
+    Ok(said.mark(Json(found).into_response()))
 }
 
 impl<'a> Update<'a> {
-    fn new(release: &'a Release, facts: &Facts, said: &Said) -> Self {
+    fn new(release: &'a Release, facts: &Facts, said: &Said, room: &Room) -> Self {
         let (version, day) = (release.version.to_string(), said.day(release.released_at.day()));
+        let parts =
+            |advisory: &Advisory| [&advisory.summary, &advisory.risk, &advisory.action].map(|text| room.part(text));
+        let is_whole = |advisory: &Advisory| {
+            [&advisory.summary, &advisory.risk, &advisory.action].into_iter().all(|text| room.has_room_for(text))
+        };
+        let is_cut = release.artifacts.len() > room.lines || !release.advisory.as_ref().is_none_or(is_whole);
         Self {
+            whole: is_cut.then(|| format!("{}/release/{version}", home(facts.model()))),
             title: fill(Record::of(said.language).version, &[("version", &version), ("day", &day)]),
             is_beyond: delivered::is_beyond(release, facts.promise()),
-            files: release.artifacts.iter().filter_map(|part| File::of(part, facts.model())).collect(),
+            advisory: release.advisory.as_ref().map(|whole| {
+                let [summary, risk, action] = parts(whole);
+                Advisory { summary, risk, action, ..whole.clone() }
+            }),
+            files: release.artifacts.iter().take(room.lines).filter_map(|part| File::of(part, facts.model())).collect(),
             release,
         }
     }

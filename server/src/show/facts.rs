@@ -4,7 +4,9 @@ use tenure_proto::advisory::Advisory;
 use tenure_proto::model::{Model, Name};
 use tenure_proto::support::Declaration;
 use tenure_proto::time::{Day, Timestamp};
+use tenure_proto::words::PublicPages;
 
+use super::said::Said;
 use crate::app::App;
 use crate::delivered::{self, Delivered};
 use crate::error::ApiError;
@@ -73,6 +75,13 @@ impl Facts {
     /// Whether a last day is over.
     pub(crate) fn is_over(&self, ends: Day) -> bool {
         self.now >= ends.over_everywhere()
+    }
+
+    /// That units get updates for longer than the model, if its day is over and theirs is not.
+    pub(crate) fn later(&self, said: &Said) -> Option<String> {
+        let (all, latest) = (self.promise().ends, self.promise().ends_latest());
+        let is_so = self.is_over(all) && !self.is_over(latest);
+        is_so.then(|| said.with_day(PublicPages::of(said.language).later, latest))
     }
 
     /// What was promised and delivered.

@@ -19,6 +19,8 @@ pub(crate) mod models;
 pub(crate) mod public;
 pub(crate) mod records;
 pub(crate) mod reporting;
+pub(crate) mod rest;
+mod room;
 pub(crate) mod said;
 pub(crate) mod silence;
 pub(crate) mod statement;
@@ -67,7 +69,16 @@ struct ProblemPage<'a> {
 
 /// Renders a page.
 fn page(status: StatusCode, template: &impl Template) -> Result<Response, ApiError> {
-    let html = template.render().map_err(ApiError::internal)?;
+    html_page(status, page_of(template)?)
+}
+
+/// The text of a page.
+fn page_of(template: &impl Template) -> Result<String, ApiError> {
+    template.render().map_err(ApiError::internal)
+}
+
+/// A page as an answer.
+fn html_page(status: StatusCode, html: String) -> Result<Response, ApiError> {
     let mut response = (status, Html(html)).into_response();
     let policy = HeaderValue::from_str(&POLICY).map_err(ApiError::internal)?;
     response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);

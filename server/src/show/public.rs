@@ -4,26 +4,31 @@
 //! Schedule 1, 3(4)), in the owner's language.
 
 use askama::Template;
-use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::extract::{Path, Query, State};
 use axum::response::Response;
+use serde::Deserialize;
 use tenure_proto::model::{Model, Name};
 use tenure_proto::support::{Declaration, Fingerprint, Words};
 use tenure_proto::time::{Day, Timestamp};
-use tenure_proto::words::{Language, PublicPages, Record, Takeaway, fill};
+use tenure_proto::words::{Afterwards, Language, PublicPages, Record, Takeaway, fill};
 
 use super::facts::Facts;
 use super::formats::{About, jsonld};
+use super::room::{self, Room};
 use super::said::Said;
-use super::{STYLE, calendar, page};
+use super::{STYLE, calendar};
 use crate::app::Handle;
 use crate::delivered::Delivered;
 use crate::error::ApiError;
 use crate::store::labels::Label;
 use crate::store::models::Declared;
 
-/// How many declarations and batches a page names: it stays light.
-const LINES_MAX: usize = 24;
+/// How many models the list shows at once.
+const MODELS_MAX: usize = 100;
+/// How many declarations a page names.
+const DECLARATIONS_MAX: usize = 24;
+/// How long the data for programs may be: a page with more leads to it.
+const DATA_BYTES_MAX: usize = 6 * 1024;
 
 #[derive(Template)]
 #[template(path = "index.html")]
@@ -33,6 +38,15 @@ struct IndexPage {
     t: &'static PublicPages,
     w: &'static Takeaway,
     models: Vec<Line>,
+    is_first: bool,
+    /// The query of the next page.
+    more: Option<String>,
+}
+
+/// From where on a list goes on, if not from its beginning.
+#[derive(Deserialize)]
+pub(crate) struct After {
+    pub(super) after: Option<Model>,
 }
 
 /// A model in the list.
@@ -64,25 +78,33 @@ struct ModelPage<'a> {
     /// Its calendar.
     calendar: String,
     title: String,
-    promise: &'a Declaration,
+    /// What is promised, as much of it as there is room for.
+    promise: Declaration,
     batch: Option<&'a Name>,
     ends: Day,
     is_over: bool,
+    /// Units that have a later day, if the model's is over.
+    later: Option<String>,
     ceases: Option<String>,
+    /// What the product does after the end.
+    does: &'static str,
     /// Each with its later day in words.
     batches: Vec<(&'a Name, String)>,
+    /// Where the list of batches goes on.
+    more_batches: Option<String>,
     has_units: bool,
     /// Each with whether it is in the maker's own English words.
     components: Vec<(String, bool)>,
     words_in: Language,
     words: Words,
-    basis: (Language, &'a str),
-    /// The contact and the person, as people read them.
-    contact: (String, String),
+    basis: Language,
+    /// Whom to ask: an address, and how people read it.
+    contact: Contact,
+    person: Option<Contact>,
     /// When the first answer comes, and how often there is news.
     answer: (String, String),
     on_market: Option<String>,
-    delivered: Delivered,
+    delivered: &'a Delivered,
     last: String,
     gap: String,
     fix: String,
@@ -90,8 +112,14 @@ struct ModelPage<'a> {
     open: Option<String>,
     fingerprint: Fingerprint,
     history: Vec<Past>,
+    /// Where the history goes on.
+    older: Option<String>,
+    /// Where all of the promise is, if there was no room for it.
+    whole: Option<String>,
+    /// Where all of the labels are, if there was no room for them.
+    all_labels: Option<String>,
     /// What programs read: JSON-LD; only on the model's own page.
-    data: String,
+    data: Option<&'a str>,
 }
 
 /// A label that somebody else gave.
@@ -101,29 +129,54 @@ struct Shown<'a> {
     until: String,
 }
 
+/// Where to write to, if there is room for it, and how people read it.
+pub(super) struct Contact {
+    pub(super) href: Option<String>,
+    pub(super) words: String,
+}
+
 /// A declaration of the history.
-struct Past {
-    said: String,
-    why: Option<String>,
-    lag: Option<String>,
+pub(super) struct Past {
+    pub(super) said: String,
+    pub(super) why: Option<String>,
+    /// Where all of it is, if there was no room for all of the reason.
+    pub(super) whole: Option<String>,
+    pub(super) lag: Option<String>,
 }
 
 /// `GET /`
-pub(crate) async fn index(State(app): State<Handle>, said: Said) -> Result<Response, ApiError> {
-    let now = app.clock.now();
-    let models = app.store.declared().await?.iter().map(|declared| Line::new(declared, &said, now)).collect();
-    let (t, w) = (PublicPages::of(said.language), Takeaway::of(said.language));
-    let shown = page(StatusCode::OK, &IndexPage { style: STYLE, said: said.clone(), t, w, models })?;
+pub(crate) async fn index(
+    State(app): State<Handle>,
+    said: Said,
+    Query(from): Query<After>,
+) -> Result<Response, ApiError> {
+    let (now, declared) = (app.clock.now(), app.store.declared().await?);
+    let left = after(&declared, from.after.as_ref());
+    let shown = room::fit(MODELS_MAX, |room| IndexPage {
+        style: STYLE,
+        t: PublicPages::of(said.language),
+        w: Takeaway::of(said.language),
+        models: left.iter().take(room.entries).map(|declared| Line::new(declared, &said, now, room)).collect(),
+        is_first: left.len() == declared.len(),
+        more: rest(left, room.entries).map(|last| said.query_with("after", &last.model)),
+        said: said.clone(),
+    })?;
     Ok(said.mark(shown))
 }
 
+/// The models behind this one.
+pub(super) fn after<'a>(declared: &'a [Declared], model: Option<&Model>) -> &'a [Declared] {
+    let from = model.map_or(0, |model| declared.partition_point(|declared| declared.model <= *model));
+    declared.get(from..).unwrap_or_default()
+}
+
 impl Line {
-    fn new(declared: &Declared, said: &Said, now: Timestamp) -> Self {
+    fn new(declared: &Declared, said: &Said, now: Timestamp, room: &Room) -> Self {
         let (promise, words) = (&declared.declaration, PublicPages::of(said.language));
         Self {
             model: declared.model.to_string(),
-            designation: promise.designation.clone(),
-            manufacturer: promise.manufacturer.clone(),
+            designation: room.part(&promise.designation),
+            manufacturer: room.part(&promise.manufacturer),
             ends: promise.ends,
             ends_words: said.with_day(if promise.is_over(now) { words.ended } else { words.until }, promise.ends),
         }
@@ -139,7 +192,7 @@ pub(crate) async fn model(
     match (Facts::find(&app, &name).await?, name.strip_suffix(calendar::ENDING)) {
         (Some(facts), _) => {
             let about = About::of(said.base(&app), facts.now, facts.history.clone(), facts.labels.clone())?;
-            show(&facts, &said, None, jsonld::in_page(&about)?)
+            show(&facts, &said, None, Some(&jsonld::in_page(&about)?))
         }
         (None, Some(model)) => calendar::of(&app, &said, model, None).await,
         (None, None) => Err(ApiError::not_found()),
@@ -154,60 +207,102 @@ pub(crate) async fn batch(
 ) -> Result<Response, ApiError> {
     let (facts, name) = (Facts::of(&app, &model).await?, batch.parse::<Name>().map_err(|_| ApiError::not_found())?);
     if facts.ends(Some(&name)).is_some() {
-        return show(&facts, &said, Some(&name), String::new());
+        return show(&facts, &said, Some(&name), None);
     }
     let name = batch.strip_suffix(calendar::ENDING).and_then(|name| name.parse().ok());
     calendar::of(&app, &said, &model, Some(name.ok_or_else(ApiError::not_found)?)).await
 }
 
-fn show(facts: &Facts, said: &Said, batch: Option<&Name>, data: String) -> Result<Response, ApiError> {
-    let (promise, ends) = (facts.promise(), facts.ends(batch).ok_or_else(ApiError::not_found)?);
-    let (t, r, w) = (PublicPages::of(said.language), Record::of(said.language), Takeaway::of(said.language));
+/// What a page is about.
+struct Asked<'a> {
+    facts: &'a Facts,
+    said: &'a Said,
+    batch: Option<&'a Name>,
+    ends: Day,
+    delivered: Delivered,
+    data: Option<&'a str>,
+}
+
+fn show(facts: &Facts, said: &Said, batch: Option<&Name>, data: Option<&str>) -> Result<Response, ApiError> {
+    let ends = facts.ends(batch).ok_or_else(ApiError::not_found)?;
     let delivered = facts.delivered(facts.now.day()).ok_or_else(ApiError::not_found)?;
-    let is_over = facts.is_over(ends);
-    let title = if is_over { t.title_ended } else { t.title_until };
-    let (words_in, words) = promise.words_in(said.language);
-    let home = home(facts.model());
-    let template = ModelPage {
-        style: STYLE,
-        t,
-        r,
-        w,
-        has_letters: facts.has_letters,
-        statement: facts.has_statement.then(|| statement(&home, batch, said)),
-        labels: facts.labels.iter().take(LINES_MAX).map(|label| Shown::new(label, facts.now, said)).collect(),
-        q: said.query(),
-        calendar: batch.map_or_else(|| home.clone(), |batch| format!("{home}/{batch}")) + calendar::ENDING,
-        home,
-        title: fill(title, &[("product", &promise.designation), ("day", &said.day(ends))]),
-        promise,
-        batch,
-        ends,
-        is_over,
-        ceases: ceases(promise, said),
-        batches: if batch.is_none() { batches(promise, said) } else { Vec::new() },
-        has_units: !promise.units.is_empty(),
-        components: promise.components.iter().map(|component| component_words(component, t)).collect(),
-        words_in,
-        words,
-        basis: promise.basis_in(said.language),
-        contact: (
-            contact_words(&promise.contact.url),
-            promise.contact.person.as_deref().map(contact_words).unwrap_or_default(),
-        ),
-        answer: answer_words(promise, said),
-        on_market: promise.placed_on_market.map(|day| said.day(day)),
-        last: last(&delivered, said),
-        gap: gap(&delivered, said),
-        fix: fix(&delivered, said),
-        open: open(&delivered, said),
-        delivered,
-        fingerprint: facts.declared.fingerprint,
-        history: facts.history.iter().take(LINES_MAX).map(|declared| Past::new(declared, said)).collect(),
-        data,
-        said,
-    };
-    Ok(said.mark(page(StatusCode::OK, &template)?))
+    let asked = Asked { facts, said, batch, ends, delivered, data };
+    Ok(said.mark(room::fit(DECLARATIONS_MAX, |room| ModelPage::new(&asked, room))?))
+}
+
+impl<'a> ModelPage<'a> {
+    fn new(asked: &'a Asked<'a>, room: &Room) -> Self {
+        let Asked { facts, said, batch, ends, delivered, data } = asked;
+        let (facts, said, batch, ends) = (*facts, *said, *batch, *ends);
+        let (t, home, is_over) = (PublicPages::of(said.language), home(facts.model()), facts.is_over(ends));
+        let (whole, promise) = (facts.promise(), room.declaration(facts.promise()));
+        let title = if is_over { t.title_ended } else { t.title_until };
+        let (words_in, words) = whole.words_in(said.language);
+        let (basis, reason) = whole.basis_in(said.language);
+        let (batches, older) = (if batch.is_none() { later_batches(whole) } else { Vec::new() }, &facts.history);
+        let page = Self {
+            style: STYLE,
+            t,
+            r: Record::of(said.language),
+            w: Takeaway::of(said.language),
+            has_letters: facts.has_letters,
+            statement: facts.has_statement.then(|| statement(&home, batch, said)),
+            labels: facts.labels.iter().take(room.lines).map(|label| Shown::new(label, facts.now, said)).collect(),
+            all_labels: (facts.labels.len() > room.lines).then(|| format!("{home}/product.jsonld")),
+            q: said.query(),
+            calendar: batch.map_or_else(|| home.clone(), |batch| format!("{home}/{batch}")) + calendar::ENDING,
+            title: fill(title, &[("product", &promise.designation), ("day", &said.day(ends))]),
+            batch,
+            ends,
+            is_over,
+            later: if batch.is_none() { facts.later(said) } else { None },
+            ceases: ceases(&promise, said),
+            does: Afterwards::said(whole.posture, said.language),
+            more_batches: rest(&batches, room.lines)
+                .map(|last| format!("{home}/batches{}", said.query_with("before", last.0))),
+            batches: batches.into_iter().take(room.lines).map(|batch| batch_words(batch, said)).collect(),
+            has_units: !whole.units.is_empty(),
+            components: promise.components.iter().map(|component| component_words(component, t)).collect(),
+            words_in,
+            words: Words {
+                after_end: room.cut(&words.after_end),
+                risks: room.cut(&words.risks),
+                advice: room.cut(&words.advice),
+            },
+            basis,
+            contact: Contact::new(&whole.contact.url, room),
+            person: whole.contact.person.as_deref().map(|person| Contact::new(person, room)),
+            answer: answer_words(whole, said),
+            on_market: whole.placed_on_market.map(|day| said.day(day)),
+            last: last(delivered, said),
+            gap: gap(delivered, said),
+            fix: fix(delivered, said),
+            open: open(delivered, said),
+            delivered,
+            fingerprint: facts.declared.fingerprint,
+            history: older.iter().take(room.entries).map(|declared| Past::new(declared, said, room)).collect(),
+            older: rest(older, room.entries)
+                .map(|last| format!("{home}/history{}", said.query_with("before", last.declaration.sequence))),
+            whole: None,
+            data: data.filter(|data| data.len() <= DATA_BYTES_MAX),
+            promise: Declaration { basis: room.cut(reason), ..promise },
+            home,
+            said,
+        };
+        // Only now it is known what was cut.
+        Self { whole: room.is_cut().then(|| signed(&facts.declared)), ..page }
+    }
+}
+
+/// The last one of those that are shown, if there are more.
+pub(super) fn rest<T>(all: &[T], shown: usize) -> Option<&T> {
+    all.get(shown)?;
+    all.get(shown.checked_sub(1)?)
+}
+
+/// Where a declaration is, as it was signed.
+fn signed(declared: &Declared) -> String {
+    format!("/repo/{}/targets/support/{}.declaration.json", declared.model, declared.sha256)
 }
 
 /// The path of a model's page.
@@ -220,10 +315,14 @@ fn ceases(promise: &Declaration, said: &Said) -> Option<String> {
     Some(fill(PublicPages::of(said.language).ceases, &[("maker", &promise.manufacturer), ("day", &on)]))
 }
 
-fn batches<'a>(promise: &'a Declaration, said: &Said) -> Vec<(&'a Name, String)> {
-    let later = promise.batches.iter().filter(|(_, ends)| **ends > promise.ends);
-    let line = |(name, ends): (&'a Name, &Day)| (name, said.with_day(PublicPages::of(said.language).until, *ends));
-    later.rev().take(LINES_MAX).map(line).collect()
+/// The batches with a day that is later than everybody's, the last name first.
+pub(super) fn later_batches(promise: &Declaration) -> Vec<(&Name, &Day)> {
+    promise.batches.iter().rev().filter(|(_, ends)| **ends > promise.ends).collect()
+}
+
+/// A batch, and its day in words.
+pub(super) fn batch_words<'a>((name, ends): (&'a Name, &Day), said: &Said) -> (&'a Name, String) {
+    (name, said.with_day(PublicPages::of(said.language).until, *ends))
 }
 
 /// A component in the owner's language, if it is one of the usual ones; else as the maker wrote it,
@@ -301,14 +400,21 @@ fn statement(home: &str, batch: Option<&Name>, said: &Said) -> String {
     format!("{home}/statement.pdf{of}")
 }
 
+impl Contact {
+    pub(super) fn new(url: &str, room: &Room) -> Self {
+        Self { href: room.address(url), words: room.cut(&contact_words(url)) }
+    }
+}
+
 impl Past {
-    fn new(declared: &Declared, said: &Said) -> Self {
+    pub(super) fn new(declared: &Declared, said: &Said, room: &Room) -> Self {
         let (promise, words) = (&declared.declaration, Record::of(said.language));
         let (day, ends) = (said.day(promise.declared_at.day()), said.day(promise.ends));
         let lag = declared.published_at.seconds_since(promise.declared_at);
         Self {
             said: fill(words.history_line, &[("day", &day), ("ends", &ends)]),
-            why: promise.change.clone(),
+            why: promise.change.as_deref().map(|change| room.part(change)),
+            whole: promise.change.as_ref().filter(|change| !room.has_room_for(change)).map(|_| signed(declared)),
             lag: lag.map(|seconds| said.with(words.history_lag, "length", length(seconds, said))),
         }
     }

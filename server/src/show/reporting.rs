@@ -2,14 +2,15 @@
 //! UK PSTI, Schedule 1, 2; EN 303 645, 5.2-1).
 
 use askama::Template;
-use axum::extract::State;
+use axum::extract::{Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use tenure_proto::words::{PublicPages, Takeaway};
 
-use super::public::{answer_words, contact_words};
+use super::STYLE;
+use super::public::{After, Contact, after, answer_words, home, rest};
+use super::room::{self, Room};
 use super::said::Said;
-use super::{STYLE, page};
 use crate::app::{App, Handle};
 use crate::error::ApiError;
 use crate::store::models::Declared;
@@ -30,13 +31,13 @@ struct PolicyPage<'a> {
     /// The server's own contacts: address and words.
     contacts: Vec<Contact>,
     lines: Vec<Line>,
+    /// The query of the next page.
+    more: Option<String>,
 }
-
-/// An address, and how people read it.
-type Contact = (String, String);
 
 /// A product and whom to write to about it.
 struct Line {
+    page: String,
     designation: String,
     contact: Contact,
     person: Option<Contact>,
@@ -44,30 +45,33 @@ struct Line {
 }
 
 /// `GET /policy`
-pub(crate) async fn policy(State(app): State<Handle>, said: Said) -> Result<Response, ApiError> {
+pub(crate) async fn policy(
+    State(app): State<Handle>,
+    said: Said,
+    Query(from): Query<After>,
+) -> Result<Response, ApiError> {
     let declared = app.store.declared().await?;
-    let template = PolicyPage {
+    let left = after(&declared, from.after.as_ref());
+    let shown = room::fit(LINES_MAX, |room| PolicyPage {
         style: STYLE,
         t: PublicPages::of(said.language),
         w: Takeaway::of(said.language),
-        contacts: app.config.security_contacts.iter().map(|url| contact(url)).collect(),
-        lines: declared.iter().take(LINES_MAX).map(|declared| Line::new(declared, &said)).collect(),
+        contacts: app.config.security_contacts.iter().map(|url| Contact::new(url, room)).collect(),
+        lines: left.iter().take(room.entries).map(|declared| Line::new(declared, &said, room)).collect(),
+        more: rest(left, room.entries).map(|last| said.query_with("after", &last.model)),
         said: &said,
-    };
-    Ok(said.mark(page(StatusCode::OK, &template)?))
-}
-
-fn contact(url: &str) -> Contact {
-    (url.to_string(), contact_words(url))
+    })?;
+    Ok(said.mark(shown))
 }
 
 impl Line {
-    fn new(declared: &Declared, said: &Said) -> Self {
+    fn new(declared: &Declared, said: &Said, room: &Room) -> Self {
         let promise = &declared.declaration;
         Self {
-            designation: promise.designation.clone(),
-            contact: contact(&promise.contact.url),
-            person: promise.contact.person.as_deref().map(contact),
+            page: format!("{}{}", home(&declared.model), said.query()),
+            designation: room.part(&promise.designation),
+            contact: Contact::new(&promise.contact.url, room),
+            person: promise.contact.person.as_deref().map(|person| Contact::new(person, room)),
             answer: answer_words(promise, said),
         }
     }

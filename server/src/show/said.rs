@@ -2,6 +2,7 @@
 
 use std::borrow::Borrow;
 use std::convert::Infallible;
+use std::fmt::Display;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -47,6 +48,12 @@ impl Said {
     /// What an address of ours needs so that the language stays.
     pub(crate) fn query(&self) -> String {
         if self.is_named { format!("?lang={}", self.language) } else { String::new() }
+    }
+
+    /// The same with one more word.
+    pub(crate) fn query_with(&self, name: &str, value: impl Display) -> String {
+        let and = if self.is_named { format!("&lang={}", self.language) } else { String::new() };
+        format!("?{name}={value}{and}")
     }
 
     /// Where people reach us.

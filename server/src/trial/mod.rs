@@ -4,6 +4,7 @@ mod devices;
 mod doctor;
 mod entry;
 mod feeds;
+mod limits;
 mod maker;
 mod publications;
 mod renewal;

@@ -111,6 +111,32 @@ mod tests {
     }
 
     #[test]
+    fn row_26_what_the_product_does_after_the_end_is_said_to_buyers_in_each_language() {
+        let isolates = [
+            ("en", "the product shuts itself off from networks; you keep a way in."),
+            ("de", "trennt sich das Produkt von Netzen; Sie kommen weiter hinein."),
+            ("fr", "le produit se coupe des réseaux ; vous gardez un accès."),
+            ("es", "el producto se aísla de las redes; usted conserva una entrada."),
+            ("cy", "mae’r cynnyrch yn cau ei hun oddi wrth rwydweithiau; cewch chi fynd i mewn o hyd."),
+        ];
+        let office = Office::declared("2099-12-31", &["--posture", "isolate"]);
+        office.extend(&["--ends", "2101-06-30", "--batch", "2027-03"]);
+        office.push();
+        for (language, sentence) in isolates {
+            for page in ["/p/acme-gw1", "/p/acme-gw1/2027-03"] {
+                let page = office.get(&format!("{page}?lang={language}"), &[]).body;
+                assert!(page.contains(&format!("{sentence}</p>")), "{language}: {page}");
+            }
+        }
+        office.ok(&["support", "correct", "acme-gw1", "--change", "It stays in the home", "--posture", "local-only"]);
+        office.push();
+        assert!(office.get("/p/acme-gw1", &[]).body.contains("the product talks to your own network only.</p>"));
+        office.ok(&["support", "correct", "acme-gw1", "--change", "It goes on", "--posture", "keep"]);
+        office.push();
+        assert!(office.get("/p/acme-gw1", &[]).body.contains("the product goes on as it is.</p>"));
+    }
+
+    #[test]
     fn row_34_a_batch_has_its_later_day_and_never_less_than_the_models() {
         let office = Office::serving();
         office.extend(&["--ends", "2101-06-30", "--batch", "2027-03", "--unit", "SN-4711"]);
@@ -310,6 +336,31 @@ mod tests {
         assert!(!older.contains("Beyond the promise"), "{archive}");
         let served = office.json_of("/p/acme-gw1/delivered.json");
         assert_eq!((&served["within_the_promise"], &served["beyond_the_promise"]), (&1.into(), &1.into()));
+    }
+
+    #[test]
+    fn row_34_past_the_models_end_pages_and_mud_know_of_units_that_go_on() {
+        let office = Office::serving_until(400);
+        office.publish("1.0.1", "security");
+        let later = office.day(900);
+        office.extend(&["--ends", &later.to_string(), "--batch", "2027-03"]);
+        let latest = office.day(1200);
+        office.extend(&["--ends", &latest.to_string(), "--unit", "SN-4711"]);
+        office.push();
+        let is_supported = || office.json_of("/p/acme-gw1/mud.json")["ietf-mud:mud"]["is-supported"].clone();
+        let said = format!("Some units get security updates for longer: until {} at the latest.", latest.in_words());
+        let pages = || ["/p/acme-gw1", "/p/acme-gw1/archive"].map(|page| office.get(page, &[]).body);
+        assert_eq!(is_supported(), true);
+        assert!(pages().iter().all(|page| !page.contains(&said) && !page.contains("It is a risk to go on")));
+        office.later_by_days(500);
+        assert_eq!(is_supported(), true, "the model's day is over, and not that of every unit");
+        for page in pages() {
+            assert!(page.contains(&said) && page.contains("It is a risk to go on"), "{page}");
+        }
+        assert!(office.get("/p/acme-gw1/2027-03", &[]).body.contains("Security updates until"));
+        office.later_by_days(702);
+        assert_eq!(is_supported(), false);
+        assert!(pages().iter().all(|page| !page.contains(&said) && page.contains("It is a risk to go on")));
     }
 
     #[test]

@@ -96,6 +96,11 @@ impl Office {
         self.started.day().to_string()
     }
 
+    /// So many days after that.
+    pub(crate) fn day(&self, days: i64) -> Day {
+        self.started.day().plus_days(days)
+    }
+
     /// Signs a release of an image that no other has.
     pub(crate) fn publish(&self, version: &str, kind: &str) {
         let image = self.file(&format!("{version}.img"), version.repeat(4000));

@@ -24,7 +24,8 @@ pub(super) fn document(about: &About, releases: &Releases) -> Result<Value, ApiE
         "mud-url": format!("{page}/mud.json"),
         "last-update": promise.declared_at,
         "cache-validity": CACHE_VALIDITY_H,
-        "is-supported": !promise.is_over(about.now),
+        // One document stands for every unit: it is supported as long as any of them is.
+        "is-supported": about.now < promise.ends_latest().over_everywhere(),
         "systeminfo": systeminfo,
         "mfg-name": promise.manufacturer,
         "model-name": promise.designation,
