@@ -1,7 +1,8 @@
 """Others' tools judge the feeds of a server: schema.org's vocabulary and a JSON-LD processor the product,
 a client of endoflife.date's API that API's shape, CSAF's own validator the advisories and their provider,
-a client of the Transparency Exchange API the CLE document, a YANG parser the MUD file. No program that
-reads OpenEoX is to be had; JSON Schema judges it by what the specification says.
+a client of the Transparency Exchange API the CLE document, a YANG parser the MUD file, a checker of
+security.txt that file. No program that reads OpenEoX is to be had; JSON Schema judges it by what the
+specification says.
 
 Usage: judge_feeds.py SERVER MODEL ENDS
 Ends with an error if anything is wrong.
@@ -29,6 +30,7 @@ from csaf.csaf.v21._validator import validate
 from eoltracker.api import EOLClient
 from libtea.models import CLE, CLEEventType
 from pyld import jsonld
+from sectxt import Parser
 
 VOCABULARY = {"@context": {"@vocab": "https://schema.org/", "id": "@id", "type": "@type"}}
 
@@ -127,6 +129,26 @@ def judge_advisories(server):
         assert not validate(broken).overall_valid, "the validator lets anything pass"
 
 
+def judge_security_txt(server):
+    """By RFC 9116. The address of a server under test is none of HTTPS, which it asks for."""
+    place = "/.well-known/security.txt"
+    over_https = lambda text: text.replace("http://", "https://")
+    text = over_https(get(server, place).decode())
+
+    def faults(text):
+        return {fault["code"] for fault in Parser(text.encode(), urls=over_https(server) + place).errors}
+
+    assert not faults(text), faults(text)
+    without = lambda field: "".join(line for line in text.splitlines(True) if not line.startswith(field))
+    for broken, code in (
+        (without("Contact:"), "no_contact"),
+        (without("Expires:"), "no_expire"),
+        (without("Expires:") + "Expires: 2020-01-01T00:00:00Z\n", "expired"),
+        (text.replace("Canonical: https://", "Canonical: https://other."), "no_canonical_match"),
+    ):
+        assert faults(broken) == {code}, f"{faults(broken)} is found where {code} is wrong"
+
+
 def judge_provider(provider):
     """By CSAF's published schema. The address of a server under test is none of HTTPS, which it asks for."""
     over_https = json.dumps(provider).replace('"http://', '"https://')
@@ -201,6 +223,7 @@ def main(server, model, ends):
     judge_openeox(server, model, ends)
     judge_cle(server, model, ends)
     judge_mud(server, model)
+    judge_security_txt(server)
     judge_advisories(server)
     print("good")
 

