@@ -15,6 +15,7 @@ mod progress;
 mod public_pages;
 mod record;
 mod risks;
+pub mod sold;
 mod takeaway;
 mod terminal;
 mod updates;
