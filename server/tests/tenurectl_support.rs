@@ -228,6 +228,39 @@ mod tests {
     }
 
     #[test]
+    fn what_is_covered_cannot_be_left_out_and_nothing_is_signed() {
+        let office = Office::declared();
+        office.ok(&["support", "correct", "acme-gw1", "--change", "x", "--component", "device", "--component", "app"]);
+        let before = files(office.0.path());
+        let correct = ["support", "correct", "acme-gw1", "--change", "x"];
+        let declare = ["support", "declare", "acme-gw1", "--ends", "2105-12-31"];
+        for command in [&correct[..], &declare[..]] {
+            let error = office.refused(&[command, &["--component", "ACME device"]].concat());
+            let reason = "covers \"device\", which cannot be left out";
+            let way_out = "--component 'device' --component 'app' --component 'ACME device'";
+            assert!(error.contains(reason) && error.contains(way_out), "{error}");
+            assert_eq!(files(office.0.path()), before);
+        }
+        let fixed =
+            ["--fixed-because", "x", "--replacement", "x", "--replacement-ends", "2099-12-31", "--isolation", "x"];
+        let error = office.refused(&[&declare[..], &fixed].concat());
+        assert!(error.contains("declared as one that is updated and may not become one that cannot be"), "{error}");
+        assert_eq!(files(office.0.path()), before);
+        // A name written better covers the same.
+        office.ok(&[&correct[..], &["--component", "Device", "--component", "APP", "--component", "cloud"]].concat());
+        office.ok(&["verify", "acme-gw1"]);
+    }
+
+    /// Every file below `folder` with its content.
+    fn files(folder: &Path) -> std::collections::BTreeMap<std::path::PathBuf, Vec<u8>> {
+        let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        let inside = |path: std::path::PathBuf| {
+            if path.is_dir() { files(&path) } else { [(path.clone(), std::fs::read(&path).unwrap())].into() }
+        };
+        entries.flat_map(inside).collect()
+    }
+
+    #[test]
     fn a_correction_is_public_and_moves_no_day() {
         let office = Office::declared();
         let correct = ["support", "correct", "acme-gw1", "--change", "The app was missing."];

@@ -295,6 +295,27 @@ fn a_shortened_promise_is_refused_with_evidence_and_updates_go_on() {
 }
 
 #[test]
+fn a_promise_that_covers_less_is_refused_and_nothing_held_changes() {
+    let (board, mut repository) = begin();
+    let boot = board.boot();
+    let mut fetchd = boot.connect();
+    repository.declare_for("2033-12-31", &["device", "app"]);
+    fetchd.refresh(&repository);
+    fetchd.declare(&repository);
+    let promise = board.files("state/install/promise");
+
+    // Not even for two more years.
+    repository.declare_for("2035-12-31", &["device"]);
+    fetchd.refresh(&repository);
+    let (reason, retry) = fetchd.try_declare(&repository).unwrap_err();
+    assert!(reason.contains("\"app\" is covered by the promise and may not be left out"), "{reason}");
+    assert_eq!(retry, Retry::Never);
+    assert_eq!(board.files("state/install/promise"), promise);
+    assert_eq!(boot.status().declaration.unwrap().components, ["device", "app"]);
+    fetchd.install(&repository, Offered::NoServer);
+}
+
+#[test]
 fn a_release_that_does_not_fit_is_refused_before_anything_is_touched() {
     let (board, mut repository) = begin();
     let before = (board.slot("b"), board.env());

@@ -1,5 +1,6 @@
 //! The one rule of the promise: what may follow what is held.
 
+use alloc::string::String;
 use core::fmt;
 
 use super::{Declaration, Posture};
@@ -30,6 +31,17 @@ pub enum Refusal {
         /// The posture that was offered.
         offered: Posture,
     },
+    /// It would no longer cover what was covered. The pair is evidence.
+    #[error(
+        "{component:?} is covered by the promise and may not be left out; keep it, and name anything new beside it"
+    )]
+    Uncovered {
+        /// The component, as it was declared.
+        component: String,
+    },
+    /// It would take updates from a product that was declared as one that gets them. The pair is evidence.
+    #[error("the product was declared as one that is updated and may not become one that cannot be")]
+    MadeFixed,
     /// An old declaration, come again.
     #[error("declaration {offered} is older than declaration {held}, which is held")]
     Stale {
@@ -50,6 +62,16 @@ pub enum Refusal {
         /// The sequence that was offered.
         offered: u64,
     },
+}
+
+impl Refusal {
+    /// Whether the two texts, both signed, prove that less was promised later.
+    pub fn is_broken_promise(&self) -> bool {
+        match self {
+            Self::Shortened { .. } | Self::Stricter { .. } | Self::Uncovered { .. } | Self::MadeFixed => true,
+            Self::Stale { .. } | Self::TwoTexts { .. } | Self::Unlinked { .. } => false,
+        }
+    }
 }
 
 /// Whose end is meant.
@@ -121,6 +143,12 @@ pub fn ratchet(held: Option<(&Declaration, Digest)>, offered: (&Declaration, Dig
     if new.posture < old.posture {
         return Err(Refusal::Stricter { held: old.posture, offered: new.posture });
     }
+    if let Some(component) = uncovered(old, new) {
+        return Err(Refusal::Uncovered { component });
+    }
+    if old.fixed.is_none() && new.fixed.is_some() {
+        return Err(Refusal::MadeFixed);
+    }
     if new.sequence == old.sequence {
         return Err(Refusal::TwoTexts { sequence: new.sequence });
     }
@@ -152,4 +180,12 @@ fn shortened(old: &Declaration, new: &Declaration) -> Option<Refusal> {
         .chain(replacement)
         .find(|(_, held, offered)| offered < held)
         .map(|(whose, held, offered)| Refusal::Shortened { whose, held, offered })
+}
+
+/// The first component that `old` covers and `new` does not. Case and spaces around a name do not
+/// make another component, so that a name may be written better.
+fn uncovered(old: &Declaration, new: &Declaration) -> Option<String> {
+    let covers =
+        |wanted: &String| new.components.iter().any(|name| name.trim().to_lowercase() == wanted.trim().to_lowercase());
+    old.components.iter().find(|component| !covers(component)).cloned()
 }

@@ -85,6 +85,101 @@ proptest! {
     }
 }
 
+/// What a maker asks of its tool in one step: how far the end moves, which components, whether it
+/// cannot be updated, what it does after the end.
+type Step = (i64, Vec<&'static str>, bool, usize);
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let names = prop::sample::subsequence(vec!["device", "Device ", "app", " APP", "cloud"], 1..5);
+    proptest::collection::vec((-100_i64..400, names, any::<bool>(), 0_usize..3), 1..16)
+}
+
+/// The next declaration as the tool drafts it beside the last one.
+fn drafted(held: Option<&(Declaration, Digest)>, (days, components, cannot, posture): Step) -> (Declaration, Digest) {
+    let fixed = Fixed {
+        reason: "Its chip can be written once.".into(),
+        replacement: "Send it in.".into(),
+        replacement_ends: day(0),
+        isolation: "Take its battery out.".into(),
+    };
+    let draft = Declaration {
+        sequence: held.map_or(1, |held| held.0.sequence + 1),
+        previous_sha256: held.map(|held| held.1),
+        ends: held.map_or(day(0), |held| held.0.ends.plus_days(days)),
+        components: components.into_iter().map(Into::into).collect(),
+        fixed: cannot.then_some(fixed),
+        posture: [Posture::Isolate, Posture::LocalOnly, Posture::Keep][posture],
+        ..sample()
+    };
+    let digest = digest_of(&draft);
+    (draft, digest)
+}
+
+proptest! {
+    /// The tool asks the ratchet before it signs. What it let pass step by step, a device that
+    /// slept through any of it takes, too: nothing of what it let pass proves a broken promise.
+    #[test]
+    fn a_maker_whose_tool_accepted_every_step_is_never_refused(steps in steps(), order in proptest::collection::vec(any::<prop::sample::Index>(), 1..30)) {
+        let mut made: Vec<(Declaration, Digest)> = Vec::new();
+        for step in steps {
+            let draft = drafted(made.last(), step);
+            if ratchet(made.last().map(|(held, digest)| (held, *digest)), (&draft.0, draft.1)).is_ok() {
+                made.push(draft);
+            }
+        }
+        let mut held: Option<&(Declaration, Digest)> = None;
+        for index in order {
+            let offered = index.get(&made);
+            match ratchet(held.map(|(old, digest)| (old, *digest)), (&offered.0, offered.1)) {
+                Ok(_) => held = Some(offered),
+                Err(refusal) => prop_assert!(matches!(refusal, Refusal::Stale { .. }), "{refusal}"),
+            }
+        }
+    }
+}
+
+fn offered_after(old: &Declaration, change: impl FnOnce(&mut Declaration)) -> Result<Accepted, Refusal> {
+    let mut new = Declaration { sequence: 2, previous_sha256: Some(digest_of(old)), ..old.clone() };
+    change(&mut new);
+    ratchet(Some((old, digest_of(old))), (&new, digest_of(&new)))
+}
+
+#[test]
+fn what_is_covered_stays_covered() {
+    let old = Declaration { components: vec!["device".into(), "ACME app".into()], ..sample() };
+    let offer =
+        |names: &[&str]| offered_after(&old, |new| new.components = names.iter().copied().map(Into::into).collect());
+    for (names, left_out) in
+        [(&["device"][..], "ACME app"), (&["ACME app 2", "device"], "ACME app"), (&["cloud"], "device")]
+    {
+        let refusal = offer(names).unwrap_err();
+        assert_eq!(refusal, Refusal::Uncovered { component: left_out.into() });
+        assert!(refusal.is_broken_promise());
+        let said = alloc::format!("{left_out:?} is covered by the promise and may not be left out; keep it, and");
+        assert!(refusal.to_string().starts_with(&said), "{refusal}");
+    }
+    // In another order, written better, beside something new.
+    assert_eq!(offer(&[" acme APP", "Device", "ACME app 2"]), Ok(Accepted::Reworded));
+    // Longer for less is less.
+    let swap = |new: &mut Declaration| (new.ends, new.components) = (day(3650), vec!["device".into()]);
+    assert_eq!(offered_after(&old, swap), Err(Refusal::Uncovered { component: "ACME app".into() }));
+}
+
+#[test]
+fn a_product_that_is_updated_never_becomes_one_that_cannot_be() {
+    let fixed = drafted(None, (0, vec!["device"], true, 2)).0;
+    let updatable = Declaration { fixed: None, ..fixed.clone() };
+    let refusal = offered_after(&updatable, |new| new.fixed.clone_from(&fixed.fixed)).unwrap_err();
+    assert_eq!(refusal, Refusal::MadeFixed);
+    assert!(refusal.is_broken_promise());
+    // The other way round, owners get more.
+    assert_eq!(
+        offered_after(&fixed, |new| (new.fixed, new.ends) = (None, day(1000))),
+        Ok(Accepted::Extended { from: fixed.ends })
+    );
+    assert_eq!(offered_after(&fixed, |_| {}), Ok(Accepted::Reworded));
+}
+
 #[test]
 fn a_shortening_is_named_with_both_days() {
     let (old, old_digest) = declaration(1, day(0), None);

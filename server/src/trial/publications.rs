@@ -48,6 +48,24 @@ fn row_02_a_shorter_promise_is_refused_by_the_server() {
 }
 
 #[test]
+fn a_promise_that_covers_less_or_takes_updates_away_is_refused_by_the_server() {
+    let fixed = json!({
+        "reason": "Once.", "replacement": "Send it in.", "replacement_ends": "2033-12-31", "isolation": "Unplug it.",
+    });
+    for (words, field, value) in [
+        ("\\\"the Acme app\\\" is covered by the promise", "components", json!(["Device"])),
+        ("may not become one that cannot be", "fixed", fixed),
+        ("which is stricter", "posture", json!("isolate")),
+    ] {
+        refused("support_narrowed", words, |maker| {
+            let mut text = maker.declaration("2035-12-31");
+            text[field] = value;
+            maker.declare_text(&text);
+        });
+    }
+}
+
+#[test]
 fn row_14_a_promise_without_a_contact_and_its_days_is_refused_when_it_is_published() {
     for (field, value) in [
         ("contact", json!(null)),

@@ -140,10 +140,15 @@ impl Repository {
 
     /// Signs a declaration that follows the last one.
     pub(super) fn declare(&mut self, ends: &str) {
+        self.declare_for(ends, &["device"]);
+    }
+
+    /// The same, with what it covers.
+    pub(super) fn declare_for(&mut self, ends: &str, components: &[&str]) {
         self.sequence += 1;
         let mut text = json!({
             "_type": "support_declaration", "model": self.model, "designation": "ACME Gateway 1", "manufacturer": "ACME Ltd",
-            "sequence": self.sequence, "declared_at": ISSUED, "ends": ends, "components": ["device"], "basis": "expected use",
+            "sequence": self.sequence, "declared_at": ISSUED, "ends": ends, "components": components, "basis": "expected use",
             "contact": {"url": "https://acme.example/security", "acknowledge_within_days": 5, "status_every_days": 14},
             "after_end": "New holes stay open.", "advice": "Replace it.",
         });

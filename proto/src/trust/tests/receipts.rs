@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::support::tests::sample;
-use crate::support::{Declaration, Posture};
+use crate::support::{Declaration, Fixed, Posture};
 use crate::time::Day;
 use crate::trust::receipt::{RECEIPT_TYPE, Receipt, ReceiptError, Vouched};
 
@@ -88,6 +88,29 @@ fn a_stricter_end_proves_one_too() {
     declare(&mut maker, |next| next.posture = Posture::Isolate);
     let offered = vouched(&maker);
     assert!(receipt(&maker, held, offered).verify(&maker.files["1.root.json"]).is_ok());
+}
+
+#[test]
+fn a_component_left_out_and_updates_taken_away_prove_one_too() {
+    let breaks: [&dyn Fn(&mut Declaration); 2] = [&|next| next.components = vec!["device".into()], &|next| {
+        next.fixed = Some(Fixed {
+            reason: "Its chip can be written once.".into(),
+            replacement: "Send it in.".into(),
+            replacement_ends: next.ends,
+            isolation: "Take its battery out.".into(),
+        });
+    }];
+    for change in breaks {
+        let mut maker = Maker::new();
+        declare(&mut maker, |first| first.components = vec!["device".into(), "app".into()]);
+        let held = vouched(&maker);
+        declare(&mut maker, change);
+        let offered = vouched(&maker);
+        let root = &maker.files["1.root.json"];
+        assert!(receipt(&maker, held.clone(), offered.clone()).verify(root).is_ok());
+        let other_way = receipt(&maker, offered, held).verify(root);
+        assert!(matches!(other_way, Err(ReceiptError::Kept(_))), "{other_way:?}");
+    }
 }
 
 type Forge<'a> = &'a dyn Fn(&mut Receipt);

@@ -44,6 +44,18 @@ pub(crate) enum Error {
         /// What was asked for.
         asked: Day,
     },
+    /// A component that was covered and is no more.
+    #[error(
+        "the promise for {designation} covers {component:?}, which cannot be left out; owners rely on it, and their devices refuse a promise that covers less; keep the name and put the new one beside it: {keep}"
+    )]
+    Uncovered {
+        /// The product.
+        designation: String,
+        /// What was covered.
+        component: String,
+        /// The options that leave nothing out.
+        keep: String,
+    },
     /// A correction that changes no word.
     #[error("nothing is corrected: name what changes, such as --component or --advice")]
     NothingCorrected,
@@ -76,6 +88,13 @@ pub(crate) enum Error {
     /// The repository.
     #[error(transparent)]
     Repo(#[from] repo::Error),
+}
+
+/// The options that name what `held` covers and what `draft` adds.
+fn all_components(draft: &Declaration, held: &Declaration) -> String {
+    let added = draft.components.iter().filter(|name| !held.components.contains(name));
+    let names = held.components.iter().chain(added);
+    names.map(|name| format!("--component '{name}'")).collect::<Vec<_>>().join(" ")
 }
 
 /// What a new wording is made of.
@@ -167,9 +186,15 @@ fn judge(held: Option<(&Declaration, Digest)>, draft: &Declaration) -> Result<Ac
         Refusal::Shortened { whose, held, offered: asked } => {
             Error::Shortened { designation: draft.designation.clone(), whose, held, asked }
         }
-        Refusal::Stricter { .. } | Refusal::Stale { .. } | Refusal::TwoTexts { .. } | Refusal::Unlinked { .. } => {
-            refusal.into()
+        Refusal::Uncovered { component } => {
+            let keep = held.map_or_else(String::new, |(held, _)| all_components(draft, held));
+            Error::Uncovered { designation: draft.designation.clone(), component, keep }
         }
+        Refusal::Stricter { .. }
+        | Refusal::MadeFixed
+        | Refusal::Stale { .. }
+        | Refusal::TwoTexts { .. }
+        | Refusal::Unlinked { .. } => refusal.into(),
     })
 }
 

@@ -12,7 +12,7 @@ use crate::wording::Wording;
 Example:
   tenurectl support correct acme-gw1 --change 'The app was missing' --component device --component app
 
-The last day stays as it is, and the declaration before stays public beside the new one.")]
+The last day stays as it is, what was covered stays covered, and the declaration before stays public beside the new one.")]
 pub(crate) struct Args {
     /// The model
     model: Model,
@@ -28,7 +28,7 @@ pub(crate) fn run(site: &Site, args: Args) -> Result<(), Error> {
     let Args { model, change, wording } = args;
     promise::change(site, &model, |before| {
         let held = before.declared()?;
-        let corrected = wording.apply(held.clone(), held.ends, before.folder, before.model)?;
+        let corrected = wording.apply(held.clone(), held.ends, &before)?;
         if corrected == *held {
             return Err(Error::NothingCorrected);
         }
