@@ -8,7 +8,8 @@ use tenure_proto::version::Version;
 
 /// The versions of `CycloneDX` that can carry the milestones of the product itself.
 const VERSIONS: [&str; 4] = ["1.4", "1.5", "1.6", "1.7"];
-const MILESTONE: &str = "cdx:lifecycle:milestone:";
+/// How the property of a milestone begins, in the taxonomy of `CycloneDX`.
+pub const MILESTONE: &str = "cdx:lifecycle:milestone:";
 const FINGERPRINT: &str = "tenure:support:fingerprint";
 
 /// Why a file is no list of parts.

@@ -7,7 +7,7 @@ mod ctl;
 mod tests {
     use std::path::Path;
 
-    use super::ctl::{json_of, ok, refused};
+    use super::ctl::{json_of, ok, refused, run};
     use serde_json::{Value, json};
     use tenure_server::disk::{PUBLIC, replace};
 
@@ -227,6 +227,76 @@ mod tests {
         assert_eq!(office.declaration()["parts_ending_earlier"], known);
     }
 
+    impl Office {
+        fn write(&self, name: &str, text: &str) -> String {
+            let path = self.0.path().join(name);
+            replace(&path, text.as_bytes(), PUBLIC).unwrap();
+            path.display().to_string()
+        }
+
+        /// A list of parts with these properties of its kernel, for `--sbom`.
+        fn list_of_parts(&self, properties: &Value) -> String {
+            let kernel =
+                json!({"type": "operating-system", "name": "linux", "version": "6.1.90", "properties": properties});
+            let bom = json!({"bomFormat": "CycloneDX", "specVersion": "1.6", "components": [kernel]});
+            self.write("bom.json", &bom.to_string())
+        }
+
+        fn publish(&self, version: &str, more: &[&str]) {
+            let image = format!("rootfs={}", self.write("rootfs.img", version));
+            let publish = ["release", "publish", "acme-gw1", version, "--image", &image, "--kind", "feature"];
+            self.ok(&[&publish[..], more].concat());
+        }
+
+        fn extend(&self, ends: &str, more: &[&str]) -> String {
+            self.ok(&[&["support", "extend", "acme-gw1", "--ends", ends][..], more].concat())
+        }
+    }
+
+    #[test]
+    fn row_33_an_extension_looks_at_the_parts_again_and_says_where_it_cannot() {
+        let office = Office::declared();
+        let said = office.extend("2100-12-31", &[]);
+        assert!(
+            said.contains("Note: whether a part of the product ends before the new day was not looked at"),
+            "{said}"
+        );
+        let ends = office.write("ends.toml", "\"linux 6.1\" = \"2102-12-31\"\n");
+        let unlisted = ["support", "extend", "acme-gw1", "--ends", "2103-12-31", "--part-ends", &ends];
+        assert!(office.refused(&unlisted).contains("--part-ends needs a list of parts"));
+        office.publish("1.0.0", &["--sbom", &office.list_of_parts(&json!([]))]);
+        let said = office.extend("2101-12-31", &[]);
+        assert!(said.contains("Note: of the parts of release 1.0.0, those alone were looked at whose end"), "{said}");
+        // The kernel outlives 2102 and not 2103: by a list at hand, or by the signed one.
+        let sbom = office.list_of_parts(&json!([]));
+        let said = office.extend("2102-06-30", &["--sbom", &sbom, "--part-ends", &ends]);
+        assert!(!said.contains("warning") && !said.contains("Note:"), "{said}");
+        assert_eq!(office.declaration()["parts_ending_earlier"], Value::Null);
+        let said = office.extend("2103-12-31", &["--part-ends", &ends]);
+        let warning = "warning: linux 6.1.90 is supported until 31 December 2102 only, 365 days less";
+        assert!(said.contains(warning) && !said.contains("Note:"), "{said}");
+        let known = json!([{"name": "linux 6.1.90", "ends": "2102-12-31"}]);
+        assert_eq!(office.declaration()["parts_ending_earlier"], known);
+        // What was signed as known is said again, and stays.
+        let said = office.extend("2104-12-31", &["--batch", "2027-03"]);
+        assert!(said.contains("until 31 December 2102 only, 731 days less"), "{said}");
+        assert_eq!(office.declaration()["parts_ending_earlier"], known);
+        office.ok(&["verify", "acme-gw1"]);
+    }
+
+    #[test]
+    fn row_33_an_extension_past_an_end_that_the_signed_list_names_is_never_silent() {
+        let office = Office::declared();
+        let end = json!([{"name": "cdx:lifecycle:milestone:endOfSupport", "value": "2101-12-31"}]);
+        office.publish("1.0.0", &["--sbom", &office.list_of_parts(&end)]);
+        let said = office.extend("2101-12-31", &[]);
+        assert!(!said.contains("warning: linux"), "{said}");
+        let said = office.extend("2102-12-31", &[]);
+        assert!(said.contains("warning: linux 6.1.90 is supported until 31 December 2101 only"), "{said}");
+        let known = json!([{"name": "linux 6.1.90", "ends": "2101-12-31"}]);
+        assert_eq!(office.declaration()["parts_ending_earlier"], known);
+    }
+
     #[test]
     fn what_is_covered_cannot_be_left_out_and_nothing_is_signed() {
         let office = Office::declared();
@@ -258,6 +328,42 @@ mod tests {
             if path.is_dir() { files(&path) } else { [(path.clone(), std::fs::read(&path).unwrap())].into() }
         };
         entries.flat_map(inside).collect()
+    }
+
+    #[test]
+    fn who_signs_words_that_sell_is_warned_with_the_word_and_the_field() {
+        let office = Office::declared();
+        let warned = |args: &[&str]| {
+            let (code, out, error) = run(office.0.path(), args);
+            assert_eq!(code, 0, "{out}{error}");
+            error
+        };
+        let words = office.write(
+            "words.toml",
+            "[de]\nafter_end = 'Es gibt keine Updates.'\nrisks = 'Die Werkstatt gibt Daten preis.'\nadvice = 'Rabatte im Laden.'\n",
+        );
+        let correct = ["support", "correct", "acme-gw1", "--change", "x", "--translations", &words, "--advice"];
+        let said = warned(&[&correct[..], &["Get an ACME Gateway 2 in our shop."]].concat());
+        assert!(said.contains("warning: --advice says \"shop\": a notice sells nothing"), "{said}");
+        assert!(said.contains("warning: --translations, advice in de says \"rabatte\""), "{said}");
+        assert_eq!(said.lines().count(), 2, "{said}");
+        // What was said of a text is not said again; programs are warned as well.
+        let cease = ["--json", "support", "cease", "acme-gw1", "--on", "2090-03-31", "--notice", "Prices fall."];
+        let said = warned(&cease);
+        assert!(said.starts_with("warning: --notice says \"prices\"") && said.lines().count() == 1, "{said}");
+        let honest = ["--advice", "Our workshop has a comprehensive list."];
+        assert_eq!(warned(&[&["support", "declare", "acme-gw1", "--ends", "2099-12-31"][..], &honest].concat()), "");
+        let image = format!("rootfs={}", office.write("rootfs.img", "x"));
+        let release = ["release", "publish", "acme-gw1", "1.0.0", "--image", &image, "--kind", "security"];
+        let told = ["--summary", "A hole.", "--risk", "It crashes.", "--action", "Upgrade to Gateway 2."];
+        let said = warned(&[&release[..], &told].concat());
+        assert!(said.contains("warning: --action says \"upgrade to\""), "{said}");
+        let advisory = ["advisory", "publish", "acme-gw1", "ACME-2026-0001"];
+        let told =
+            [&told[..4], &["--action", "Wait.", "--in", "fr:summary=Un trou.", "--in", "fr:risk=Tout."]].concat();
+        let said = warned(&[&advisory[..], &told, &["--in", "fr:action=Voir la boutique."]].concat());
+        assert!(said.contains("warning: --in fr:action says \"boutique\""), "{said}");
+        assert!(!office.ok(&["support", "declare", "--help"]).contains("Gateway 2"), "our own example sells one");
     }
 
     #[test]

@@ -72,6 +72,7 @@ mod root_sign;
 mod shelf_check;
 mod shelf_verify;
 mod silence_list;
+mod sold;
 mod statement_export;
 mod statement_issue;
 mod statement_list;

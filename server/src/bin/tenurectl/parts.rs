@@ -2,19 +2,37 @@
 //! in CycloneDX's JSON) and from what is known of their ends.
 //!
 //! Ends come from a table of the maker's own, or from files of endoflife.date's API v1
-//! (`products/NAME.json`), of which the release whose name begins the part's version counts.
+//! (`products/NAME.json`), of which the release whose name begins the part's version counts; where these
+//! know nothing of a part, from the milestones that the list itself gives it.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
-use tenure_proto::support::Part;
+use tenure_proto::support::{Declaration, Part};
 use tenure_proto::time::Day;
+use tenure_proto::version::Version;
+use tenure_server::sbom;
 
 use crate::input;
+use crate::release_list;
+use crate::repo::{self, Repo};
 
 /// The largest file that is read here.
 pub(crate) const BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// The options that name the parts and their ends.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Files {
+    /// The product's list of parts, in CycloneDX's JSON: those that end earlier are named and signed [default: that
+    /// of the newest release]
+    #[arg(long, value_name = "FILE", requires = "part_ends")]
+    sbom: Option<PathBuf>,
+    /// What is known of the ends of parts: a table of yours, or a product of endoflife.date's API; may be given more than once
+    #[arg(long, value_name = "FILE")]
+    part_ends: Vec<PathBuf>,
+}
 
 /// Why the parts cannot be judged.
 #[derive(Debug, thiserror::Error)]
@@ -22,11 +40,17 @@ pub(crate) enum Error {
     /// A file that does not read.
     #[error(transparent)]
     Read(#[from] input::Error),
+    /// Ends, and no parts that they could be of.
+    #[error("--part-ends needs a list of parts: name it with --sbom, since none is signed with the newest release")]
+    NoList,
+    /// The repository.
+    #[error(transparent)]
+    Repo(#[from] repo::Error),
     /// Not JSON of this shape.
-    #[error("{} is no SBOM in CycloneDX's JSON", path.display())]
+    #[error("{which} is no SBOM in CycloneDX's JSON")]
     Sbom {
         /// Which.
-        path: PathBuf,
+        which: String,
         /// Why.
         #[source]
         source: serde_json::Error,
@@ -62,9 +86,18 @@ struct Component {
     name: String,
     #[serde(default)]
     version: String,
+    #[serde(default)]
+    properties: Vec<Property>,
     /// Parts of the part.
     #[serde(default)]
     components: Vec<Component>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Property {
+    name: String,
+    #[serde(default)]
+    value: String,
 }
 
 /// A product of endoflife.date's.
@@ -92,22 +125,122 @@ struct Release {
 #[derive(Debug, Default)]
 pub(crate) struct Ends(BTreeMap<String, Vec<(String, Day)>>);
 
-/// The parts of `sbom` that `ends` knows to end before `ends_at`, each once, by name.
-pub(crate) fn ending_earlier(sbom: &Path, ends: &[PathBuf], ends_at: Day) -> Result<Vec<Part>, Error> {
-    let text = input::read(sbom, BYTES_MAX)?;
-    let fail = |source| Error::Sbom { path: sbom.to_path_buf(), source };
-    let sbom: Sbom = serde_json::from_slice(&text).map_err(fail)?;
-    let mut known = Ends::default();
-    ends.iter().try_for_each(|path| known.add(path))?;
-    let mut found = BTreeMap::new();
-    let mut left: Vec<_> = sbom.components.iter().collect();
-    while let Some(component) = left.pop() {
-        left.extend(&component.components);
-        if let Some(day) = known.end_of(component).filter(|day| *day < ends_at) {
-            found.insert(format!("{} {}", component.name, component.version).trim_end().to_string(), day);
+impl Files {
+    /// The parts that end before `last`; `None` if no option asks for them.
+    pub(crate) fn ending_earlier(&self, repo: &Repo, last: Day) -> Result<Option<Vec<Part>>, Error> {
+        if self.part_ends.is_empty() {
+            return Ok(None);
         }
+        let mut known = Ends::default();
+        self.part_ends.iter().try_for_each(|path| known.add(path))?;
+        let list = match &self.sbom {
+            Some(path) => List { which: path.display().to_string(), text: input::read(path, BYTES_MAX)? },
+            None => signed(repo)?.map(|(_, list)| list).ok_or(Error::NoList)?,
+        };
+        list.ending_earlier(&known, last).map(Some)
     }
-    Ok(found.into_iter().map(|(name, ends)| Part { name, ends }).collect())
+
+    /// The parts that end before `last`, once a day was moved to it. Without the options those that are
+    /// declared already, and those whose end stands in the list of the newest release.
+    pub(crate) fn after_extension(&self, repo: &Repo, held: &[Part], last: Day) -> Result<Reviewed, Error> {
+        if let Some(parts) = self.ending_earlier(repo, last)? {
+            return Ok(Reviewed { parts, unknown: None });
+        }
+        let mut parts: BTreeMap<_, _> = held.iter().map(|part| (part.name.clone(), part.ends)).collect();
+        let Some((version, list)) = signed(repo)? else {
+            return Ok(Reviewed { parts: named(parts), unknown: Some(Unknown::NoList) });
+        };
+        let found = list.ending_earlier(&Ends::default(), last)?;
+        parts.extend(found.into_iter().map(|part| (part.name, part.ends)));
+        Ok(Reviewed { parts: named(parts), unknown: Some(Unknown::Ends { version }) })
+    }
+}
+
+/// What the parts came to.
+#[derive(Debug)]
+pub(crate) struct Reviewed {
+    /// Those that end earlier.
+    pub(crate) parts: Vec<Part>,
+    /// What nobody looked at.
+    pub(crate) unknown: Option<Unknown>,
+}
+
+/// What was not looked at, for want of a file.
+#[derive(Debug)]
+pub(crate) enum Unknown {
+    /// There is no list of parts.
+    NoList,
+    /// There is one, and nothing but itself to say when its parts end.
+    Ends {
+        /// The release that it is signed with.
+        version: Version,
+    },
+}
+
+impl fmt::Display for Unknown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoList => f.write_str("whether a part of the product ends before the new day was not looked at"),
+            Self::Ends { version } => {
+                write!(f, "of the parts of release {version}, those alone were looked at whose end the list names")
+            }
+        }?;
+        f.write_str("; name parts and ends with --sbom and --part-ends")
+    }
+}
+
+/// The last day of all that a declaration promises: to everybody, to a batch, to a unit.
+pub(crate) fn last_day(declaration: &Declaration) -> Day {
+    declaration.batches.values().chain(declaration.units.values()).copied().fold(declaration.ends, Day::max)
+}
+
+/// The list of parts that is signed with the newest release.
+fn signed(repo: &Repo) -> Result<Option<(Version, List)>, Error> {
+    let Some(newest) = release_list::all(repo)?.pop() else { return Ok(None) };
+    let version = newest.version.clone();
+    let text = repo.target_bytes(&sbom::path(&version))?;
+    Ok(text.map(|text| (version.clone(), List { which: format!("the list of parts of release {version}"), text })))
+}
+
+/// A list of parts that was not read yet.
+struct List {
+    which: String,
+    text: Vec<u8>,
+}
+
+impl List {
+    /// The parts that end before `last`, each once, by name.
+    fn ending_earlier(&self, known: &Ends, last: Day) -> Result<Vec<Part>, Error> {
+        let fail = |source| Error::Sbom { which: self.which.clone(), source };
+        let sbom: Sbom = serde_json::from_slice(&self.text).map_err(fail)?;
+        let mut found = BTreeMap::new();
+        let mut left: Vec<_> = sbom.components.iter().collect();
+        while let Some(component) = left.pop() {
+            left.extend(&component.components);
+            let ends = known.end_of(component).or_else(|| component.own_end());
+            if let Some(day) = ends.filter(|day| *day < last) {
+                found.insert(format!("{} {}", component.name, component.version).trim_end().to_string(), day);
+            }
+        }
+        Ok(named(found))
+    }
+}
+
+fn named(parts: BTreeMap<String, Day>) -> Vec<Part> {
+    parts.into_iter().map(|(name, ends)| Part { name, ends }).collect()
+}
+
+impl Component {
+    /// The earliest end of support that the list itself gives the part, in CycloneDX's taxonomy: a day, or an
+    /// instant that begins with one.
+    fn own_end(&self) -> Option<Day> {
+        let is_end = |property: &&Property| {
+            let milestone = property.name.strip_prefix(sbom::MILESTONE);
+            milestone.is_some_and(|name| ["endOfSupport", "endOfLife"].contains(&name))
+        };
+        let day = |property: &Property| property.value.get(..10)?.parse().ok();
+        self.properties.iter().filter(is_end).filter_map(day).min()
+    }
 }
 
 impl Ends {
@@ -153,9 +286,12 @@ mod tests {
             tenure_server::disk::replace(&path, text.as_bytes(), tenure_server::disk::PUBLIC).unwrap();
             path
         };
-        let sbom = write("bom.json".into(), sbom);
-        let ends: Vec<_> = ends.iter().enumerate().map(|(nth, text)| write(format!("{nth}"), text)).collect();
-        let parts = ending_earlier(&sbom, &ends, until.parse().unwrap())?;
+        let mut known = Ends::default();
+        for (nth, text) in ends.iter().enumerate() {
+            known.add(&write(format!("{nth}"), text))?;
+        }
+        let list = List { which: "bom.json".into(), text: sbom.as_bytes().to_vec() };
+        let parts = list.ending_earlier(&known, until.parse().unwrap())?;
         Ok(parts.into_iter().map(|part| (part.name, part.ends.to_string())).collect())
     }
 
@@ -194,11 +330,29 @@ mod tests {
     }
 
     #[test]
+    fn an_end_that_the_list_itself_names_counts_where_nothing_else_is_known() {
+        let list = |milestones: &str| {
+            let head = r#"{"bomFormat": "CycloneDX", "specVersion": "1.6", "components": [{"name": "linux", "version": "6.1","#;
+            format!("{head} \"properties\": [{milestones}]}}]}}")
+        };
+        let milestone =
+            |name: &str, value: &str| format!(r#"{{"name": "cdx:lifecycle:milestone:{name}", "value": "{value}"}}"#);
+        let ends =
+            list(&[milestone("endOfLife", "2029-12-31T00:00:00Z"), milestone("endOfSupport", "2027-12-31")].join(","));
+        assert_eq!(find(&ends, &[], "2033-12-31").unwrap(), [part("linux 6.1", "2027-12-31")]);
+        assert_eq!(find(&ends, &["linux = \"2032-01-01\""], "2033-12-31").unwrap(), [part("linux 6.1", "2032-01-01")]);
+        assert_eq!(find(&ends, &[], "2027-12-31").unwrap(), []);
+        for other in [milestone("endOfSupport", "tba"), milestone("generalAvailability", "2020-01-01"), String::new()] {
+            assert_eq!(find(&list(&other), &[], "2033-12-31").unwrap(), []);
+        }
+    }
+
+    #[test]
     fn what_is_neither_is_named() {
         let said = |result: Result<_, Error>| result.unwrap_err().to_string();
         assert!(said(find("{}", &[], "2033-12-31")).ends_with("bom.json is no SBOM in CycloneDX's JSON"));
         assert!(said(find(SBOM, &["zlib = \"never\""], "2033-12-31")).contains("neither a table of ends"));
-        let missing = ending_earlier(Path::new("/nonexistent/bom.json"), &[], "2033-12-31".parse().unwrap());
-        assert_eq!(missing.unwrap_err().to_string(), "cannot read /nonexistent/bom.json");
+        let missing = Ends::default().add(Path::new("/nonexistent/linux.json"));
+        assert_eq!(missing.unwrap_err().to_string(), "cannot read /nonexistent/linux.json");
     }
 }

@@ -18,7 +18,7 @@ use crate::offline::{self, Needed};
 use crate::repo::{self, Next, Online, Repo};
 use crate::screen::Screen;
 use crate::support_diff::differences;
-use crate::{dates, translations, wording, words};
+use crate::{dates, parts, sold, translations, wording, words};
 
 /// Why the promise was not changed.
 #[derive(Debug, thiserror::Error)]
@@ -103,6 +103,8 @@ pub(crate) struct Change<'a> {
     pub(crate) folder: &'a Folder,
     /// The model's.
     pub(crate) model: &'a ModelFolder,
+    /// Its repository.
+    pub(crate) repo: &'a Repo,
     /// The declaration that is held.
     pub(crate) held: Option<&'a Declaration>,
 }
@@ -126,7 +128,7 @@ pub(crate) fn change(
     let repo = Repo::open(&model, now)?;
     let held = repo.declaration()?;
     let held = held.as_ref().map(|(declaration, digest)| (&**declaration, *digest));
-    let worded = wording(Change { folder: &folder, model: &model, held: held.map(|held| held.0) })?;
+    let worded = wording(Change { folder: &folder, model: &model, repo: &repo, held: held.map(|held| held.0) })?;
     let draft = draft(worded, held, now);
     if let Some((held, _)) = held.filter(|(held, _)| same_promise(held, &draft)) {
         say_already(site.screen, held);
@@ -145,6 +147,7 @@ pub(crate) fn change(
     if !missing.is_empty() && held.is_none_or(|(held, _)| translations::missing(held) != missing) {
         site.screen.say(translations::warning(&missing));
     }
+    sold::warn(site.screen, sold::of_declaration(&draft, held.map(|held| held.0)));
     let digest = sign(&folder, &model, &repo, &draft, now)?;
     let fingerprint = Fingerprint::of(digest);
     site.screen.say(format!("Signed as declaration {}, fingerprint {fingerprint}.", draft.sequence));
@@ -218,7 +221,7 @@ fn announce(screen: Screen, held: Option<&Declaration>, draft: &Declaration, acc
         }
     }
     for part in &draft.parts_ending_earlier {
-        let earlier = words::days(ends.days_since(part.ends));
+        let earlier = words::days(parts::last_day(draft).days_since(part.ends));
         screen.say(format!(
             "  warning: {} is supported until {} only, {earlier} less; you sign that you know it",
             part.name,

@@ -257,6 +257,18 @@ impl Repo {
         self.set.open(path, &bytes).map_err(|error| self.damaged(error.into()))
     }
 
+    /// The target file at `path`, if it is listed.
+    pub(crate) fn target_bytes(&self, path: &str) -> Result<Option<Vec<u8>>, Error> {
+        let Ok(target) = self.set.target(path) else { return Ok(None) };
+        let name = self.set.file_name(path).map_err(|error| self.damaged(error.into()))?;
+        let bytes = read(&self.path.join("targets").join(name))?;
+        let (path, found) = (path.to_string(), Digest::of(&bytes));
+        match target.hashes.sha256.filter(|expected| *expected != found) {
+            Some(expected) => Err(self.damaged(Finding::Digest { path, expected, found })),
+            None => Ok(Some(bytes)),
+        }
+    }
+
     /// The targets files as they were signed.
     pub(crate) fn roles(&self) -> Vec<(&'static str, SignedFile)> {
         let file = |role: &'static str, version| {

@@ -24,6 +24,12 @@ impl Screen {
         }
     }
 
+    /// Warns, whoever listens: on stderr.
+    pub(crate) fn warn(self, line: impl AsRef<str>) {
+        // If stderr is closed, nobody is left to tell.
+        drop(writeln!(std::io::stderr(), "warning: {}", line.as_ref()));
+    }
+
     /// Gives the one JSON value that a command ends with.
     pub(crate) fn answer(self, value: &Value) {
         if self.json {

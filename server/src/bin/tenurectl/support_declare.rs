@@ -14,7 +14,7 @@ use crate::wording::{self, Wording};
 Examples:
   tenurectl support declare acme-gw1 --ends 2033-12-31 --placed-on-market 2026-12-01 --reviewer 'A. Smith'
   tenurectl support declare acme-gw1 --ends 2033-12-31 --component device --component 'ACME app' \\
-      --basis 'Buyers keep such a gateway for seven years' --advice 'Replace it with an ACME Gateway 2'
+      --basis 'Buyers keep such a gateway for seven years' --advice 'Switch remote access off, or replace the device.'
   tenurectl support declare acme-gw1 --ends 2033-12-31 --sbom bom.json --part-ends linux.json --part-ends ours.toml
 
 The last day is included. It can be moved later at any time, and never earlier. Declaring again words \
@@ -34,9 +34,9 @@ pub(crate) struct Args {
 pub(crate) fn run(site: &Site, args: Args) -> Result<(), promise::Error> {
     let ends = dates::end(&args.ends, site.clock.now())?;
     let Args { model, wording, .. } = args;
-    promise::change(site, &model, |Change { folder, model, held }| {
-        let held = held.cloned().unwrap_or_else(|| wording::usual(model));
-        let declaration = wording.apply(held, ends, folder, model)?;
+    promise::change(site, &model, |before: Change<'_>| {
+        let held = before.held.cloned().unwrap_or_else(|| wording::usual(before.model));
+        let declaration = wording.apply(held, ends, &before)?;
         Ok(Declaration { change: None, ..declaration })
     })
 }

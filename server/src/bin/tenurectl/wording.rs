@@ -9,8 +9,10 @@ use tenure_proto::time::{Day, Timestamp};
 use tenure_proto::words::{Language, Usual};
 
 use crate::fixed::{self, FixedWording};
-use crate::folder::{Folder, ModelFolder};
-use crate::{dates, parts, translations};
+use crate::folder::ModelFolder;
+use crate::parts::{self, Files};
+use crate::promise::Change;
+use crate::{dates, translations};
 
 /// Why a declaration cannot be worded.
 #[derive(Debug, thiserror::Error)]
@@ -50,12 +52,8 @@ pub(crate) struct Wording {
     /// Its CPE 2.3 name, for advisories
     #[arg(long, value_name = "NAME")]
     cpe: Option<Cpe>,
-    /// The product's list of parts, in CycloneDX's JSON: those that end earlier are named and signed
-    #[arg(long, value_name = "FILE", requires = "part_ends")]
-    sbom: Option<PathBuf>,
-    /// What is known of the ends of parts: a table of yours, or a product of endoflife.date's API; may be given more than once
-    #[arg(long, value_name = "FILE", requires = "sbom")]
-    part_ends: Vec<PathBuf>,
+    #[command(flatten)]
+    parts: Files,
     /// Why the period is as long as it is
     #[arg(long, value_name = "TEXT")]
     basis: Option<String>,
@@ -191,8 +189,7 @@ impl Wording {
         self,
         held: Declaration,
         ends: Day,
-        folder: &Folder,
-        model: &ModelFolder,
+        Change { folder, model, repo, .. }: &Change<'_>,
     ) -> Result<Declaration, Error> {
         let maker = &folder.maker;
         let contact = Contact {
@@ -201,7 +198,7 @@ impl Wording {
             acknowledge_within_days: self.acknowledge_within_days.unwrap_or(held.contact.acknowledge_within_days),
             status_every_days: self.status_every_days.unwrap_or(held.contact.status_every_days),
         };
-        let parts = self.sbom.as_deref().map(|sbom| parts::ending_earlier(sbom, &self.part_ends, ends)).transpose()?;
+        let parts = self.parts.ending_earlier(repo, parts::last_day(&held).max(ends))?;
         let placed_on_market: Option<Day> = self.placed_on_market.as_deref().map(dates::day).transpose()?;
         let translations = self.translations.as_deref().map(translations::read).transpose()?;
         let before = held.identifiers;
