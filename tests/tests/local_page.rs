@@ -4,9 +4,11 @@
 
 use std::io::Write as _;
 use std::net::TcpStream;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use tenure_proto::words::Language;
 use tenure_tests::board::Board;
 use tenure_tests::ensure;
 use tenure_tests::failure::{Context as _, Result};
@@ -277,5 +279,38 @@ fn anybody_near_the_device_can_prove_its_promise_and_a_forged_one_is_refused() -
     std::fs::write(&forged, proof.replace(&ends, &later))?;
     let refused = verify(&forged)?;
     ensure!(refused.code == 1 && refused.stderr.contains("proves no promise"), "{refused:?}");
+    Ok(())
+}
+
+/// Nothing is cut off, and nothing needs scrolling sideways: a browser measures each page in frames of two widths.
+#[test]
+fn system_the_local_page_fits_a_telephone_and_a_desk_in_every_language() -> Result<()> {
+    let page = LocalPage::free()?;
+    let mut scene = Scene::set("page-fits", page, "")?;
+    page.wait_for(&mut scene.board, &scene.stage.ends.in_words())?;
+    LocalPage::password(&scene.board)?;
+    page.wait_for(&mut scene.board, "<form")?;
+    let world = &scene.stage.world;
+    let mut frames = String::new();
+    for language in Language::ALL {
+        let file = world.path(&format!("{language}.html"));
+        std::fs::write(&file, page.get("/", language.code())?.2)?;
+        for width in [390, 1280] {
+            frames += &format!("<iframe height=900 width={width} src=\"file://{}\"></iframe>", file.display());
+        }
+    }
+    let measure = "onload = () => document.title = 'over ' + JSON.stringify([...document.querySelectorAll('iframe')].map(\
+                   frame => frame.contentDocument.documentElement.scrollWidth - frame.width))";
+    let outer = world.path("outer.html");
+    std::fs::write(&outer, format!("<title></title>{frames}<script>{measure}</script>"))?;
+    let mut browser = Command::new("chromium");
+    browser.args(["--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-dev-shm-usage"]);
+    browser.args(["--allow-file-access-from-files", "--virtual-time-budget=3000", "--dump-dom"]);
+    browser.arg(format!("--user-data-dir={}", world.path("browser").display())).arg(outer);
+    let dom = String::from_utf8_lossy(&browser.output().context("cannot run chromium")?.stdout).into_owned();
+    let over = dom.split("over ").nth(1).and_then(|rest| rest.split('<').next()).context("nothing was measured")?;
+    let over: Vec<i64> = serde_json::from_str(over).context("no numbers")?;
+    assert_eq!(over.len(), 2 * Language::ALL.len());
+    ensure!(over.iter().all(|pixels| *pixels <= 0), "too wide by {over:?}");
     Ok(())
 }
