@@ -295,9 +295,8 @@ fn system_the_local_page_fits_a_telephone_and_a_desk_in_every_language() -> Resu
     for language in Language::ALL {
         let file = world.path(&format!("{language}.html"));
         std::fs::write(&file, page.get("/", language.code())?.2)?;
-        for width in [390, 1280] {
-            frames += &format!("<iframe height=900 width={width} src=\"file://{}\"></iframe>", file.display());
-        }
+        let frame = |width| format!("<iframe height=900 width={width} src=\"file://{}\"></iframe>", file.display());
+        frames.extend([390, 1280].map(frame));
     }
     let measure = "onload = () => document.title = 'over ' + JSON.stringify([...document.querySelectorAll('iframe')].map(\
                    frame => frame.contentDocument.documentElement.scrollWidth - frame.width))";
