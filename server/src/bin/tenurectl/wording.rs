@@ -192,13 +192,13 @@ impl Wording {
         Change { folder, model, repo, .. }: &Change<'_>,
     ) -> Result<Declaration, Error> {
         let maker = &folder.maker;
+        let parts = self.parts.ending_earlier(repo, parts::last_day(&held).max(ends))?;
         let contact = Contact {
             url: maker.contact.clone(),
             person: maker.person.clone().or(held.contact.person),
             acknowledge_within_days: self.acknowledge_within_days.unwrap_or(held.contact.acknowledge_within_days),
             status_every_days: self.status_every_days.unwrap_or(held.contact.status_every_days),
         };
-        let parts = self.parts.ending_earlier(repo, parts::last_day(&held).max(ends))?;
         let placed_on_market: Option<Day> = self.placed_on_market.as_deref().map(dates::day).transpose()?;
         let translations = self.translations.as_deref().map(translations::read).transpose()?;
         let before = held.identifiers;
