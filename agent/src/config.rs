@@ -336,7 +336,7 @@ fn check(path: &Path, raw: Raw) -> Result<Config, Error> {
     let whole = if raw.notices.os_release.is_some() { "/usr/lib/os-release" } else { "/etc/os-release" };
     let os_release = or(raw.os_release, whole);
     let model = raw.model.ok_or_else(|| unset("model"))?;
-    let posture = posture::check(path, raw.posture);
+    let posture = posture::check(path, raw.posture)?;
     let integrity = integrity::check(&raw.integrity, posture.updates).map_err(|reason| Error::Unfit {
         path: path.into(),
         key: "integrity.posture",
@@ -476,6 +476,8 @@ mod tests {
                 "agent.toml",
                 "integrity.posture needs posture.updates",
             ),
+            ("posture.ports = []", "agent.toml", "posture.ports is empty, and the owner needs a way in"),
+            ("posture.ports = [0]", "10.toml", ": posture.ports: "),
             ("[integrity]\ncheck_every_s = 60", "10.toml", "between 3600 and 2678400"),
             ("[health]\nunits = [\"acme\"]", "10.toml", "has its kind at the end"),
             ("[health]\nserver = \"maybe\"", "10.toml", "unknown variant `maybe`"),
@@ -581,7 +583,8 @@ mod tests {
         assert!(long.witness.as_ref().is_some_and(|witness| witness.enrolment_token_file.is_some()));
         assert!(long.tell.page.is_some() && long.tell.mqtt.is_some() && long.tell.bus.is_some());
         assert!(!short.tell.is_open());
-        assert!(!long.posture.ports.is_empty() && short.posture.updates && long.posture.updates);
+        assert_eq!((short.posture.ports, long.posture.ports), (None, Some(vec![22, 443])));
+        assert!(short.posture.updates && long.posture.updates);
         assert!(!long.cage.also_writes.is_empty() && !long.cage.also_ports.is_empty());
     }
 

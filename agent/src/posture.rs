@@ -3,9 +3,9 @@
 //!
 //! They stand in a table of their own, which is replaced whole in one step and touches nobody else's.
 //! What others refuse stays refused. Whichever posture: the device's own loopback is open, an address
-//! can be had and kept, and the owner gets in from the local network on the ports that the maker
-//! lists. The agent goes on asking its server, so that an extension can lift all of it, unless the
-//! maker turned that off.
+//! can be had and kept, and the owner gets in from the local network, by TCP, on the ports that the
+//! maker lists or, if none are listed, on any. The agent goes on asking its server, so that an
+//! extension can lift all of it, unless the maker turned that off.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -19,8 +19,8 @@ use crate::program::{self, Failed};
 /// What the rules depend on beside the posture.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Ways {
-    /// TCP ports on which the owner gets in.
-    pub(crate) ports: Vec<u16>,
+    /// TCP ports on which the owner gets in; none named: any.
+    pub(crate) ports: Option<Vec<u16>>,
     /// The agent's user and the TCP ports that it calls, if it may.
     pub(crate) updates: Option<(u32, Vec<u16>)>,
 }
@@ -54,8 +54,8 @@ pub(crate) fn ruleset(posture: Posture, ways: &Ways) -> String {
             forward,
             "    ip saddr {LOCAL_V4} ip daddr {LOCAL_V4} accept\n    ip6 saddr {LOCAL_V6} ip6 daddr {LOCAL_V6} accept\n"
         );
-    } else if !ways.ports.is_empty() {
-        let ports = list(&ways.ports);
+    } else {
+        let ports = ways.ports.as_ref().map_or_else(|| "1-65535".into(), |ports| list(ports));
         input.push_str(&local(&format!(" tcp dport {ports}"), "saddr"));
         // Answers, and no calls.
         output.push_str(&local(&format!(" tcp sport {ports} tcp flags & (syn | ack) != syn"), "daddr"));
@@ -102,13 +102,13 @@ mod tests {
 
     #[test]
     fn the_free_posture_is_no_rule_at_all() {
-        let ways = Ways { ports: vec![22], updates: Some((990, vec![443])) };
+        let ways = Ways { ports: None, updates: Some((990, vec![443])) };
         assert_eq!(ruleset(Posture::Keep, &ways), "add table inet tenure\ndelete table inet tenure\n");
     }
 
     #[test]
     fn who_is_isolated_hears_the_owner_on_the_listed_ports_and_calls_nobody() {
-        let rules = ruleset(Posture::Isolate, &Ways { ports: vec![22, 8480], updates: None });
+        let rules = ruleset(Posture::Isolate, &Ways { ports: Some(vec![22, 8480]), updates: None });
         let of = |hook: &str| {
             let chain = rules.split(&format!("chain {hook} {{\n")).nth(1).unwrap();
             chain.split("  }\n").next().unwrap().to_owned()
@@ -116,7 +116,20 @@ mod tests {
         assert!(of("input").contains("tcp dport { 22, 8480 }") && !of("input").contains("ct state"));
         assert!(of("output").contains("tcp flags & (syn | ack) != syn") && !of("output").contains("skuid"));
         assert_eq!(of("forward").lines().count(), 1, "{rules}");
-        let closed = ruleset(Posture::Isolate, &Ways::default());
-        assert!(!closed.contains("192.168") && closed.contains("iif lo accept"), "{closed}");
+    }
+
+    #[test]
+    fn who_is_isolated_and_lists_no_port_hears_the_owner_on_any_and_calls_nobody() {
+        let rules = ruleset(Posture::Isolate, &Ways::default());
+        for (address, version) in [("10.0.0.0/8", "ip"), ("fe80::/10", "ip6")] {
+            let of = |side: &str| {
+                let mut lines = rules.lines().filter(|line| line.contains(address) && line.contains(side));
+                let line = lines.next().unwrap().trim();
+                assert!(line.starts_with(version) && lines.next().is_none(), "{rules}");
+                line.split("} ").nth(1).unwrap().to_owned()
+            };
+            assert_eq!(of("saddr"), "tcp dport 1-65535 accept");
+            assert_eq!(of("daddr"), "tcp sport 1-65535 tcp flags & (syn | ack) != syn accept");
+        }
     }
 }

@@ -194,6 +194,36 @@ fn an_unsynchronised_clock_neither_ends_support_nor_keeps_it_alive() -> Result<(
 }
 
 #[test]
+fn a_program_of_the_makers_own_puts_in_force_what_was_declared_or_what_changed_software_calls_for() -> Result<()> {
+    let stage = Stage::declared("posture-command", &["--posture", "local-only"])?;
+    let files = stage.serve_files()?;
+    let (program, called) = (stage.world.path("posture"), stage.world.path("called"));
+    std::fs::write(&program, format!("#!/bin/sh\necho \"$@\" >> {}\n", called.display()))?;
+    std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
+    let config =
+        format!("posture.command = [\"{}\", \"of the maker\"]\nintegrity.posture = \"isolate\"\n", program.display());
+    let mut board = stage.board_with(files.url(), None, &config)?;
+    stage.settle(&mut board)?;
+    let last = |board: &mut Board, posture: &str| {
+        board.run_until(&format!("the program is called with {posture}"), UPDATE_LIMIT, |_| {
+            let calls = std::fs::read_to_string(&called).unwrap_or_default();
+            Ok((calls.lines().last() == Some(&format!("of the maker {posture}"))).then_some(calls))
+        })
+    };
+    ensure!(!called.exists(), "nothing is due before the end");
+    move_to(&stage, &mut board, stage.ends.plus_days(2))?;
+    assert_eq!(last(&mut board, "local_only")?.lines().count(), 1);
+    // The stricter one of two is in force, as long as both are due.
+    assert_eq!(board.run(&["integrity", "IMA: /usr/bin/app"])?.code, 0);
+    last(&mut board, "isolate")?;
+    assert_eq!(board.run(&["integrity", "--restored"])?.code, 0);
+    last(&mut board, "local_only")?;
+    stage.maker.extend(stage.ends.plus_days(365))?;
+    last(&mut board, "keep")?;
+    Ok(())
+}
+
+#[test]
 fn row_02_a_shorter_promise_is_refused_by_tenurectl() -> Result<()> {
     let stage = Stage::set("shorter")?;
     let earlier = stage.ends.plus_days(-1);

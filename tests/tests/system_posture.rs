@@ -4,7 +4,7 @@
 #![expect(clippy::tests_outside_test_module, reason = "this whole file is a test")]
 
 use std::io::{Read as _, Write as _};
-use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::unix::fs::FileExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
@@ -36,12 +36,13 @@ struct Scene {
 }
 
 impl Scene {
-    fn set(name: &str, posture: &str) -> Result<Self> {
+    /// The owner's ports as the maker lists them, if `config` does.
+    fn set(name: &str, posture: &str, config: &str) -> Result<Self> {
         let mut lan = Lan::lay()?;
         lan.add_room()?;
         let stage = Stage::declared(name, &["--posture", posture])?;
         let files = stage.serve_files()?;
-        let mut board = stage.board_with(files.url(), None, &format!("posture.ports = [{OWNER}]"))?;
+        let mut board = stage.board_with(files.url(), None, config)?;
         stage.settle(&mut board)?;
         listen(&lan, port_of(files.url())?)?;
         Ok(Self { stage, files, board, lan })
@@ -180,7 +181,7 @@ const ALL: [&str; 13] = [
 
 #[test]
 fn system_row_26_an_isolated_device_lets_through_what_was_declared_and_an_extension_lifts_it() -> Result<()> {
-    let mut scene = Scene::set("isolate", "isolate")?;
+    let mut scene = Scene::set("isolate", "isolate", &format!("posture.ports = [{OWNER}]"))?;
     let ends = scene.stage.ends;
     // Somebody else's rules are nobody's business but theirs.
     Command::new("nft").args(["add", "table", "inet", "acme"]).status().context("cannot run nft")?;
@@ -228,8 +229,33 @@ fn system_row_26_an_isolated_device_lets_through_what_was_declared_and_an_extens
 }
 
 #[test]
+fn system_an_isolated_device_whose_maker_lists_no_port_lets_the_owner_in_and_nothing_else() -> Result<()> {
+    let mut scene = Scene::set("isolate-default", "isolate", "")?;
+    assert_eq!(scene.flows()?, ALL);
+    scene.move_to(scene.stage.ends.plus_days(2))?;
+    scene.wait_for_table(true)?;
+    let open = [
+        "to the server",
+        "loopback",
+        "owner from local v4",
+        "owner from local v6",
+        "other from local v4",
+        "other from local v6",
+    ];
+    assert_eq!((scene.flows()?, scene.through()?), (open.to_vec(), vec![]));
+    assert!(!scene.passes_for_others()?, "the way to the server is the agent's alone");
+    // That is TCP alone: a datagram gets neither in nor out.
+    let socket = UdpSocket::bind((DEVICE[0], OTHER))?;
+    socket.set_read_timeout(Some(Duration::from_millis(400)))?;
+    scene.lan.at_neighbour(|| UdpSocket::bind((NEIGHBOUR[0], 0))?.send_to(b"x", (DEVICE[0], OTHER)))??;
+    assert!(socket.recv(&mut [0]).is_err(), "a datagram came in");
+    assert!(socket.send_to(b"x", (NEIGHBOUR[0], ECHO)).is_err(), "a datagram went out");
+    Ok(())
+}
+
+#[test]
 fn system_a_local_only_device_talks_to_the_local_network_and_no_further() -> Result<()> {
-    let mut scene = Scene::set("local-only", "local-only")?;
+    let mut scene = Scene::set("local-only", "local-only", "")?;
     assert_eq!(scene.flows()?, ALL);
     scene.move_to(scene.stage.ends.plus_days(2))?;
     scene.wait_for_table(true)?;

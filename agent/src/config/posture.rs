@@ -1,10 +1,12 @@
 //! `[posture]`: how the device does, after the end of its support, what was declared for then.
 
 use std::env;
+use std::num::NonZeroU16;
 use std::path::Path;
 
 use serde::Deserialize;
 
+use super::Error;
 use super::raw::Command;
 
 /// How a posture is put in force.
@@ -12,8 +14,9 @@ use super::raw::Command;
 pub(crate) struct Posture {
     /// The program; the posture is added as its last word.
     pub(crate) command: Vec<String>,
-    /// TCP ports on which the local network gets in all the same.
-    pub(crate) ports: Vec<u16>,
+    /// TCP ports on which the local network gets in all the same; none named: any. Never empty, so that the owner
+    /// has a way in.
+    pub(crate) ports: Option<Vec<u16>>,
     /// Whether the agent goes on asking its server.
     pub(crate) updates: bool,
 }
@@ -22,16 +25,18 @@ pub(crate) struct Posture {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Raw {
     command: Option<Command>,
-    ports: Vec<u16>,
+    ports: Option<Vec<NonZeroU16>>,
     updates: Option<bool>,
 }
 
-pub(super) fn check(path: &Path, raw: Raw) -> Posture {
-    Posture {
-        command: raw.command.map_or_else(|| own(path), Vec::from),
-        ports: raw.ports,
-        updates: raw.updates.unwrap_or(true),
+pub(super) fn check(path: &Path, raw: Raw) -> Result<Posture, Error> {
+    let ports = raw.ports.map(|ports| ports.into_iter().map(NonZeroU16::get).collect::<Vec<_>>());
+    if ports.as_ref().is_some_and(Vec::is_empty) {
+        let reason = "is empty, and the owner needs a way in: name a port, or leave the key out for any".into();
+        return Err(Error::Unfit { path: path.into(), key: "posture.ports", reason });
     }
+    let command = raw.command.map_or_else(|| own(path), Vec::from);
+    Ok(Posture { command, ports, updates: raw.updates.unwrap_or(true) })
 }
 
 /// Our own program. The configuration is named behind the command, where it can be named once only.
