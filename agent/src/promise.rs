@@ -3,7 +3,7 @@
 //! Held is the best declaration that was ever verified, with the metadata that vouches for it:
 //! one folder for each, named by sequence and digest, its declaration written last and twice, so
 //! that no torn file forgets a promise. One that breaks the promise is refused, and both texts are
-//! kept as evidence.
+//! kept as evidence. One that may not follow and breaks nothing is refused, and that is all.
 
 use std::path::{Path, PathBuf};
 
@@ -31,6 +31,8 @@ pub(crate) struct Promise {
     evidence_folder: PathBuf,
     held: Option<Held>,
     refused: Vec<Record>,
+    /// The last one that was refused beside what is held, so that it is not fetched at each check.
+    declined: Option<Digest>,
 }
 
 /// What is held.
@@ -81,7 +83,7 @@ impl Promise {
         let (held_folder, evidence_folder) = (folder.join("promise"), folder.join(EVIDENCE));
         disk::make_folder(&held_folder, 0o700)?;
         disk::make_folder(&evidence_folder, 0o700)?;
-        let mut promise = Self { held_folder, evidence_folder, held: None, refused: Vec::new() };
+        let mut promise = Self { held_folder, evidence_folder, held: None, refused: Vec::new(), declined: None };
         for folder in disk::list(&promise.held_folder)? {
             promise.held = better(promise.held.take(), read_held(&folder)?);
         }
@@ -114,7 +116,11 @@ impl Promise {
     /// Whether a declaration of this digest was judged before.
     pub(crate) fn knows(&self, digest: Digest) -> bool {
         let held = self.held.as_ref().is_some_and(|held| held.digest == digest);
-        held || self.refused.iter().any(|record| record.offered_sha256 == digest)
+        held || self.declined == Some(digest) || self.has_evidence(digest)
+    }
+
+    fn has_evidence(&self, digest: Digest) -> bool {
+        self.refused.iter().any(|record| record.offered_sha256 == digest)
     }
 
     /// Judges a verified declaration and keeps it if it is as good or better.
@@ -129,6 +135,7 @@ impl Promise {
             }
             Err(refusal) => {
                 let held_sha256 = held.map_or(digest, |held| held.1);
+                self.declined = Some(digest);
                 Ok(Err(Broken { refusal, held_sha256, offered_sha256: digest }))
             }
         }
@@ -139,6 +146,7 @@ impl Promise {
         let folder = self.held_folder.join(format!("{:010}-{digest}", declaration.sequence));
         write_texts(&folder, offered)?;
         let old = self.held.replace(Held { declaration, digest, folder: folder.clone() });
+        self.declined = None;
         match old {
             Some(old) if old.folder != folder => disk::remove_folder(&old.folder),
             _ => Ok(()),
@@ -153,7 +161,7 @@ impl Promise {
         at: Timestamp,
     ) -> Result<(), disk::Error> {
         let Some(held) = &self.held else { return Ok(()) };
-        if self.knows(broken.offered_sha256) || self.refused.len() >= limits::EVIDENCE_MAX {
+        if self.has_evidence(broken.offered_sha256) || self.refused.len() >= limits::EVIDENCE_MAX {
             return Ok(());
         }
         let folder = self.evidence_folder.join(format!("{:03}", self.refused.len() + 1));

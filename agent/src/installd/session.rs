@@ -196,7 +196,7 @@ impl Session {
             }
             Err(broken) => broken,
         };
-        if !matches!(broken.refusal, Refusal::Stale { .. }) {
+        if broken.refusal.breaks_the_promise() {
             let at = device.reading()?.now;
             device.promise.keep_evidence(&broken, &offered, at)?;
         }

@@ -26,6 +26,8 @@ mod whatever;
 use std::fs;
 use std::time::Duration;
 
+use serde_json::json;
+use tenure_proto::digest::Digest;
 use tenure_proto::lifecycle::{Outcome, State};
 use tenure_proto::report::ReportEvent;
 
@@ -295,24 +297,45 @@ fn a_shortened_promise_is_refused_with_evidence_and_updates_go_on() {
 }
 
 #[test]
-fn a_promise_that_covers_less_is_refused_and_nothing_held_changes() {
-    let (board, mut repository) = begin();
-    let boot = board.boot();
-    let mut fetchd = boot.connect();
-    repository.declare_for("2033-12-31", &["device", "app"]);
-    fetchd.refresh(&repository);
-    fetchd.declare(&repository);
-    let promise = board.files("state/install/promise");
-
-    // Not even for two more years.
-    repository.declare_for("2035-12-31", &["device"]);
-    fetchd.refresh(&repository);
-    let (reason, retry) = fetchd.try_declare(&repository).unwrap_err();
-    assert!(reason.contains("\"app\" is covered by the promise and may not be left out"), "{reason}");
-    assert_eq!(retry, Retry::Never);
-    assert_eq!(board.files("state/install/promise"), promise);
-    assert_eq!(boot.status().declaration.unwrap().components, ["device", "app"]);
-    fetchd.install(&repository, Offered::NoServer);
+fn a_declaration_that_is_refused_is_evidence_only_if_it_breaks_the_promise() {
+    let other = Digest::of(b"what the backup had");
+    for (ends, changed, said, is_evidence) in [
+        ("2030-12-31", json!({}), "may not be shortened", true),
+        ("2033-12-31", json!({"posture": "isolate"}), "which is stricter", true),
+        // Not even for two more years.
+        ("2035-12-31", json!({"components": ["app"]}), "\"device\" is covered by the promise", true),
+        ("2033-12-31", json!({"sequence": 1, "previous_sha256": null}), "declaration 1 is older", false),
+        ("2036-12-31", json!({"sequence": 2, "basis": "another"}), "declaration 2 exists in two texts", false),
+        ("2036-12-31", json!({"sequence": 3, "previous_sha256": other}), "declaration 3 does not follow", false),
+    ] {
+        let (board, mut repository) = begin();
+        repository.declare("2033-12-31");
+        let boot = board.boot();
+        let mut fetchd = boot.connect();
+        fetchd.refresh(&repository);
+        fetchd.declare(&repository);
+        let held = board.files("state/install/promise");
+        repository.declare_as(ends, &changed);
+        fetchd.refresh(&repository);
+        let (reason, retry) = fetchd.try_declare(&repository).unwrap_err();
+        assert!(reason.contains(said), "{reason}");
+        assert_eq!(retry, Retry::Never);
+        assert_eq!(board.files("state/install/promise"), held, "{said}");
+        assert_eq!(boot.status().declaration.unwrap().ends.to_string(), "2033-12-31");
+        // Only this stands before the owner, is a problem for a home's sensors, and makes a receipt.
+        assert_eq!(boot.status().refused.len(), usize::from(is_evidence), "{said}");
+        assert_eq!(board.files("state/install/evidence").is_empty(), !is_evidence, "{said}");
+        let receipt = crate::receipt::read(&board.path("state/install"), None);
+        let proves = receipt.is_ok_and(|receipt| receipt.verify(&repository.files["metadata/1.root.json"]).is_ok());
+        assert_eq!(proves, is_evidence, "{said}");
+        // Nothing of it is fetched again, and what may follow is taken.
+        fetchd.refresh(&repository);
+        assert!(matches!(fetchd.ask(Request::Declaration, &[]), Reply::Target { target: None }), "{said}");
+        repository.declare_as("2037-12-31", &json!({"sequence": 9}));
+        fetchd.refresh(&repository);
+        fetchd.declare(&repository);
+        assert_eq!(boot.status().declaration.unwrap().ends.to_string(), "2037-12-31");
+    }
 }
 
 #[test]

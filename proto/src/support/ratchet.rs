@@ -50,7 +50,7 @@ pub enum Refusal {
         /// The sequence that was offered.
         offered: u64,
     },
-    /// Another text under the sequence that is held. The pair is evidence.
+    /// Another text under the sequence that is held.
     #[error("declaration {sequence} exists in two texts")]
     TwoTexts {
         /// Their sequence.
@@ -65,8 +65,10 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// Whether the two texts, both signed, prove that less was promised later.
-    pub fn is_broken_promise(&self) -> bool {
+    /// Whether the two texts prove a broken promise: then they are evidence, here and for whoever checks a
+    /// receipt. A maker restored from a backup signs another text under a number that was taken, or one that does
+    /// not name the one before; that takes nothing from an owner.
+    pub fn breaks_the_promise(&self) -> bool {
         match self {
             Self::Shortened { .. } | Self::Stricter { .. } | Self::Uncovered { .. } | Self::MadeFixed => true,
             Self::Stale { .. } | Self::TwoTexts { .. } | Self::Unlinked { .. } => false,
@@ -127,7 +129,7 @@ pub enum Accepted {
 /// Decides whether `offered` may take the place of `held`.
 ///
 /// Each comes with the digest of its bytes. Pure; the caller keeps the better text, and both
-/// texts on a refusal.
+/// texts on a refusal that [breaks the promise](Refusal::breaks_the_promise).
 pub fn ratchet(held: Option<(&Declaration, Digest)>, offered: (&Declaration, Digest)) -> Result<Accepted, Refusal> {
     let (new, new_digest) = offered;
     let Some((old, old_digest)) = held else { return Ok(Accepted::First) };

@@ -113,7 +113,7 @@ impl Receipt {
         let (held, held_digest) = self.open("held", &self.held, root)?;
         let (offered, offered_digest) = self.open("offered", &self.offered, root)?;
         match ratchet(Some((&held, held_digest)), (&offered, offered_digest)) {
-            Err(refusal) if refusal.is_broken_promise() => Ok(Broken { held, offered, refusal }),
+            Err(refusal) if refusal.breaks_the_promise() => Ok(Broken { held, offered, refusal }),
             Err(refusal) => Err(ReceiptError::Kept(refusal.to_string())),
             Ok(_) => Err(ReceiptError::Kept("the second may follow the first".into())),
         }

@@ -239,7 +239,7 @@ fn check_promise(live: &Live, repo: &std::path::Path, opened: &Opened) -> Result
             );
             Err(conflict("support_shortened", detail))
         }
-        Err(refusal) if refusal.is_broken_promise() => Err(conflict("support_narrowed", refusal.to_string())),
+        Err(refusal) if refusal.breaks_the_promise() => Err(conflict("support_narrowed", refusal.to_string())),
         Err(refusal) => Err(conflict("publication_refused", refusal.to_string())),
     }
 }

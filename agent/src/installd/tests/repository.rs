@@ -140,20 +140,23 @@ impl Repository {
 
     /// Signs a declaration that follows the last one.
     pub(super) fn declare(&mut self, ends: &str) {
-        self.declare_for(ends, &["device"]);
+        self.declare_as(ends, &json!({}));
     }
 
-    /// The same, with what it covers.
-    pub(super) fn declare_for(&mut self, ends: &str, components: &[&str]) {
+    /// The same with other values; null for none.
+    pub(super) fn declare_as(&mut self, ends: &str, other: &Value) {
         self.sequence += 1;
         let mut text = json!({
             "_type": "support_declaration", "model": self.model, "designation": "ACME Gateway 1", "manufacturer": "ACME Ltd",
-            "sequence": self.sequence, "declared_at": ISSUED, "ends": ends, "components": components, "basis": "expected use",
+            "sequence": self.sequence, "declared_at": ISSUED, "ends": ends, "components": ["device"], "basis": "expected use",
             "contact": {"url": "https://acme.example/security", "acknowledge_within_days": 5, "status_every_days": 14},
             "after_end": "New holes stay open.", "advice": "Replace it.",
         });
         if self.sequence > 1 {
             text["previous_sha256"] = json!(Digest::of(&self.declaration));
+        }
+        for (key, value) in other.as_object().into_iter().flatten() {
+            text[key] = value.clone();
         }
         self.declaration = text.to_string().into_bytes();
         let target = self.store_target(DECLARATION_PATH, self.declaration.clone());
