@@ -310,16 +310,16 @@ mod tests {
         assert_eq!(
             std::fs::read_to_string(dir.path().join("motd")).unwrap(),
             "\
-            Security updates for Acme Gateway 1 end on 31 January 2027.\n\
-            After that, newly found security holes will not be fixed. The product goes on without its cloud.\n\
-            You can keep using it.\n\
+            Acme Gateway 1 gets security updates until 31 January 2027.\n\
+            Until then, newly found security holes will be fixed. After that: The product goes on without its cloud.\n\
+            You need to do nothing: updates are installed by themselves. To turn that off: tenure set automatic off\n\
             Questions: https://acme.example/security\n"
         );
         assert!(matches!(
             told.acknowledge("x", Act::Simple, reading("2027-01-11T00:00:00Z").now),
             Err(Error::Refused(_))
         ));
-        told.acknowledge("30-days-2027-01-31", Act::Simple, reading("2027-01-11T00:00:00Z").now).unwrap();
+        told.acknowledge("set-up-2027-01-31", Act::Simple, reading("2027-01-11T00:00:00Z").now).unwrap();
         assert!(!dir.path().join("motd").exists());
         let shown: Vec<Notice> =
             serde_json::from_slice(&std::fs::read(dir.path().join("notices.json")).unwrap()).unwrap();
@@ -335,8 +335,11 @@ mod tests {
         let said = "An update is there: version 1.2.0 is installed and waits for the restart: the owner\n";
         assert_eq!(motd().as_deref(), Some(said));
         tell(&mut told, "2027-01-31", "2027-01-10T00:00:00Z");
-        assert!(motd().unwrap().starts_with("Security updates for") && motd().unwrap().ends_with(said));
-        told.acknowledge("30-days-2027-01-31", Act::Simple, reading("2027-01-11T00:00:00Z").now).unwrap();
+        assert!(
+            motd().unwrap().starts_with("Acme Gateway 1 gets security updates until")
+                && motd().unwrap().ends_with(said)
+        );
+        told.acknowledge("set-up-2027-01-31", Act::Simple, reading("2027-01-11T00:00:00Z").now).unwrap();
         assert_eq!(motd().as_deref(), Some(said));
         told.tell_of_waits(None).unwrap();
         assert_eq!(motd(), None);
@@ -361,7 +364,7 @@ mod tests {
         }
         let text = std::fs::read_to_string(out).unwrap();
         let ids: Vec<_> = text.lines().map(|line| serde_json::from_str::<Notice>(line).unwrap().id).collect();
-        assert_eq!(ids, ["30-days-2027-01-31", "ended-2027-01-31"]);
+        assert_eq!(ids, ["set-up-2027-01-31", "ended-2027-01-31"]);
     }
 
     #[test]

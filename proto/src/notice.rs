@@ -159,7 +159,9 @@ impl Ledger {
     ///
     /// Stages follow proven time only: the synchronised clock, or else the floor, which grows by
     /// proof alone. So an unproven clock neither ends support nor keeps it alive. A device that
-    /// slept through stages shows the last one reached, not all of them.
+    /// slept through stages shows the last one reached, not all of them. On the first look it is the set-up,
+    /// however near the end: whoever has the product now is told until when and how updates come. Past the
+    /// end nothing comes any more, and that is said.
     pub fn update(
         &mut self,
         declaration: &Declaration,
@@ -172,7 +174,8 @@ impl Ledger {
             Proof::Unproven => reading.floor,
         };
         let mut due = Vec::new();
-        match self.ends.replace(ends) {
+        let before = self.ends.replace(ends);
+        match before {
             Some(from) if from < ends => {
                 // What spoke of the earlier end is withdrawn with one piece of good news.
                 self.notices.retain(|notice| !matches!(notice.subject, Subject::Stage(_) | Subject::Extended { .. }));
@@ -188,12 +191,13 @@ impl Ledger {
         due.extend(ceases.filter(|ceases| !self.notices.iter().any(|notice| notice.subject == *ceases)));
         let reached = Stage::reached(ends, now);
         let said = |notice: &Notice| matches!(notice.subject, Subject::Stage(stage) if stage >= reached);
-        let covered = reached < Stage::Ended && self.extension_covers(reached, ends, now, &due);
+        let covered = reached < Stage::Ended && self.is_covered(reached, ends, now, &due);
         if !covered && !self.notices.iter().any(said) {
             // A reminder takes the place of the one before.
             let is_reminder = |notice: &Notice| matches!(notice.subject, Subject::Stage(Stage::Reminder(_)));
             self.notices.retain(|notice| !is_reminder(notice));
-            due.push(Subject::Stage(reached));
+            let is_first = before.is_none() && reached < Stage::Ended;
+            due.push(Subject::Stage(if is_first { Stage::SetUp } else { reached }));
         }
         let fresh: Vec<_> =
             due.into_iter().map(|subject| Notice::new(subject, declaration, ends, language, now)).collect();
@@ -201,12 +205,12 @@ impl Ledger {
         fresh
     }
 
-    /// Whether good news was told, or is about to be, when this stage was reached already: it says until
-    /// when, and one more notice would say it twice.
-    fn extension_covers(&self, reached: Stage, ends: Day, now: Timestamp, due: &[Subject]) -> bool {
-        let is_news = |subject: &Subject| matches!(subject, Subject::Extended { .. });
-        let told = self.notices.iter().filter(|notice| is_news(&notice.subject)).map(|notice| notice.shown_at);
-        told.chain(due.iter().any(is_news).then_some(now)).any(|at| Stage::reached(ends, at) >= reached)
+    /// Whether good news or the set-up was told, or is about to be, when this stage was reached already: it says
+    /// until when, and one more notice would say it twice.
+    fn is_covered(&self, reached: Stage, ends: Day, now: Timestamp, due: &[Subject]) -> bool {
+        let says = |subject: &Subject| matches!(subject, Subject::Extended { .. } | Subject::Stage(Stage::SetUp));
+        let told = self.notices.iter().filter(|notice| says(&notice.subject)).map(|notice| notice.shown_at);
+        told.chain(due.iter().any(says).then_some(now)).any(|at| Stage::reached(ends, at) >= reached)
     }
 
     /// Marks a notice as acknowledged. That support has ended is acknowledged by a deliberate act only;

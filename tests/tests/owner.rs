@@ -15,7 +15,7 @@ use tenure_tests::images::Health;
 use tenure_tests::local_page::LocalPage;
 use tenure_tests::maker::Answer;
 use tenure_tests::process;
-use tenure_tests::stage::{Stage, UPDATE_LIMIT};
+use tenure_tests::stage::{MODEL, Stage, UPDATE_LIMIT};
 
 const RISK: &str = "An attacker on the network could read what the gateway sends.";
 
@@ -180,6 +180,35 @@ fn row_19_an_update_is_put_off_so_often_and_so_long_and_is_never_lost() -> Resul
     ensure!(status.state() == Some("staged") && status.0.get("deferred_until").is_some(), "{status:?}");
     assert_eq!(board.run(&["restart"])?.code, 0);
     board.run_until_settled("1.1.0", UPDATE_LIMIT)?;
+    Ok(())
+}
+
+#[test]
+fn row_18_who_gets_a_product_near_its_end_is_told_and_asked_at_set_up_all_the_same() -> Result<()> {
+    let stage = Stage::set("second-hand")?;
+    let files = stage.serve_files()?;
+    let mut board = stage.settled_board(files.url(), None)?;
+    let move_to = |board: &mut Board, before: i64| -> Result<()> {
+        let noon = stage.ends.plus_days(-before).midnight_utc().plus_s(12 * 3600);
+        stage.world.clock_mut().set(noon)?;
+        stage.maker.run(&["model", "renew", MODEL])?;
+        board.clock().set(noon)
+    };
+    move_to(&mut board, 200)?;
+    let (set_up, warned) = (format!("set-up-{}", stage.ends), format!("365-days-{}", stage.ends));
+    wait_for(&mut board, &warned)?;
+    // The one who sells it erases what is theirs; for the next one it is the first start.
+    assert_eq!(board.run(&["wipe", "--owner-data", "--yes"])?.code, 0);
+    board.run_until("the next owner is told", UPDATE_LIMIT, |board| {
+        Ok((ids(board)? == [set_up.clone()]).then_some(()))
+    })?;
+    let said = answer_at_set_up(&board, "no\n")?;
+    assert_eq!(said.code, 0, "{}", said.stderr);
+    assert!(said.stdout.contains(&format!("gets security updates until {}", stage.ends.in_words())), "{}", said.stdout);
+    assert_eq!(board.run(&["settings", "--json"])?.json()?.get("automatic"), Some(&Value::Bool(false)));
+    move_to(&mut board, 180)?;
+    wait_for(&mut board, &format!("180-days-{}", stage.ends))?;
+    assert_eq!(ids(&board)?, [set_up, format!("180-days-{}", stage.ends)]);
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use crate::time::{Day, Timestamp};
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
-    /// At set-up: until when.
+    /// At set-up, however near the end: until when.
     SetUp,
     /// 365 days before the end.
     Days365,
@@ -30,7 +30,7 @@ pub enum Stage {
 const REMINDER_DAYS: i64 = 90;
 
 impl Stage {
-    /// The last stage that is reached.
+    /// The last stage that is reached by the day alone.
     pub(super) fn reached(ends: Day, now: Timestamp) -> Self {
         let is_past = |days| now >= ends.plus_days(days).over_everywhere();
         if is_past(30) {

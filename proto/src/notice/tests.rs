@@ -49,6 +49,28 @@ fn each_stage_is_told_once_on_its_day() {
 }
 
 #[test]
+fn a_product_that_is_first_started_near_its_end_is_set_up_and_warned_in_its_turn() {
+    for (first, next, warning) in [
+        ("2031-06-14T00:00:00Z", "2031-07-04T00:00:00Z", Stage::Days180),
+        ("2030-12-31T00:00:00Z", "2031-07-04T00:00:00Z", Stage::Days180),
+        ("2031-10-02T00:00:00Z", "2031-12-01T00:00:00Z", Stage::Days30),
+        ("2031-12-31T23:59:59Z", "2032-01-01T12:00:00Z", Stage::Ended),
+    ] {
+        let mut ledger = Ledger::default();
+        assert_eq!(subjects(&update(&mut ledger, "2031-12-31", proven(first))), [Subject::Stage(Stage::SetUp)]);
+        assert_eq!(update(&mut ledger, "2031-12-31", proven(first)), [], "nothing else on that day");
+        let last = proven(next).now.unix_s() - 1;
+        let eve = Reading { now: Timestamp::from_unix_s(last).unwrap(), ..proven(next) };
+        assert_eq!(update(&mut ledger, "2031-12-31", eve), [], "{first}: nothing else before {next}");
+        assert_eq!(subjects(&update(&mut ledger, "2031-12-31", proven(next))), [Subject::Stage(warning)]);
+    }
+    // Past the end there is nothing to set up.
+    let mut ledger = Ledger::default();
+    let told = update(&mut ledger, "2031-12-31", proven("2032-01-01T12:00:00Z"));
+    assert_eq!(subjects(&told), [Subject::Stage(Stage::Ended)]);
+}
+
+#[test]
 fn an_unproven_clock_never_ends_support() {
     let (declaration, mut ledger) = (declaration("2031-12-31"), Ledger::default());
     let floor = "2027-01-01T00:00:00Z".parse().unwrap();
@@ -140,6 +162,7 @@ fn a_notice_stays_until_it_is_acknowledged() {
 #[test]
 fn the_words_are_one_fact_one_consequence_one_action_one_contact() {
     let mut ledger = Ledger::default();
+    update(&mut ledger, "2033-12-31", proven("2026-11-22T00:00:00Z"));
     let told = update(&mut ledger, "2033-12-31", proven("2033-12-05T00:00:00Z"));
     assert_eq!(
         told[0].text(),
@@ -170,7 +193,8 @@ fn row_26_what_the_product_does_after_the_end_is_told_with_it_in_each_language()
 }
 
 proptest! {
-    /// However a device sleeps and wakes: no stage twice, none out of order, none too early.
+    /// Whenever a device is first started, however it sleeps and wakes: the set-up first if support has not ended by
+    /// then, no stage twice, none out of order, none too early.
     #[test]
     fn no_stage_is_told_twice_or_too_early(mut days in proptest::collection::vec(0_u64..3000, 1..40)) {
         days.sort_unstable();
@@ -184,6 +208,8 @@ proptest! {
             for notice in told {
                 let Subject::Stage(stage) = notice.subject else { panic!("nothing was extended") };
                 prop_assert!(Some(stage) > last);
+                let is_set_up = !declaration.is_over(now);
+                prop_assert!(last.is_some() || is_set_up == (stage == Stage::SetUp));
                 prop_assert!(stage < Stage::Ended || declaration.is_over(now));
                 last = Some(stage);
             }

@@ -126,14 +126,53 @@ async fn look_after(
     Ok(app.store.looked_after(&owner, occasion).await?)
 }
 
-/// What an owner is to be told now: what a device of that batch would tell.
+/// What an owner is to be told now: what a device of that batch would tell. A letter sets nothing up, so that the
+/// first one is the fact of the day: near the end the warning, and not that updates come by themselves.
 fn due(owner: &mut Subscriber, declaration: &Declaration, now: Timestamp) -> Vec<Notice> {
     let ends = declaration.ends_for(&Unit { batch: owner.batch.clone(), digest: None });
     let reading = Reading { now, floor: now, proof: Proof::Synchronised };
+    owner.ledger.ends.get_or_insert(ends);
     owner.ledger.update(declaration, ends, owner.language, reading)
 }
 
 /// After this one there is nothing more to tell.
 fn is_last(notice: &Notice) -> bool {
     matches!(notice.subject, Subject::Stage(Stage::After30 | Stage::Reminder(_)))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use tenure_proto::notice::Ledger;
+    use tenure_proto::words::Language;
+
+    use super::*;
+
+    #[test]
+    fn who_asks_near_the_end_is_warned_in_the_first_letter_and_told_nothing_of_a_set_up() {
+        let declaration = json!({
+            "_type": "support_declaration", "model": "acme-gw1", "designation": "ACME Gateway 1", "manufacturer": "ACME Ltd",
+            "sequence": 1, "declared_at": "2026-11-22T00:00:00Z", "ends": "2031-12-31", "components": ["device"],
+            "basis": "expected use", "after_end": "New holes stay open.", "advice": "Replace it.",
+            "contact": {"url": "https://acme.example/security", "acknowledge_within_days": 5, "status_every_days": 14},
+        });
+        let declaration: Declaration = serde_json::from_value(declaration).unwrap();
+        for (day, first) in [("2026-11-23", "set-up"), ("2031-06-14", "365-days"), ("2031-12-20", "30-days")] {
+            let mut owner = Subscriber {
+                id: "x".into(),
+                model: "acme-gw1".parse().unwrap(),
+                batch: None,
+                language: Language::English,
+                address: "owner@example.org".into(),
+                is_confirmed: true,
+                ledger: Ledger::default(),
+                refusals: 0,
+            };
+            let now = format!("{day}T12:00:00Z").parse().unwrap();
+            let mut told =
+                || -> Vec<_> { due(&mut owner, &declaration, now).into_iter().map(|told| told.id).collect() };
+            assert_eq!(told(), [format!("{first}-2031-12-31")]);
+            assert!(told().is_empty(), "once");
+        }
+    }
 }

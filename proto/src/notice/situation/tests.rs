@@ -229,9 +229,11 @@ fn silence_is_told_once_never_when_it_cannot_be_told_and_taken_back_with_good_ne
 fn only_that_support_has_ended_takes_a_deliberate_acknowledgement() {
     let mut device = Device::new();
     device.news = Some(news("1.1.0", Kind::Security, Disruption::Restart));
+    device.look();
     device.now = "2031-12-15T00:00:00Z".parse().unwrap();
     device.look();
     let now = device.now;
+    device.ledger.acknowledge("set-up-2031-12-31", Act::Simple, now).unwrap();
     for id in ["available-1.1.0", "30-days-2031-12-31"] {
         device.ledger.acknowledge(id, Act::Simple, now).unwrap();
     }
