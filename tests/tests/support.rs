@@ -315,3 +315,24 @@ fn row_34_a_unit_of_a_batch_that_was_sold_late_counts_its_own_later_day() -> Res
     assert!(!notices(&late)?.iter().any(|notice| notice.to_string().contains("\"ended")));
     Ok(())
 }
+
+#[test]
+fn row_34_a_unit_that_was_sold_late_knows_its_own_later_day_by_the_serial_in_its_configuration() -> Result<()> {
+    let stage = Stage::set("serial")?;
+    let files = stage.serve_files()?;
+    let later = stage.ends.plus_days(200);
+    stage.maker.run(&["support", "extend", MODEL, "--ends", &later.to_string(), "--unit", "SN 0042"])?;
+    let mut board = stage.board_with(files.url(), None, "serial = \"SN 0043\"\n")?;
+    // Another unit has the day of all.
+    stage.settle(&mut board)?;
+    board.shut_down()?;
+    std::fs::write(board.path("agent.d/test.toml"), "serial = \"SN 0042\"\n")?;
+    board.power_on()?;
+    board.run_until("it holds its own", UPDATE_LIMIT, |board| {
+        Ok(board.status()?.filter(|status| status.support_ends() == Some(later.to_string().as_str())))
+    })?;
+    move_to(&stage, &mut board, stage.ends.plus_days(2))?;
+    wait_for_notice(&mut board, &format!("365-days-{later}"))?;
+    assert!(!notices(&board)?.iter().any(|notice| notice.to_string().contains("\"ended")));
+    Ok(())
+}

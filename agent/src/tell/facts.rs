@@ -175,3 +175,41 @@ impl Board {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// What sensors and signals make of a status: that of a device in order, with something else about it.
+    fn problems(key: &str, value: Value) -> Vec<&'static str> {
+        let mut overview = json!({
+            "at": "2030-02-01T00:00:00Z", "server": "https://updates.example", "reports_waiting": 0, "notices_open": 0,
+            "model": "acme-gw1", "slot": "A", "version": "1.0.0", "state": "idle", "now": "2030-02-01T00:00:00Z",
+            "floor": "2030-02-01T00:00:00Z", "clock": "synchronised", "metadata": {}, "denied": [], "refused": [],
+            "support_ends": "2033-12-31",
+        });
+        overview[key] = value;
+        let facts = Facts { overview: Some(serde_json::from_value(overview).unwrap()), notices: Vec::new() };
+        facts.problems().into_iter().map(Problem::word).collect()
+    }
+
+    #[test]
+    fn each_problem_has_its_word_and_a_device_in_order_has_none() {
+        let (at, none) = ("2030-01-05T00:00:00Z", [""; 0]);
+        let verdict = |verdict: Verdict| serde_json::to_value(verdict).unwrap();
+        let since: Timestamp = at.parse().unwrap();
+        let refused = json!([{"at": at, "held_ends": "2033-12-31", "offered_ends": "2031-12-31", "evidence": "/x"}]);
+        let rescue = json!({"at": at, "slot": "A", "version": "1.0.0", "reason": "no slot is healthy"});
+        let alarm = json!({"at": at, "slot": "A", "reason": "IMA: /usr/bin/app"});
+        assert_eq!(problems("slot", "A".into()), none);
+        assert_eq!(problems("support_ends", "2030-01-30".into()), ["ended"]);
+        assert_eq!(problems("maker", verdict(Verdict::Silent { since })), ["silent"]);
+        assert_eq!(problems("maker", verdict(Verdict::Late { since })), none, "late is not silent");
+        assert_eq!(problems("refused", refused), ["refused"]);
+        assert_eq!(problems("rescue", rescue), ["rescue"]);
+        assert_eq!(problems("alarm", alarm), ["changed"]);
+        assert_eq!(Facts::default().problems(), [], "before the agent has said anything");
+    }
+}
