@@ -98,7 +98,7 @@ mod tests {
         office.ok(&[&correct[..], &numbers].concat());
         let named = json!({"gtin": ["4006381333931", "96385074"], "purl": "pkg:generic/acme/gateway-1"});
         assert_eq!(office.declaration()["identifiers"], named);
-        let (code, _, error) = super::ctl::run(office.0.path(), &[&correct[..], &["--gtin", "4006381333932"]].concat());
+        let (code, _, error) = run(office.0.path(), &[&correct[..], &["--gtin", "4006381333932"]].concat());
         assert_eq!(code, 2, "{error}");
         assert!(error.contains("does not fit the others: 1 would"), "{error}");
         office.ok(&["support", "extend", "acme-gw1", "--ends", "2099-12-31", "--batch", "b2"]);
