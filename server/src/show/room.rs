@@ -133,7 +133,7 @@ mod tests {
     fn a_text_is_cut_at_a_word_and_never_in_silence() {
         let whole = room(11);
         assert_eq!((whole.cut("It is over."), whole.is_cut()), ("It is over.".into(), false));
-        let cut = room(10);
+        let cut = room(9);
         assert_eq!((cut.cut("It is over."), cut.is_cut()), ("It is…".into(), true));
         assert_eq!(room(4).cut("Überraschung"), "Über…");
         let lines = Room { lines: 1, ..room(10) };
