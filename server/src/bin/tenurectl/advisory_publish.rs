@@ -118,7 +118,7 @@ pub(crate) fn run(site: &Site, args: &Args) -> Result<(), Error> {
         if old.as_ref().is_some_and(|old| *old != advisory) {
             advisory.changed_at = Some(now);
         }
-        sold::warn(site.screen, sold::of_advisory(&advisory));
+        sold::warn(sold::of_advisory(&advisory));
         signed = Some(advisory.clone());
         list.retain(|advisory| advisory.id != args.id);
         list.insert(at.unwrap_or(list.len()), advisory);

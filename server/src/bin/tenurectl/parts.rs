@@ -133,11 +133,11 @@ impl Files {
         }
         let mut known = Ends::default();
         self.part_ends.iter().try_for_each(|path| known.add(path))?;
-        let list = match &self.sbom {
+        let of_product = match &self.sbom {
             Some(path) => List { which: path.display().to_string(), text: input::read(path, BYTES_MAX)? },
             None => signed(repo)?.map(|(_, list)| list).ok_or(Error::NoList)?,
         };
-        list.ending_earlier(&known, last).map(Some)
+        of_product.ending_earlier(&known, last).map(Some)
     }
 
     /// The parts that end before `last`, once a day was moved to it. Without the options those that are
@@ -147,10 +147,10 @@ impl Files {
             return Ok(Reviewed { parts, unknown: None });
         }
         let mut parts: BTreeMap<_, _> = held.iter().map(|part| (part.name.clone(), part.ends)).collect();
-        let Some((version, list)) = signed(repo)? else {
+        let Some((version, of_release)) = signed(repo)? else {
             return Ok(Reviewed { parts: named(parts), unknown: Some(Unknown::NoList) });
         };
-        let found = list.ending_earlier(&Ends::default(), last)?;
+        let found = of_release.ending_earlier(&Ends::default(), last)?;
         parts.extend(found.into_iter().map(|part| (part.name, part.ends)));
         Ok(Reviewed { parts: named(parts), unknown: Some(Unknown::Ends { version }) })
     }

@@ -147,7 +147,7 @@ pub(crate) fn change(
     if !missing.is_empty() && held.is_none_or(|(held, _)| translations::missing(held) != missing) {
         site.screen.say(translations::warning(&missing));
     }
-    sold::warn(site.screen, sold::of_declaration(&draft, held.map(|held| held.0)));
+    sold::warn(sold::of_declaration(&draft, held.map(|held| held.0)));
     let digest = sign(&folder, &model, &repo, &draft, now)?;
     let fingerprint = Fingerprint::of(digest);
     site.screen.say(format!("Signed as declaration {}, fingerprint {fingerprint}.", draft.sequence));

@@ -244,7 +244,7 @@ pub(crate) fn run(site: &Site, args: &Args) -> Result<(), Error> {
     // Asked for before the long work, so that a missing key is not found out after it.
     let keys = Needed::listed("targets", &repo.set.root().roles.targets).load(&folder.key_dirs)?;
     announce(site.screen, &model, &repo, &draft)?;
-    sold::warn(site.screen, sold::of_release(&draft));
+    sold::warn(sold::of_release(&draft));
     let sbom = sbom_of(&repo, args)?;
     let (release, mut listed) = payloads(&repo, draft, &args.images)?;
     if let Some(bytes) = sbom {

@@ -24,12 +24,6 @@ impl Screen {
         }
     }
 
-    /// Warns, whoever listens: on stderr.
-    pub(crate) fn warn(self, line: impl AsRef<str>) {
-        // If stderr is closed, nobody is left to tell.
-        drop(writeln!(std::io::stderr(), "warning: {}", line.as_ref()));
-    }
-
     /// Gives the one JSON value that a command ends with.
     pub(crate) fn answer(self, value: &Value) {
         if self.json {
@@ -44,6 +38,12 @@ impl Screen {
         // If stderr is closed, nobody is left to tell.
         drop(writeln!(std::io::stderr(), "error: {chain}"));
     }
+}
+
+/// Warns, whoever listens: on stderr.
+pub(crate) fn warn(line: &str) {
+    // If stderr is closed, nobody is left to tell.
+    drop(writeln!(std::io::stderr(), "warning: {line}"));
 }
 
 fn out(text: &str) {

@@ -6,7 +6,7 @@ use tenure_proto::release::Release;
 use tenure_proto::support::Declaration;
 use tenure_proto::words::{Language, sold};
 
-use crate::screen::Screen;
+use crate::screen;
 
 /// A text for owners: the option that gives it, its language, what it says.
 pub(crate) type Text<'a> = (String, &'a str, &'a str);
@@ -16,10 +16,10 @@ fn english() -> &'static str {
 }
 
 /// Warns of each text with a word that sells.
-pub(crate) fn warn<'a>(screen: Screen, texts: impl IntoIterator<Item = Text<'a>>) {
+pub(crate) fn warn<'a>(texts: impl IntoIterator<Item = Text<'a>>) {
     for (field, language, text) in texts {
         if let Some(word) = sold::found(language.parse().ok(), text) {
-            screen.warn(format!(
+            screen::warn(&format!(
                 "{field} says {word:?}: a notice sells nothing; tell owners what is so and what they can do, without prices, shops and offers"
             ));
         }
