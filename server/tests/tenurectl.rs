@@ -125,7 +125,9 @@ mod tests {
             extended,
             format!(
                 "support for ACME Gateway 1: until 31 December 2099 → 31 December 2101 (730 days longer)\n\
-                 Signed as declaration 2, fingerprint {fingerprint}.\nNext: tenurectl push acme-gw1\n"
+                 Signed as declaration 2, fingerprint {fingerprint}.\nNext: tenurectl push acme-gw1\n\
+                 Note: whether a part of the product ends before the new day was not looked at; \
+                 name parts and ends with --sbom and --part-ends.\n"
             )
         );
         let verified = maker.ok(&["verify", "acme-gw1", "--payloads"]);

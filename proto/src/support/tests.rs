@@ -70,14 +70,16 @@ impl HonestStep {
         next.units.retain(|_, day| *day > ends);
         next.posture = next.posture.max(self.posture);
         let until = next.fixed.as_ref().map(|fixed| fixed.replacement_ends);
+        // A product that is updated stays one.
+        let may_be_fixed = next.fixed.is_some() || next.sequence == 1;
         next.fixed = match self.fixed {
-            Some((reason, later)) => Some(Fixed {
+            Some((reason, later)) if may_be_fixed => Some(Fixed {
                 reason: alloc::format!("Its chip is of kind {reason}."),
                 replacement: "Send it in.".into(),
                 replacement_ends: until.unwrap_or(ends).max(ends).plus_days(later),
                 isolation: "Take its battery out.".into(),
             }),
-            None => next.fixed.take().filter(|_| until > Some(ends)),
+            _ => next.fixed.take().filter(|_| until > Some(ends)),
         };
         next.basis = alloc::format!("basis {}", self.words);
     }

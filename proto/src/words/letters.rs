@@ -50,7 +50,7 @@ topic! {
 
 const ENGLISH: Letters = Letters {
     heading: "Be told by e-mail",
-    about: "We write to you about security updates for {product}: now, when a year, half a year, 90 days and 30 days are left, on the last day, and 30 days later. We also write when the day changes. We use your address for nothing else, and erase it after that.",
+    about: "We write to you about security updates for {product}: now, when a year, half a year, 90 days and 30 days are left, when the last day is over, and 30 days later. We also write when the day changes. We use your address for nothing else, and erase it after that.",
     address: "Your e-mail address",
     language: "Language",
     batch: "Batch, as printed on the product (you may leave it empty)",
@@ -73,7 +73,7 @@ const ENGLISH: Letters = Letters {
 
 const GERMAN: Letters = Letters {
     heading: "Bescheid per E-Mail",
-    about: "Wir schreiben Ihnen über die Sicherheits-Updates für {product}: jetzt, ein Jahr, ein halbes Jahr, 90 Tage und 30 Tage vor dem Ende, am letzten Tag und 30 Tage danach. Wir schreiben auch, wenn sich der Tag ändert. Wir nutzen Ihre Adresse für nichts anderes und löschen sie danach.",
+    about: "Wir schreiben Ihnen über die Sicherheits-Updates für {product}: jetzt, ein Jahr, ein halbes Jahr, 90 Tage und 30 Tage vor dem Ende, nach dem letzten Tag und 30 Tage später. Wir schreiben auch, wenn sich der Tag ändert. Wir nutzen Ihre Adresse für nichts anderes und löschen sie danach.",
     address: "Ihre E-Mail-Adresse",
     language: "Sprache",
     batch: "Charge, wie auf dem Produkt gedruckt (kann leer bleiben)",
@@ -96,7 +96,7 @@ const GERMAN: Letters = Letters {
 
 const FRENCH: Letters = Letters {
     heading: "Être prévenu par e-mail",
-    about: "Nous vous écrivons au sujet des mises à jour de sécurité de {product} : maintenant, un an, six mois, 90 jours et 30 jours avant la fin, le dernier jour, et 30 jours après. Nous écrivons aussi si la date change. Votre adresse ne sert à rien d’autre, et nous l’effaçons ensuite.",
+    about: "Nous vous écrivons au sujet des mises à jour de sécurité de {product} : maintenant, un an, six mois, 90 jours et 30 jours avant la fin, après le dernier jour, et 30 jours plus tard. Nous écrivons aussi si la date change. Votre adresse ne sert à rien d’autre, et nous l’effaçons ensuite.",
     address: "Votre adresse e-mail",
     language: "Langue",
     batch: "Lot, comme imprimé sur le produit (peut rester vide)",
@@ -119,7 +119,7 @@ const FRENCH: Letters = Letters {
 
 const SPANISH: Letters = Letters {
     heading: "Aviso por correo electrónico",
-    about: "Le escribimos sobre las actualizaciones de seguridad de {product}: ahora, cuando falten un año, medio año, 90 días y 30 días, el último día y 30 días después. También escribimos si cambia la fecha. No usamos su dirección para nada más, y después la borramos.",
+    about: "Le escribimos sobre las actualizaciones de seguridad de {product}: ahora, cuando falten un año, medio año, 90 días y 30 días, pasado el último día y 30 días después. También escribimos si cambia la fecha. No usamos su dirección para nada más, y después la borramos.",
     address: "Su correo electrónico",
     language: "Idioma",
     batch: "Lote, como está impreso en el producto (puede quedar vacío)",
@@ -142,7 +142,7 @@ const SPANISH: Letters = Letters {
 
 const WELSH: Letters = Letters {
     heading: "Cael gwybod drwy e-bost",
-    about: "Byddwn yn ysgrifennu atoch am ddiweddariadau diogelwch ar gyfer {product}: nawr, pan fydd blwyddyn, hanner blwyddyn, 90 diwrnod a 30 diwrnod ar ôl, ar y diwrnod olaf, a 30 diwrnod wedyn. Byddwn hefyd yn ysgrifennu os bydd y dyddiad yn newid. Ni ddefnyddiwn eich cyfeiriad at ddim arall, a byddwn yn ei ddileu wedyn.",
+    about: "Byddwn yn ysgrifennu atoch am ddiweddariadau diogelwch ar gyfer {product}: nawr, pan fydd blwyddyn, hanner blwyddyn, 90 diwrnod a 30 diwrnod ar ôl, wedi’r diwrnod olaf, a 30 diwrnod wedyn. Byddwn hefyd yn ysgrifennu os bydd y dyddiad yn newid. Ni ddefnyddiwn eich cyfeiriad at ddim arall, a byddwn yn ei ddileu wedyn.",
     address: "Eich cyfeiriad e-bost",
     language: "Iaith",
     batch: "Swp, fel y mae wedi’i argraffu ar y cynnyrch (gallwch ei adael yn wag)",

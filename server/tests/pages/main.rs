@@ -413,18 +413,16 @@ mod tests {
             "correct",
             "acme-gw1",
             "--change",
-            "The app was missing.",
-            "--component",
-            "device",
-            "--component",
-            "app",
+            "The advice was hard to read.",
+            "--advice",
+            "Take it off the internet.",
         ]);
         office.later_by_days(3);
         // Two at once: the one between was never pushed by itself.
         office.ok(&["support", "extend", "acme-gw1", "--ends", "2100-12-31"]);
         office.push();
         let page = office.get("/p/acme-gw1", &[]).body;
-        assert!(page.contains("Why: <span lang=\"en\">The app was missing.</span>"), "{page}");
+        assert!(page.contains("Why: <span lang=\"en\">The advice was hard to read.</span>"), "{page}");
         assert!(page.contains("Public here 3 days after it was signed."), "{page}");
         assert!(page.contains("until 31 December 2100") && page.contains("until 31 December 2099"), "{page}");
         // Each stays to be had, by the digest that the next one names.

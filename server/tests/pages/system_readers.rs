@@ -74,7 +74,15 @@ fn system_a_feed_reader_gets_each_promise_and_each_security_update_once() {
     let office = Office::serving();
     office.publish("1.0.1", "security");
     office.later_by_days(2);
-    office.ok(&["support", "correct", "acme-gw1", "--change", "A <b>part</b> & more", "--component", "device"]);
+    office.ok(&[
+        "support",
+        "correct",
+        "acme-gw1",
+        "--change",
+        "A <b>part</b> & more",
+        "--advice",
+        "Take it off the internet.",
+    ]);
     office.push();
     let read = |path: &str| -> Value {
         let page = office.get(path, &[]);
