@@ -447,7 +447,7 @@ mod tests {
     /// What `docs/operate/feeds.md` says of the row's signature, done with a library that Tenure does not use
     /// for it, and canonical JSON as any program writes it: sorted, without spaces.
     #[test]
-    fn row_43_a_shop_checks_the_signature_of_a_row_by_itself() {
+    fn row_43_a_shop_checks_the_signature_of_a_line_by_itself() {
         let shop = Shop::open();
         for ends in [ENDS, "2101-06-30"] {
             if ends != ENDS {
