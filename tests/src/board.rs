@@ -65,7 +65,7 @@ pub struct Board {
 pub const SLOTS: [&str; 2] = ["A", "B"];
 
 /// How long the agent may take to end when the system goes down.
-const SHUTDOWN_LIMIT: Duration = Duration::from_secs(10);
+const SHUTDOWN_LIMIT: Duration = Duration::from_mins(1);
 
 impl Board {
     /// Makes a board as it leaves the factory: slot A written, slot B empty, the power off.

@@ -74,16 +74,18 @@ impl Process {
         }
     }
 
-    /// Kills it, its group, and what it started outside of its group.
+    /// Kills it, its group, and what it started outside of its group, and waits until all are gone.
     pub fn kill(&mut self) {
         if std::mem::replace(&mut self.is_killed, true) {
             return;
         }
+        // Asked for first: one that dies has no environment any more, while it may still write.
+        let dying = self.mark.as_deref().map(marked).unwrap_or_default();
         if let Some(pid) = self.raw_pid() {
             killpg(pid, Signal::SIGKILL).unwrap_or_default();
         }
         if let Some(mark) = &self.mark {
-            kill_marked(mark);
+            kill_marked(mark, dying);
         }
         self.child.wait().map(drop).unwrap_or_default();
     }
@@ -99,21 +101,35 @@ impl Drop for Process {
     }
 }
 
-/// Kills what has `mark` in its environment, until nothing new appears.
-fn kill_marked(mark: &str) {
-    for _ in 0..20 {
-        let marked = marked(mark);
-        if marked.is_empty() {
+/// How long a process that was killed may take to be gone: it ends no sooner than its disk lets it.
+const KILL_LIMIT: Duration = Duration::from_mins(1);
+
+/// Kills `dying` and what else has `mark` in its environment, until all are gone and nothing new appears.
+fn kill_marked(mark: &str, mut dying: Vec<Pid>) {
+    let start = Instant::now();
+    while start.elapsed() < KILL_LIMIT {
+        dying.extend(marked(mark));
+        dying.retain(|pid| !is_over(*pid));
+        if dying.is_empty() {
             return;
         }
-        for pid in marked {
-            kill(pid, Signal::SIGKILL).unwrap_or_default();
+        for pid in &dying {
+            kill(*pid, Signal::SIGKILL).unwrap_or_default();
         }
         std::thread::sleep(Duration::from_millis(5));
     }
 }
 
-/// The processes that have `mark` in their environment, and are no zombies.
+/// Whether every thread of the process has ended, so that it holds no file and no lock any more.
+fn is_over(pid: Pid) -> bool {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    // The state stands behind the name, which is in parentheses and may hold anything.
+    let state = |stat: String| stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
+    let mut states = threads.filter_map(|thread| state(std::fs::read_to_string(thread.path().join("stat")).ok()?));
+    states.all(|state| matches!(state, 'Z' | 'X'))
+}
+
+/// The processes that have `mark` in their environment; one that dies has none.
 pub fn marked(mark: &str) -> Vec<Pid> {
     let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());

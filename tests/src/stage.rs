@@ -20,7 +20,7 @@ pub const CONTENT_BYTES: u64 = 16 << 20;
 /// The length of a test's slots.
 pub const SLOT_BYTES: u64 = 32 << 20;
 /// How long an update may take in a test, on a busy machine.
-pub const UPDATE_LIMIT: Duration = Duration::from_secs(90);
+pub const UPDATE_LIMIT: Duration = Duration::from_mins(3);
 
 /// A manufacturer and a world.
 #[derive(Debug)]
