@@ -48,27 +48,14 @@ pub(super) fn words(situation: &Situation<'_>, maker: &str) -> Option<[String; 3
 mod tests {
     use super::*;
     use crate::choice::Settings;
-    use crate::time::{Proof, Reading};
     use alloc::vec::Vec;
 
     fn told(ledger: &mut Ledger, at: Option<&str>, posture: Posture) -> Vec<Notice> {
         // Who wants no notices of updates is told of this all the same.
         let settings = Settings { notifications: false, ..Settings::default() };
-        let (now, running) = ("2026-11-23T00:00:00Z".parse().unwrap(), "1.1.0".parse().unwrap());
-        ledger.follow(&Situation {
-            product: "ACME Gateway 1",
-            promise: None,
-            settings: &settings,
-            reading: Reading { now, floor: now, proof: Proof::Synchronised },
-            running: &running,
-            news: None,
-            last: None,
-            failed: &[],
-            settled: true,
-            advisories: &[],
-            change: at.map(|at| Change { at: at.parse().unwrap(), posture }),
-            maker: None,
-        })
+        let running = "1.1.0".parse().unwrap();
+        let change = at.map(|at| Change { at: at.parse().unwrap(), posture });
+        ledger.follow(&Situation { change, ..Situation::quiet(&settings, &running) })
     }
 
     #[test]

@@ -49,7 +49,6 @@ mod tests {
     use super::*;
     use crate::advisory::{Advisories, Advisory};
     use crate::choice::Settings;
-    use crate::time::{Proof, Reading};
     use crate::trust::TargetFile as _;
     use crate::words::Language;
     use alloc::vec::Vec;
@@ -66,21 +65,8 @@ mod tests {
 
     fn told(ledger: &mut Ledger, advisories: &[Advisory], language: Language) -> Vec<Notice> {
         let settings = Settings { language, ..Settings::default() };
-        let (now, running) = ("2026-11-23T00:00:00Z".parse().unwrap(), "1.1.0".parse().unwrap());
-        ledger.follow(&Situation {
-            product: "ACME Gateway 1",
-            promise: None,
-            settings: &settings,
-            reading: Reading { now, floor: now, proof: Proof::Synchronised },
-            running: &running,
-            news: None,
-            last: None,
-            failed: &[],
-            settled: true,
-            advisories,
-            change: None,
-            maker: None,
-        })
+        let running = "1.1.0".parse().unwrap();
+        ledger.follow(&Situation { advisories, ..Situation::quiet(&settings, &running) })
     }
 
     #[test]

@@ -45,6 +45,28 @@ pub struct Situation<'a> {
     pub maker: Option<Verdict>,
 }
 
+#[cfg(test)]
+impl<'a> Situation<'a> {
+    /// A day on which there is nothing to tell.
+    pub(super) fn quiet(settings: &'a Settings, running: &'a Version) -> Self {
+        let now = "2026-11-23T00:00:00Z".parse().unwrap();
+        Self {
+            product: "ACME Gateway 1",
+            promise: None,
+            settings,
+            reading: Reading { now, floor: now, proof: crate::time::Proof::Synchronised },
+            running,
+            news: None,
+            last: None,
+            failed: &[],
+            settled: true,
+            advisories: &[],
+            change: None,
+            maker: None,
+        }
+    }
+}
+
 impl Ledger {
     /// Brings the ledger up to what is so, in the owner's language; says which notices are new.
     ///
