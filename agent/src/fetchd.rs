@@ -265,6 +265,7 @@ impl<'a> Fetchd<'a> {
 
     /// One check: what is so, what is wanted, and the way there.
     fn check(&mut self) -> Result<Outcome, Failure> {
+        self.shared.check_begins();
         systemd::alive();
         let mut installer = Installer::connect(&self.config.install_socket())?;
         let mut status = installer.status()?;

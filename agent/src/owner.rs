@@ -172,7 +172,7 @@ impl Support {
 pub(crate) struct Shared {
     overview: Mutex<Option<Overview>>,
     notices: Mutex<Notices>,
-    watchers: Mutex<Vec<Sender<Outcome>>>,
+    watchers: Mutex<Watchers>,
     wake: SyncSender<()>,
     config: Config,
     clock: Clock,
@@ -184,6 +184,29 @@ pub(crate) struct Shared {
     changes: (Mutex<u64>, Condvar),
     /// Ends a download.
     stop: Stop,
+}
+
+/// Those who wait for what a check leads to.
+#[derive(Debug, Default)]
+struct Watchers {
+    waiting: Vec<Watcher>,
+    /// Whether the check that is under way installs something.
+    installs: bool,
+}
+
+#[derive(Debug)]
+struct Watcher {
+    sender: Sender<Outcome>,
+    /// Whether the check that is under way answers this one. One that began before somebody asked may
+    /// not have seen what they ask about; but what it installs, they want to hear of.
+    follows: bool,
+}
+
+impl Watchers {
+    fn follow(&mut self, installs: bool) {
+        self.installs = installs;
+        self.waiting.iter_mut().for_each(|watcher| watcher.follows = true);
+    }
 }
 
 /// How long a client waits for the next word of a check. The loop says something more often, but
@@ -234,14 +257,28 @@ impl Shared {
         let _waits_already = self.wake.try_send(());
     }
 
-    /// Tells everybody who waits.
-    pub(crate) fn publish(&self, outcome: &Outcome) {
-        lock(&self.watchers).retain(|watcher| watcher.send(outcome.clone()).is_ok() && !outcome.is_last());
+    /// A check begins: it answers everybody who waits.
+    pub(crate) fn check_begins(&self) {
+        lock(&self.watchers).follow(false);
     }
 
+    /// Tells everybody who waits for this check.
+    pub(crate) fn publish(&self, outcome: &Outcome) {
+        let mut watchers = lock(&self.watchers);
+        if !outcome.is_last() {
+            watchers.follow(true);
+        }
+        let goes_on = |to: &Watcher| !to.follows || to.sender.send(outcome.clone()).is_ok() && !outcome.is_last();
+        watchers.waiting.retain(goes_on);
+    }
+
+    /// What is heard next is of a check that begins from now on, or of the release that is being installed.
     fn watch(&self) -> Receiver<Outcome> {
-        let (watcher, receiver) = mpsc::channel();
-        lock(&self.watchers).push(watcher);
+        let (sender, receiver) = mpsc::channel();
+        let mut watchers = lock(&self.watchers);
+        let follows = watchers.installs;
+        watchers.waiting.push(Watcher { sender, follows });
+        drop(watchers);
         self.wake();
         receiver
     }

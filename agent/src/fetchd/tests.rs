@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use tenure_proto::report::ReportEvent;
 use tenure_proto::time::Proof;
 
@@ -324,6 +325,40 @@ fn a_person_who_asks_hears_what_the_check_leads_to() {
     assert!(Chain(&error).to_string().ends_with("there is no notice nonsense"));
     assert_eq!(client.call("Status", json!({})).unwrap()["status"]["notices_open"], 0);
     assert!(!world.config.notices.motd.exists());
+}
+
+#[test]
+fn who_asks_during_a_check_hears_of_the_next_one_or_of_what_is_being_installed() {
+    static IS_SICK: AtomicBool = AtomicBool::new(false);
+    let world = World::new(|request| if IS_SICK.load(SeqCst) { Then::answer(500, b"") } else { quiet(request) });
+    world.install(|_| None);
+    let mut fetchd = world.fetchd();
+    let socket = world.dir.path().join("run/agent.sock");
+    let answers = Arc::clone(&fetchd.shared);
+    varlink::serve(&socket, Arc::new(move |call, more| answers.answer(call, more))).unwrap();
+    let ask = |fetchd: &Fetchd<'_>| {
+        let client = varlink::Client::connect(&socket).unwrap();
+        let asked = std::thread::spawn(move || client.call("Check", json!({})).unwrap());
+        fetchd.woken.recv_timeout(Duration::from_secs(20)).unwrap();
+        fetchd.shared.wake();
+        asked
+    };
+    let before = fetchd.check();
+    let asked = ask(&fetchd);
+    IS_SICK.store(true, SeqCst);
+    fetchd.settle(before);
+    fetchd.rest(Duration::from_secs(20));
+    let result = fetchd.check();
+    let during = ask(&fetchd);
+    fetchd.settle(result);
+    assert_eq!(asked.join().unwrap()["result"]["result"], "failed");
+    let installing = Outcome::Installing { version: "1.1.0".parse().unwrap(), bytes: 0, of_bytes: 9 };
+    fetchd.shared.publish(&installing);
+    assert_eq!(during.join().unwrap()["result"], json!(installing));
+    fetchd.rest(Duration::from_secs(20));
+    let late = ask(&fetchd);
+    fetchd.shared.publish(&installing);
+    assert_eq!(late.join().unwrap()["result"], json!(installing));
 }
 
 #[test]
