@@ -60,9 +60,9 @@ impl World {
         let (shared, woken) = Shared::new(Notices::load(&self.config).unwrap(), &self.config);
         let mut fetchd = Fetchd::new(&self.config, identity, shared, woken).unwrap();
         fetchd.timeouts = Timeouts {
-            request: Duration::from_millis(300),
-            stall: Duration::from_millis(150),
-            window: Duration::from_millis(300),
+            request: Duration::from_secs(2),
+            stall: Duration::from_secs(1),
+            window: Duration::from_secs(2),
         };
         fetchd.pause = Duration::from_millis(1);
         fetchd
