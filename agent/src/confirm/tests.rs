@@ -122,7 +122,7 @@ fn network_and_server_are_what_fetchd_tells_and_are_waited_for() {
 
 #[test]
 fn a_slot_has_to_run_for_a_while_and_not_before_the_update() {
-    let least = Health { min_uptime_s: 3, ..health(Path::new("/nonexistent")) };
+    let least = Health { timeout_s: 9, min_uptime_s: 3, ..health(Path::new("/nonexistent")) };
     let start = std::time::Instant::now();
     assert_eq!(before(&least).len(), 0);
     assert!(start.elapsed() < Duration::from_millis(2900));

@@ -59,11 +59,8 @@ impl World {
         let identity = Identity::load_or_make(&self.config.fetch_dir().join("device.key")).unwrap();
         let (shared, woken) = Shared::new(Notices::load(&self.config).unwrap(), &self.config);
         let mut fetchd = Fetchd::new(&self.config, identity, shared, woken).unwrap();
-        fetchd.timeouts = Timeouts {
-            request: Duration::from_secs(2),
-            stall: Duration::from_secs(1),
-            window: Duration::from_secs(2),
-        };
+        fetchd.timeouts =
+            Timeouts { request: Duration::from_secs(2), stall: Duration::from_secs(1), window: Duration::from_secs(2) };
         fetchd.pause = Duration::from_millis(1);
         fetchd
     }
