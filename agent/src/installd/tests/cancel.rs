@@ -3,9 +3,6 @@
 use super::*;
 use std::time::Instant;
 
-/// Far less than what is ended would take, and more than a busy machine stands still.
-const AT_ONCE: Duration = Duration::from_secs(10);
-
 fn cancel(boot: &board::Boot) -> Reply {
     boot.connect().ask(Request::Cancel, &[])
 }
@@ -64,7 +61,7 @@ fn an_update_that_waits_for_the_restart_can_be_cancelled_and_one_that_is_armed_c
 }
 
 #[test]
-fn a_hook_that_runs_is_ended_at_once() {
+fn a_hook_that_runs_is_ended_within_a_second() {
     for hook in ["pre-install.d/slow", "post-install.d/slow", "pre-reboot.d/slow"] {
         let (board, repository) = begin();
         board.hook(hook, "touch DIR/runs; sleep 60");
@@ -93,7 +90,7 @@ fn a_hook_that_runs_is_ended_at_once() {
             assert!(matches!(ordered.join().unwrap(), Reply::Refused { code, .. } if code == "cancelled"), "{hook}");
             took
         });
-        assert!(took < AT_ONCE, "{hook}: {took:?}");
+        assert!(took < Duration::from_secs(1), "{hook}: {took:?}");
         assert_eq!(boot.status().state, State::Idle);
         let history = crate::history::read(&board.path("state/install")).unwrap();
         assert_eq!(history.last().unwrap().code, "cancelled", "{hook}");
@@ -104,7 +101,7 @@ fn a_hook_that_runs_is_ended_at_once() {
 }
 
 #[test]
-fn what_is_read_back_or_waited_for_is_ended_at_once() {
+fn what_is_read_back_or_waited_for_is_ended_within_a_second() {
     let mut repository = Repository::new("acme-gw1");
     let images = [("rootfs", image(10_000, 1)), ("mcu", image(5000, 2))];
     repository.release_of("1.1.0", &images.each_ref().map(|(class, image)| (*class, &image[..])));
@@ -140,7 +137,7 @@ fn what_is_read_back_or_waited_for_is_ended_at_once() {
         assert_eq!(cancel(&boot), Reply::Done);
         (watch.elapsed(), written.join().unwrap())
     });
-    assert!(took < AT_ONCE, "{took:?}");
+    assert!(took < Duration::from_secs(1), "{took:?}");
     assert!(matches!(&refused, Reply::Refused { code, .. } if code == "cancelled"), "{refused:?}");
     is_cancelled(&board, &boot, &repository);
 }
